@@ -1,0 +1,49 @@
+# Every target sets up what it needs in .venv: Python 3.11-3.13 with pip is all that must be there.
+
+PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11 python,\
+	$(shell $(python) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13); print("$(python)")' 2>/dev/null)))
+DATASET ?= ml-latest-small
+BIN := .venv/bin
+READY := .venv/ready
+
+# Kedro's telemetry asks the network at every command.
+export DO_NOT_TRACK := 1
+
+.PHONY: help run test lint format data viz bench clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
+
+run: $(READY)  ## the whole pipeline, on ml-latest-small where it is on disk, else on the synthetic sample
+	$(BIN)/kedro run
+
+test: $(READY)  ## all tests
+	$(BIN)/pytest
+
+lint: $(READY)  ## style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)  ## the same, mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+data: $(READY)  ## download a data set: make data DATASET=ml-32m
+	$(BIN)/python -m movie_recs.movielens $(DATASET)
+
+viz: $(READY)  ## the pipeline's graph in a browser
+	$(BIN)/kedro viz run --lite --no-browser
+
+bench: $(READY)  ## kedro run against a plain script; takes a quarter of an hour
+	$(BIN)/python benchmarks/kedro_run.py
+
+clean:  ## remove all that runs have made, raw data apart, and the environment
+	rm -rf .venv .pytest_cache .ruff_cache .viz data/0[2-9]_*
+
+$(READY): pyproject.toml requirements.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: put one on the PATH or say make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@

@@ -1,0 +1,1 @@
+"""A movie recommender: Kedro pipelines over Spark ALS."""

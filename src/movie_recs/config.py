@@ -1,0 +1,34 @@
+"""Kedro's configuration loader, which also knows which data set a run is on and where its raw files are."""
+
+from pathlib import Path
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+from kedro.framework.cli.utils import KedroCliError
+
+from movie_recs.errors import UserError
+from movie_recs.movielens import resolve_dataset
+
+
+class ConfigLoader(OmegaConfigLoader):
+    """`OmegaConfigLoader` whose catalog may say `${globals:dataset}` and `${globals:raw_dir}`.
+
+    The parameter `dataset` decides, from whatever parameters file or command line it comes; only a loader sees them all
+    before the catalog is read, with and without hooks.
+    """
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        if key == "catalog":
+            self["globals"] = {**super().__getitem__("globals"), **self._dataset()}
+        return super().__getitem__(key)
+
+    def _dataset(self) -> dict[str, str]:
+        name = str(self["parameters"].get("dataset", "auto"))
+        raw_root = f"{self._globals['data_dir']}/01_raw"
+        if "://" in raw_root and name != "auto":
+            return {"dataset": name, "raw_dir": f"{raw_root}/{name}"}
+        try:
+            name, folder = resolve_dataset(name, Path(raw_root))
+        except UserError as error:
+            raise KedroCliError(str(error)) from error
+        return {"dataset": name, "raw_dir": folder.resolve().as_posix()}

@@ -1,0 +1,114 @@
+"""Cross-validation: every candidate on every fold, several fits at a time, one failure not the end of all."""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from movie_recs.errors import UserError
+from movie_recs.parameters import AlsParameters
+
+logger = logging.getLogger(__name__)
+
+TIE = 1e-6  # errors closer than this are equal: the last digits are those of float32 factors
+
+Trial = Callable[[AlsParameters, int], dict[str, Any]]
+"""Fits a candidate on all folds but one, and gives its errors on that one, with at least `rmse` and `rmse_warm`."""
+
+
+def cross_validate(candidates: list[AlsParameters], folds: int, trial: Trial, parallelism: int) -> pd.DataFrame:
+    """The error of each candidate, averaged over the folds.
+
+        mean_rmse = sum over folds of rmse / folds,    std_error = sd(rmse over folds) / sqrt(folds)
+
+    A candidate is compared only if all its folds succeeded; else its `mean_rmse` is empty and `error` says why.
+
+    Args:
+        candidates: What to compare.
+        folds: Number of folds, numbered from 0.
+        trial: Fits and measures one candidate on one fold; it runs in threads.
+        parallelism: Trials at a time.
+
+    Returns:
+        A row a candidate, in their order: rank, reg_param, max_iter, mean_rmse, std_error, mean_rmse_warm (stars),
+        seconds (summed over its trials), error.
+    """
+    trials = [(candidate, fold) for candidate in candidates for fold in range(folds)]
+    outcomes: dict[tuple[AlsParameters, int], dict[str, Any]] = {}
+    started = time.perf_counter()
+    pool = ThreadPoolExecutor(parallelism, thread_name_prefix="trial")
+    try:
+        waiting = {pool.submit(_attempt, trial, *each): each for each in trials}
+        for done in as_completed(waiting):
+            candidate, fold = waiting[done]
+            outcomes[candidate, fold] = done.result()
+            _report(candidate, fold, outcomes, len(trials), time.perf_counter() - started)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return pd.DataFrame(
+        [_summary(candidate, [outcomes[candidate, fold] for fold in range(folds)]) for candidate in candidates]
+    )
+
+
+def best_candidate(results: pd.DataFrame) -> AlsParameters:
+    """The candidate with the lowest mean RMSE; of equal ones the simplest.
+
+    Simpler is a lower rank, then more regularisation, then fewer iterations.
+
+    Raises:
+        UserError: No candidate could be fitted on all folds.
+    """
+    finished = results.dropna(subset="mean_rmse")
+    if finished.empty:
+        raise UserError(
+            f"None of the {len(results)} candidates could be fitted on all folds; "
+            f"the first error: {results['error'].iloc[0]}"
+        )
+    tied = finished[finished["mean_rmse"] <= finished["mean_rmse"].min() + TIE]
+    best = tied.sort_values(["rank", "reg_param", "max_iter"], ascending=[True, False, True]).iloc[0]
+    return AlsParameters(rank=int(best["rank"]), reg_param=float(best["reg_param"]), max_iter=int(best["max_iter"]))
+
+
+def _attempt(trial: Trial, candidate: AlsParameters, fold: int) -> dict[str, Any]:
+    started = time.perf_counter()
+    try:
+        outcome = trial(candidate, fold)
+        if not np.isfinite(outcome["rmse"] if outcome["rmse"] is not None else np.nan):
+            raise ArithmeticError(f"its RMSE is {outcome['rmse']}")
+    except Exception as error:  # whatever went wrong in this fit, the others go on
+        outcome = {"error": f"fold {fold}: {str(error).strip().splitlines()[0] or type(error).__name__}"}
+    return {"rmse": None, "rmse_warm": None, "error": None, **outcome, "seconds": time.perf_counter() - started}
+
+
+def _report(
+    candidate: AlsParameters,
+    fold: int,
+    outcomes: dict[tuple[AlsParameters, int], dict[str, Any]],
+    total: int,
+    elapsed: float,
+) -> None:
+    done, outcome = len(outcomes), outcomes[candidate, fold]
+    name = f"rank {candidate.rank}, reg_param {candidate.reg_param:g}, max_iter {candidate.max_iter}, fold {fold}"
+    if outcome["error"]:
+        logger.warning("trial %d of %d: %s failed and is left out: %s", done, total, name, outcome["error"])
+        return
+    left = elapsed / done * (total - done)
+    logger.info("trial %d of %d: %s: RMSE %.4f; about %.0f s left", done, total, name, outcome["rmse"], left)
+
+
+def _summary(candidate: AlsParameters, outcomes: list[dict[str, Any]]) -> dict[str, Any]:
+    errors = [outcome["error"] for outcome in outcomes if outcome["error"]]
+    rmse = np.array([outcome["rmse"] for outcome in outcomes], dtype=float)
+    warm = np.array([outcome["rmse_warm"] for outcome in outcomes], dtype=float)
+    return {
+        **candidate.model_dump(),
+        "mean_rmse": None if errors else rmse.mean(),
+        "std_error": None if errors else rmse.std(ddof=1) / np.sqrt(len(rmse)),
+        "mean_rmse_warm": None if errors else warm.mean(),
+        "seconds": sum(outcome["seconds"] for outcome in outcomes),
+        "error": "; ".join(errors),
+    }

@@ -1,0 +1,99 @@
+"""Saved models, each a folder that counts only once it is complete.
+
+A version of a model is written in parts; the marker `_SUCCESS` is written last, and a version without it is not seen.
+So a run that dies while it saves leaves the earlier version in use, on any file system.
+"""
+
+import json
+from pathlib import PurePosixPath
+from typing import Any, TypeVar
+
+from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
+from kedro_datasets._utils.databricks_utils import parse_spark_filepath, to_spark_path
+from kedro_datasets._utils.spark_utils import get_spark_filesystem
+from pyspark.ml.recommendation import ALSModel
+from pyspark.sql import SparkSession
+
+from movie_recs.model import FactorModel
+
+MARKER = "_SUCCESS"
+Model = TypeVar("Model")
+
+
+class _ModelDataset(AbstractVersionedDataset[Model, Model]):
+    _SINGLE_PROCESS = True
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        version: Version | None = None,
+        credentials: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """`filepath` is a folder that Spark and fsspec can both read; `credentials` are fsspec's."""
+        self.metadata = metadata
+        self._protocol, path = parse_spark_filepath(filepath)
+        self._fs = get_spark_filesystem(self._protocol, credentials)
+        super().__init__(
+            filepath=PurePosixPath(path),
+            version=version,
+            exists_function=self._is_complete,
+            glob_function=self._fs.glob,
+        )
+
+    def _load(self) -> Model:
+        return self._read(to_spark_path(self._protocol, str(self._get_load_path())))
+
+    def _save(self, model: Model) -> None:
+        path = str(self._get_save_path())
+        if self._fs.exists(path):
+            self._fs.rm(path, recursive=True)
+        self._write(model, to_spark_path(self._protocol, path))
+        self._fs.touch(f"{path}/{MARKER}")
+
+    def _exists(self) -> bool:
+        try:
+            return self._is_complete(str(self._get_load_path()))
+        except DatasetError:
+            return False
+
+    def _is_complete(self, path: str) -> bool:
+        return self._fs.exists(f"{path}/{MARKER}")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "version": self._version}
+
+    def _read(self, path: str) -> Model:
+        raise NotImplementedError
+
+    def _write(self, model: Model, path: str) -> None:
+        raise NotImplementedError
+
+
+class ALSModelDataset(_ModelDataset[ALSModel]):
+    """Spark ML's own `ALSModel`, in its own format: `ALSModel.load(path)` reads it without this project."""
+
+    def _read(self, path: str) -> ALSModel:
+        return ALSModel.load(path)
+
+    def _write(self, model: ALSModel, path: str) -> None:
+        model.write().overwrite().save(path)
+
+
+class FactorModelDataset(_ModelDataset[FactorModel]):
+    """A `FactorModel` as Parquet `user_factors` and `item_factors` and the intercept, all of one fit."""
+
+    def _read(self, path: str) -> FactorModel:
+        spark = SparkSession.builder.getOrCreate()
+        with self._fs.open(f"{self._get_load_path()}/model.json") as file:
+            intercept = json.load(file)["intercept"]
+        return FactorModel(
+            intercept, spark.read.parquet(f"{path}/user_factors"), spark.read.parquet(f"{path}/item_factors")
+        )
+
+    def _write(self, model: FactorModel, path: str) -> None:
+        model.users.write.parquet(f"{path}/user_factors")
+        model.items.write.parquet(f"{path}/item_factors")
+        with self._fs.open(f"{self._get_save_path()}/model.json", "w") as file:
+            json.dump({"intercept": model.intercept}, file)

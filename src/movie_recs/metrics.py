@@ -1,0 +1,36 @@
+"""How wrong predicted stars are: each mean says over how many rows it is."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from movie_recs.model import to_stars
+
+
+def rating_errors(scored: DataFrame) -> dict[str, float | int | None]:
+    """Root mean squared and mean absolute error, over all rows and over warm rows.
+
+        rmse = sqrt(sum((rating - stars)^2) / n),    mae = sum(|rating - stars|) / n
+
+    `stars` is the score within 0.5 and 5.0. A row is warm if the model knows its user and its movie, else cold.
+
+    Args:
+        scored: (user_id, movie_id, rating, score, user_known, movie_known), as `model.score` gives them.
+
+    Returns:
+        rmse, mae, n; rmse_warm, mae_warm, n_warm; cold_users and cold_movies (distinct ids), n_cold (rows). An error
+        over no rows is None.
+    """
+    error = F.col("rating") - to_stars("score")
+    warm = F.col("user_known") & F.col("movie_known")
+    row = scored.agg(
+        F.sqrt(F.avg(error * error)).alias("rmse"),
+        F.avg(F.abs(error)).alias("mae"),
+        F.count("*").alias("n"),
+        F.sqrt(F.avg(F.when(warm, error * error))).alias("rmse_warm"),
+        F.avg(F.when(warm, F.abs(error))).alias("mae_warm"),
+        F.count_if(warm).alias("n_warm"),
+        F.count_distinct(F.when(~F.col("user_known"), F.col("user_id"))).alias("cold_users"),
+        F.count_distinct(F.when(~F.col("movie_known"), F.col("movie_id"))).alias("cold_movies"),
+        F.count_if(~warm).alias("n_cold"),
+    ).first()
+    return row.asDict()

@@ -1,0 +1,152 @@
+"""Typed parameters: what conf/*/parameters*.yml may say, checked before any node runs.
+
+One model per node-facing block; `Parameters` is the whole file, so that a misspelt key anywhere is found.
+"""
+
+from itertools import product
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from movie_recs.errors import UserError
+
+OLDEST_ID, NEWEST_ID = 1, 2**31 - 1  # Spark ML's ALS takes 32-bit integers
+
+
+def _split_words(value: Any) -> Any:
+    """The command line cannot give lists: ``"575 232"`` stands for ``[575, 232]``, and ``575`` for ``[575]``."""
+    if isinstance(value, str):
+        return value.replace(",", " ").split()
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _unique(values: list) -> list:
+    return list(dict.fromkeys(values))
+
+
+Identifier = Annotated[int, Field(ge=OLDEST_ID, le=NEWEST_ID)]
+Identifiers = Annotated[list[Identifier], BeforeValidator(_split_words)]
+PositiveInts = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), BeforeValidator(_split_words)]
+NonNegatives = Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1), BeforeValidator(_split_words)]
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataProcessingParameters(_Block):
+    """`max_bad_rows`: the share of a file's rows that may be set aside before the run stops."""
+
+    max_bad_rows: float = Field(ge=0, le=1)
+
+
+class SplitParameters(_Block):
+    """Holdout and folds, both by hash of (user, movie, seed)."""
+
+    test_fraction: float = Field(gt=0, lt=1)
+    folds: int = Field(ge=2, le=100)
+    seed: int
+
+
+class EdaParameters(_Block):
+    """`top`: rows in each list of movies; `damping`: ratings at the global mean added to each movie's own."""
+
+    top: int = Field(ge=1, le=1000)
+    damping: float = Field(ge=0)
+
+
+class AlsParameters(_Block):
+    """Hyperparameters of explicit ALS, in MLlib's words."""
+
+    rank: int = Field(ge=1, le=1000)
+    reg_param: float = Field(ge=0)
+    max_iter: int = Field(ge=1, le=1000)
+
+
+class Grid(_Block):
+    """Values to combine; every combination is a candidate."""
+
+    rank: PositiveInts
+    reg_param: NonNegatives
+    max_iter: PositiveInts
+
+    def candidates(self) -> list[AlsParameters]:
+        """Every combination once, from the simplest model to the richest."""
+        combinations = product(
+            sorted(_unique(self.rank)), sorted(_unique(self.max_iter)), sorted(_unique(self.reg_param), reverse=True)
+        )
+        return [
+            AlsParameters(rank=rank, reg_param=reg_param, max_iter=max_iter)
+            for rank, max_iter, reg_param in combinations
+        ]
+
+
+class TuningParameters(_Block):
+    """Cross-validation: the grid, how many fits at a time, and the seed of the factors' first values."""
+
+    grid: Grid
+    parallelism: int = Field(ge=1, le=256)
+    seed: int
+
+
+class EvaluationParameters(_Block):
+    """`reference`: the fixed candidate that every winner is compared with."""
+
+    reference: AlsParameters
+
+
+class RatingParameters(_Block):
+    """The `rating` objective: how many stars would she give it?"""
+
+    tuning: TuningParameters
+    evaluation: EvaluationParameters
+
+
+class RecommendParameters(_Block):
+    """Whom to recommend to, which movies to find neighbours of, and how many of each."""
+
+    user_ids: Identifiers
+    movie_ids: Identifiers
+    top_n: int = Field(ge=1, le=10_000)
+
+
+class Parameters(_Block):
+    """All of conf/*/parameters*.yml."""
+
+    dataset: str = Field(min_length=1)
+    data_processing: DataProcessingParameters
+    split: SplitParameters
+    eda: EdaParameters
+    rating: RatingParameters
+    recommend: RecommendParameters
+
+
+def check_parameters(parameters: dict[str, Any]) -> Parameters:
+    """The typed parameters.
+
+    Raises:
+        UserError: Names every wrong key or value, and what is allowed.
+    """
+    try:
+        return Parameters.model_validate(parameters)
+    except ValidationError as error:
+        problems = "; ".join(_describe(problem) for problem in error.errors())
+        raise UserError(f"Wrong parameters: {problems}.") from error
+
+
+def _describe(problem: dict[str, Any]) -> str:
+    path = [part for part in problem["loc"] if not isinstance(part, int)]
+    name = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        return f"{name} is no parameter (there are {', '.join(_allowed_keys(path[:-1]))})"
+    if problem["type"] == "missing":
+        return f"{name} is missing"
+    message = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return f"{name} is {problem['input']!r} but {message}"
+
+
+def _allowed_keys(path: list[str]) -> list[str]:
+    model: type[BaseModel] = Parameters
+    for part in path:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)

@@ -1,0 +1,17 @@
+"""The registered pipelines; `kedro run` runs them all, in the order in which their data flow."""
+
+from kedro.pipeline import Pipeline
+
+from movie_recs.pipelines import data_processing, eda, evaluation, recommend, tuning
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Pipelines by name."""
+    pipelines = {
+        "data_processing": data_processing.create_pipeline(),
+        "eda": eda.create_pipeline(),
+        "tuning": tuning.create_pipeline("rating"),
+        "evaluation": evaluation.create_pipeline("rating"),
+        "recommend": recommend.create_pipeline("rating"),
+    }
+    return {**pipelines, "__default__": sum(pipelines.values(), start=Pipeline([]))}

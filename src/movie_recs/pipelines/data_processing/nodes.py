@@ -1,0 +1,77 @@
+"""Raw CSV rows to clean tables, what was set aside, and the split."""
+
+from typing import Any, NamedTuple
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from movie_recs import cleaning
+from movie_recs.cleaning import Cleaned
+from movie_recs.parameters import DataProcessingParameters, SplitParameters
+from movie_recs.splitting import Split, split_by_hash
+
+
+class CleanedMovies(NamedTuple):
+    """Movies with their links, and the rows of movies.csv and of links.csv that were set aside."""
+
+    movies: DataFrame
+    movies_set_aside: DataFrame
+    links_set_aside: DataFrame
+
+
+def clean_movies(
+    parsed_movies: DataFrame, parsed_links: DataFrame, parameters: DataProcessingParameters
+) -> CleanedMovies:
+    """(movie_id, title, year, genres, imdb_id, tmdb_id), a row a movie; links are null where there are none."""
+    movies = cleaning.separate(cleaning.judge_movies(parsed_movies), "movies", parameters.max_bad_rows)
+    links = cleaning.separate(cleaning.judge_links(parsed_links, movies.rows), "links", parameters.max_bad_rows)
+    return CleanedMovies(
+        movies.rows.join(links.rows, "movie_id", how="left").select(
+            "movie_id", "title", "year", "genres", "imdb_id", "tmdb_id"
+        ),
+        movies.set_aside,
+        links.set_aside,
+    )
+
+
+def clean_ratings(parsed_ratings: DataFrame, movies: DataFrame, parameters: DataProcessingParameters) -> Cleaned:
+    """(user_id, movie_id, rating, rated_at), a row a pair of user and movie."""
+    return cleaning.separate(cleaning.judge_ratings(parsed_ratings, movies), "ratings", parameters.max_bad_rows)
+
+
+def clean_tags(parsed_tags: DataFrame, movies: DataFrame, parameters: DataProcessingParameters) -> Cleaned:
+    """(user_id, movie_id, tag, tagged_at)."""
+    return cleaning.separate(cleaning.judge_tags(parsed_tags, movies), "tags", parameters.max_bad_rows)
+
+
+def gather_set_aside(*set_aside: DataFrame) -> DataFrame:
+    """(file, reason, record) of every row of every file that was set aside."""
+    first, *others = set_aside
+    for other in others:
+        first = first.unionByName(other)
+    return first.select("file", "reason", "record")
+
+
+def split_ratings(ratings: DataFrame, parameters: SplitParameters) -> Split:
+    """Train ratings with their folds, and test ratings."""
+    return split_by_hash(ratings, parameters.test_fraction, parameters.folds, parameters.seed)
+
+
+def describe_data(
+    raw_files: dict[str, Any], ratings: DataFrame, movies: DataFrame, set_aside: DataFrame
+) -> dict[str, Any]:
+    """Where the data came from and how much of it there is: what every report says of its data."""
+    counts = ratings.agg(F.count_distinct("user_id").alias("users"), F.count("*").alias("ratings")).first()
+    by_reason = set_aside.groupBy("file", "reason").count().orderBy("file", "reason").collect()
+    return {
+        "name": raw_files["name"],
+        "synthetic": raw_files["synthetic"],
+        "users": counts["users"],
+        "movies": movies.count(),
+        "ratings": counts["ratings"],
+        "set_aside": sum(row["count"] for row in by_reason),
+        "set_aside_by_reason": [
+            {"file": row["file"], "reason": row["reason"], "rows": row["count"]} for row in by_reason
+        ],
+        "sha256": raw_files["sha256"],
+    }

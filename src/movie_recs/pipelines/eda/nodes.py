@@ -1,0 +1,149 @@
+"""What the data is like: counts, distributions, the best known movies and tags."""
+
+from typing import Any
+
+import pandas as pd
+from plotly.graph_objects import Figure
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from movie_recs import plots
+from movie_recs.parameters import EdaParameters
+
+NO_GENRES = "(no genres listed)"
+MEAN_STEP = 0.1  # stars, width of the bins of mean ratings
+
+
+def summarise(ratings: DataFrame, movies: DataFrame, data_summary: dict[str, Any]) -> dict[str, Any]:
+    """Users, movies rated and never rated, ratings, density = ratings / (users * movies), and movies by genre."""
+    rated = ratings.agg(F.count_distinct("movie_id").alias("movies")).first()["movies"]
+    genres = (
+        movies.select(
+            F.explode(F.when(F.size("genres") > 0, F.col("genres")).otherwise(F.array(F.lit(NO_GENRES)))).alias("genre")
+        )
+        .groupBy("genre")
+        .count()
+        .orderBy(F.desc("count"), "genre")
+        .collect()
+    )
+    users, all_movies, count = (data_summary[key] for key in ("users", "movies", "ratings"))
+    return {
+        "dataset": data_summary["name"],
+        "synthetic": data_summary["synthetic"],
+        "users": users,
+        "movies": all_movies,
+        "movies_rated": rated,
+        "movies_never_rated": all_movies - rated,
+        "ratings": count,
+        "density": count / (users * all_movies),
+        "genres": {row["genre"]: row["count"] for row in genres},
+    }
+
+
+def count_distributions(ratings: DataFrame) -> pd.DataFrame:
+    """How ratings are spread, as one long table.
+
+    Returns:
+        (distribution, low, high, count): `count` users, movies or ratings have a value from `low` to below `high`, in
+        stars, ratings or years. Distributions: rating, mean_rating_per_user, mean_rating_per_movie, ratings_per_user,
+        ratings_per_movie (bins double in width), ratings_per_year.
+    """
+    stars = ratings.select(
+        F.lit("rating").alias("distribution"),
+        F.col("rating").cast("double").alias("low"),
+        (F.col("rating") + 0.5).alias("high"),
+    )
+    years = ratings.select(
+        F.lit("ratings_per_year").alias("distribution"),
+        F.year("rated_at").cast("double").alias("low"),
+        (F.year("rated_at") + 1.0).alias("high"),
+    )
+    parts = [stars, years]
+    for side in ("user", "movie"):
+        by_id = ratings.groupBy(f"{side}_id").agg(F.avg("rating").alias("mean"), F.count("*").alias("ratings"))
+        step = F.floor(F.round(F.col("mean") / MEAN_STEP, 6))
+        power = F.floor(F.log2("ratings"))
+        parts += [
+            by_id.select(
+                F.lit(f"mean_rating_per_{side}").alias("distribution"),
+                F.round(step * MEAN_STEP, 1).alias("low"),
+                F.round((step + 1) * MEAN_STEP, 1).alias("high"),
+            ),
+            by_id.select(
+                F.lit(f"ratings_per_{side}").alias("distribution"),
+                F.pow(F.lit(2.0), power).alias("low"),
+                F.pow(F.lit(2.0), power + 1).alias("high"),
+            ),
+        ]
+    together = parts[0]
+    for part in parts[1:]:
+        together = together.unionByName(part)
+    keys = ["distribution", "low", "high"]
+    return together.groupBy(*keys).count().orderBy(*keys).toPandas()
+
+
+def rank_movies(ratings: DataFrame, movies: DataFrame, parameters: EdaParameters) -> pd.DataFrame:
+    """The most rated and the best rated movies.
+
+        damped_mean = (sum of ratings + damping * global mean) / (number of ratings + damping)
+
+    Returns:
+        (list, place, movie_id, title, year, ratings, mean_rating, damped_mean), `list` being most_rated or best_rated.
+    """
+    global_mean = ratings.agg(F.avg("rating").alias("mean")).first()["mean"]
+    damping = parameters.damping
+    by_movie = (
+        ratings.groupBy("movie_id")
+        .agg(F.count("*").alias("ratings"), F.avg("rating").alias("mean_rating"))
+        .withColumn(
+            "damped_mean",
+            (F.col("ratings") * F.col("mean_rating") + damping * global_mean) / (F.col("ratings") + damping),
+        )
+    )
+    tables = []
+    for name, order in (("most_rated", "ratings"), ("best_rated", "damped_mean")):
+        top = by_movie.orderBy(F.desc(order), "movie_id").limit(parameters.top)
+        table = (
+            top.join(movies, "movie_id", how="inner")
+            .orderBy(F.desc(order), "movie_id")
+            .select(F.lit(name).alias("list"), "movie_id", "title", "year", "ratings", "mean_rating", "damped_mean")
+            .toPandas()
+        )
+        table.insert(1, "place", range(1, len(table) + 1))
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True).astype({"year": "Int64"})
+
+
+def rank_tags(tags: DataFrame, parameters: EdaParameters) -> pd.DataFrame:
+    """(tag, applications, users, movies): the tags most often given, upper and lower case taken as one."""
+    return (
+        tags.groupBy(F.lower("tag").alias("tag"))
+        .agg(
+            F.count("*").alias("applications"),
+            F.count_distinct("user_id").alias("users"),
+            F.count_distinct("movie_id").alias("movies"),
+        )
+        .orderBy(F.desc("applications"), "tag")
+        .limit(parameters.top)
+        .toPandas()
+    )
+
+
+def plot_genres(eda_summary: dict[str, Any], data_summary: dict[str, Any]) -> Figure:
+    """Movies per genre."""
+    return plots.genres(eda_summary["genres"], data_summary)
+
+
+def plot_distributions(distributions: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
+    """The six distributions, one figure each in a grid."""
+    return plots.distributions(distributions, data_summary)
+
+
+def plot_top_movies(top_movies: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
+    """The most rated and the best rated movies side by side."""
+    return plots.top_movies(top_movies, data_summary)
+
+
+def plot_tags(top_tags: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
+    """The tags most often given."""
+    return plots.tags(top_tags, data_summary)

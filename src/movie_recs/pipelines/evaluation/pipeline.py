@@ -1,0 +1,60 @@
+"""The winner and the reference on the test ratings, and metrics.json."""
+
+from kedro.pipeline import Node, Pipeline
+
+from movie_recs.pipelines.evaluation.nodes import (
+    collect_metrics,
+    count_errors,
+    count_split,
+    evaluate_models,
+    fit_reference,
+    plot_errors,
+    plot_predictions,
+    predict_test,
+)
+
+
+def create_pipeline(objective: str) -> Pipeline:
+    """The objective's model of the train ratings, and the test ratings -> predictions, figures and metrics."""
+    nodes = [
+        Node(
+            fit_reference,
+            ["train_ratings", "params:evaluation", "params:tuning"],
+            "reference_model",
+            name="fit_reference",
+        ),
+        Node(predict_test, ["train_factor_model", "test_ratings"], "predictions", name="predict_test"),
+        Node(
+            evaluate_models,
+            ["train_factor_model", "reference_model", "predictions", "train_ratings", "test_ratings"],
+            "model_errors",
+            name="evaluate_models",
+        ),
+        Node(count_errors, "predictions", "error_counts", name="count_errors"),
+        Node(plot_predictions, ["error_counts", "data_summary"], "predictions_plot", name="plot_predictions"),
+        Node(plot_errors, ["error_counts", "data_summary"], "errors_plot", name="plot_errors"),
+    ]
+    measured = Pipeline(
+        nodes,
+        namespace=objective,
+        inputs={"train_ratings", "test_ratings", "data_summary"},
+        prefix_datasets_with_namespace=True,
+    )
+    collected = Pipeline(
+        [
+            Node(count_split, ["train_ratings", "test_ratings"], "split_counts", name="count_split"),
+            Node(
+                collect_metrics,
+                [
+                    "data_summary",
+                    "params:split",
+                    "split_counts",
+                    f"{objective}.model_errors",
+                    f"{objective}.best_params",
+                ],
+                "metrics",
+                name="collect_metrics",
+            ),
+        ]
+    )
+    return measured + collected

@@ -1,0 +1,38 @@
+"""Cross-validation, the choice, and two fits of the winner: on the train ratings to be measured, on all to be used."""
+
+from kedro.pipeline import Node, Pipeline
+
+from movie_recs.pipelines.tuning.nodes import choose_best, cross_validate_candidates, fit_best, plot_tuning
+
+
+def create_pipeline(objective: str) -> Pipeline:
+    """train_ratings, ratings -> cv_results, best_params and two models, all in the namespace of the objective."""
+    nodes = [
+        Node(
+            cross_validate_candidates,
+            ["train_ratings", "params:tuning", "params:split"],
+            "cv_results",
+            name="cross_validate_candidates",
+        ),
+        Node(choose_best, "cv_results", "best_params", name="choose_best"),
+        Node(plot_tuning, ["cv_results", "data_summary"], "cv_results_plot", name="plot_tuning"),
+        Node(
+            fit_best,
+            ["train_ratings", "best_params", "params:tuning"],
+            ["train_als_model", "train_factor_model"],
+            name="fit_on_train",
+        ),
+        Node(
+            fit_best,
+            ["ratings", "best_params", "params:tuning"],
+            ["als_model", "factor_model"],
+            name="fit_on_all",
+        ),
+    ]
+    return Pipeline(
+        nodes,
+        namespace=objective,
+        inputs={"train_ratings", "ratings", "data_summary"},
+        parameters={"params:split"},
+        prefix_datasets_with_namespace=True,
+    )

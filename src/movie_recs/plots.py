@@ -1,0 +1,196 @@
+"""Small tables to Plotly figures: one look, and every title says which data it shows and whether they are synthetic."""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+INK, PALE = "#1f4e79", "#c9d6e4"
+LINES = ("#1f4e79", "#d1662c", "#3b8a5a", "#8a4f9e", "#b8860b", "#5a6b7b")
+MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+DISTRIBUTIONS = {
+    "rating": ("Ratings", "stars"),
+    "mean_rating_per_user": ("Mean rating per user", "stars"),
+    "mean_rating_per_movie": ("Mean rating per movie", "stars"),
+    "ratings_per_year": ("Ratings per year", "year"),
+    "ratings_per_user": ("Ratings per user", "ratings, bins double in width"),
+    "ratings_per_movie": ("Ratings per movie", "ratings, bins double in width"),
+}
+
+
+def genres(movies_by_genre: dict[str, int], data: dict[str, Any]) -> go.Figure:
+    """Movies per genre, the most common on top; a movie counts for each of its genres."""
+    names, counts = list(movies_by_genre), list(movies_by_genre.values())
+    figure = go.Figure(_bars(names, counts))
+    figure.update_xaxes(title="movies")
+    return _finish(figure, "Movies per genre", data, height=_height(len(names)))
+
+
+def distributions(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
+    """A histogram of each distribution; columns as `eda.nodes.count_distributions` gives them."""
+    figure = make_subplots(
+        rows=2, cols=3, subplot_titles=[title for title, _ in DISTRIBUTIONS.values()], vertical_spacing=0.2
+    )
+    for place, (name, (_, unit)) in enumerate(DISTRIBUTIONS.items()):
+        row, column = divmod(place, 3)
+        bins = table[table["distribution"] == name]
+        is_log = name in ("ratings_per_user", "ratings_per_movie")
+        ranges = [_range(low, high, name) for low, high in zip(bins["low"], bins["high"], strict=True)]
+        bars = go.Bar(
+            x=ranges if is_log else bins["low"],
+            y=bins["count"],
+            customdata=ranges,
+            hovertemplate="%{customdata}: %{y:,}<extra></extra>",
+            marker_color=INK,
+        )
+        figure.add_trace(bars, row=row + 1, col=column + 1)
+        figure.update_xaxes(title=unit, row=row + 1, col=column + 1)
+    figure.update_layout(showlegend=False, bargap=0.05)
+    return _finish(figure, "How the ratings are spread", data, height=640)
+
+
+def top_movies(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
+    """The most rated movies, and the best rated by damped mean; columns as `eda.nodes.rank_movies` gives them."""
+    figure = make_subplots(
+        rows=1, cols=2, subplot_titles=["Most rated", "Best rated (damped mean)"], horizontal_spacing=0.35
+    )
+    for column, (name, value, unit) in enumerate(
+        (("most_rated", "ratings", "ratings"), ("best_rated", "damped_mean", "stars")), start=1
+    ):
+        rows = table[table["list"] == name]
+        names = [_title(row) for row in rows.itertuples()]
+        figure.add_trace(_bars(names, rows[value].tolist()), row=1, col=column)
+        figure.update_xaxes(title=unit, row=1, col=column)
+        figure.update_yaxes(autorange="reversed", row=1, col=column)
+    figure.update_layout(showlegend=False)
+    return _finish(figure, "Best known and best loved movies", data, height=_height(len(table) // 2))
+
+
+def tags(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
+    """The tags most often given; columns as `eda.nodes.rank_tags` gives them."""
+    figure = go.Figure(_bars([_shorten(tag) for tag in table["tag"]], table["applications"].tolist()))
+    figure.update_xaxes(title="times given")
+    return _finish(figure, "Most given tags", data, height=_height(len(table)))
+
+
+def cv_results(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
+    """Mean RMSE over the folds with its standard error, by regularisation, a line a rank and number of iterations."""
+    figure = go.Figure()
+    finished = table.dropna(subset="mean_rmse")
+    for place, ((rank, max_iter), rows) in enumerate(finished.groupby(["rank", "max_iter"])):
+        rows = rows.sort_values("reg_param")
+        figure.add_trace(
+            go.Scatter(
+                x=rows["reg_param"],
+                y=rows["mean_rmse"],
+                error_y={"array": rows["std_error"]},
+                name=f"rank {rank}, {max_iter} iterations",
+                mode="lines+markers",
+                line_color=LINES[place % len(LINES)],
+                marker={"symbol": MARKS[place % len(MARKS)], "size": 9},
+                hovertemplate="reg_param %{x}: RMSE %{y:.4f} ± %{error_y.array:.4f}",
+            )
+        )
+    if not finished.empty:
+        best = finished.loc[finished["mean_rmse"].idxmin()]
+        figure.add_annotation(
+            x=best["reg_param"], y=best["mean_rmse"], text=f"best: {best['mean_rmse']:.4f}", showarrow=True, ay=40, ax=0
+        )
+    figure.update_xaxes(title="reg_param")
+    figure.update_yaxes(title="RMSE in cross-validation, stars")
+    return _finish(figure, "Which hyperparameters are best", data, height=480)
+
+
+def predicted_against_actual(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
+    """What was predicted for the test ratings of each number of stars; (rating, predicted_stars, rows, ...)."""
+    counts = table.pivot_table(index="predicted_stars", columns="rating", values="rows", fill_value=0)
+    shares = counts / counts.sum()
+    figure = go.Figure(
+        go.Heatmap(
+            x=shares.columns,
+            y=shares.index,
+            z=shares,
+            customdata=counts,
+            colorscale=[[0, "#ffffff"], [1, INK]],
+            colorbar={"title": "share", "tickformat": ".0%"},
+            hovertemplate="rated %{x}, predicted %{y}: %{customdata:,} rows, %{z:.1%} of those rated %{x}<extra></extra>",
+        )
+    )
+    figure.add_trace(
+        go.Scatter(x=[0.5, 5], y=[0.5, 5], mode="lines", line={"color": "#d1662c", "dash": "dot"}, hoverinfo="skip")
+    )
+    figure.update_xaxes(title="actual stars", dtick=0.5)
+    figure.update_yaxes(title="predicted stars, to the nearest half", dtick=0.5)
+    figure.update_layout(showlegend=False)
+    return _finish(figure, "Predicted against actual stars, test ratings", data, height=560)
+
+
+def error_by_rating(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
+    """Mean error (predicted - actual) and RMSE of the test ratings of each number of stars."""
+    sums = table.groupby("rating")[["rows", "error_sum", "squared_error_sum"]].sum()
+    rows = sums["rows"]
+    figure = go.Figure(
+        [
+            go.Bar(
+                x=sums.index,
+                y=sums["error_sum"] / rows,
+                name="mean error",
+                marker_color=PALE,
+                marker_line_color=INK,
+                marker_line_width=1,
+            ),
+            go.Scatter(
+                x=sums.index,
+                y=(sums["squared_error_sum"] / rows) ** 0.5,
+                name="RMSE",
+                mode="lines+markers",
+                line_color=LINES[1],
+            ),
+        ]
+    )
+    figure.update_traces(customdata=rows, hovertemplate="rated %{x}: %{y:.2f} stars over %{customdata:,} rows")
+    figure.update_xaxes(title="actual stars", dtick=0.5)
+    figure.update_yaxes(title="stars")
+    return _finish(figure, "Error by actual stars, test ratings", data, height=480)
+
+
+def _bars(names: list[str], values: list[float]) -> go.Bar:
+    return go.Bar(x=values, y=names, orientation="h", marker_color=INK, hovertemplate="%{y}: %{x:,.4~r}<extra></extra>")
+
+
+def _height(rows: int) -> int:
+    return 160 + 24 * rows
+
+
+def _range(low: float, high: float, name: str) -> str:
+    if name in ("rating", "ratings_per_year"):
+        return f"{low:g}"
+    if name.startswith("mean"):
+        return f"{low:.1f}-{high:.1f}"
+    return f"{low:.0f}" if high - low == 1 else f"{low:.0f}-{high - 1:.0f}"
+
+
+def _title(row: Any) -> str:
+    year = "" if pd.isna(row.year) else f" ({int(row.year)})"
+    return f"{_shorten(row.title)}{year}"
+
+
+def _shorten(text: str, length: int = 34) -> str:
+    """Cut to a label's length; `<` would be taken for markup by Plotly."""
+    text = text if len(text) <= length else f"{text[: length - 1]}…"
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _finish(figure: go.Figure, title: str, data: dict[str, Any], height: int) -> go.Figure:
+    source = f"{data['name']}{', synthetic data' if data['synthetic'] else ''}"
+    figure.update_layout(
+        title={"text": f"{title}<br><sup>{source}: {data['ratings']:,} ratings</sup>", "x": 0.02},
+        template="plotly_white",
+        height=height,
+        margin={"l": 60, "r": 30, "t": 90, "b": 60},
+        font={"family": "Helvetica, Arial, sans-serif", "size": 13},
+    )
+    if isinstance(figure.data[0] if figure.data else None, go.Bar) and figure.data[0].orientation == "h":
+        figure.update_yaxes(autorange="reversed", automargin=True)
+    return figure

@@ -1,0 +1,20 @@
+"""Project settings: the configuration loader, and the hooks."""
+
+import os
+import warnings
+
+from movie_recs.config import ConfigLoader
+from movie_recs.hooks import ProjectHooks
+
+# Nodes that gather what the objectives' namespaces have made name it in full, as "rating.best_params".
+warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
+
+HOOKS = (ProjectHooks(),)
+CONFIG_LOADER_CLASS = ConfigLoader
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "config_patterns": {"spark": ["spark*", "spark*/**"]},
+    "merge_strategy": {"parameters": "soft", "spark": "soft", "globals": "soft"},  # an override leaves its siblings
+    "custom_resolvers": {"env": lambda name, default=None: os.environ.get(name, default)},
+}
