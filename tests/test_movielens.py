@@ -7,13 +7,13 @@ import signal
 import socket
 import ssl
 import stat
-import subprocess
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import trustme
 
 from movie_recs.errors import UserError
 from movie_recs.movielens import ARCHIVES, Archive, download, find_dataset, main, resolve_dataset
@@ -91,33 +91,17 @@ class _Server(ThreadingHTTPServer):
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory) -> tuple[str, str]:
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-    ]
-    for extension in ("subjectAltName=IP:127.0.0.1", "keyUsage=critical,digitalSignature,keyCertSign"):
-        command += ["-addext", extension]
-    subprocess.run([*command, "-keyout", key, "-out", cert], check=True, capture_output=True)
-    return cert, key
+def authority() -> trustme.CA:
+    return trustme.CA()
 
 
 @pytest.fixture
-def server(certificate, monkeypatch):
-    cert, key = certificate
-    monkeypatch.setenv("SSL_CERT_FILE", cert)
+def server(authority, tmp_path_factory, monkeypatch):
+    trusted = tmp_path_factory.mktemp("tls") / "authority.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
     with _Server(context) as https:
         yield https
 
@@ -342,14 +326,14 @@ def test_a_server_that_is_not_there_is_an_error(raw_dir):
 
 
 def test_an_unknown_name_cannot_be_downloaded(raw_dir):
-    with pytest.raises(UserError, match="'ml-20n' cannot be downloaded, only ml-latest-small, ml-25m, .* can"):
+    with pytest.raises(UserError, match=r"'ml-20n' cannot be downloaded, only ml-latest-small, ml-25m, .* can"):
         download("ml-20n", raw_dir)
 
 
 def test_an_unfinished_folder_is_neither_used_nor_overwritten(server, raw_dir):
     (raw_dir / NAME).mkdir()
     (raw_dir / NAME / "ratings.csv").touch()
-    with pytest.raises(UserError, match="lacks ratings.csv or movies.csv: move it away"):
+    with pytest.raises(UserError, match=r"lacks ratings\.csv or movies\.csv: move it away"):
         download(NAME, raw_dir, archives=frozen(server.url))
     assert server.requests == []
     assert (raw_dir / NAME / "ratings.csv").exists()

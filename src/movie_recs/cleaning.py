@@ -141,11 +141,13 @@ def separate(judged: DataFrame, file: str, max_bad_rows: float) -> Cleaned:
     )
     if total == 0:
         raise UserError(f"{file}.csv has no rows below its header: put the whole file in its place.")
-    if bad_rows > max_bad_rows * total:
+    if bad_rows / total > max_bad_rows:
         raise UserError(
             f"{file}.csv has {bad_rows:,} bad rows of {total:,}, more than the {max_bad_rows:.2%} that "
             f"data_processing.max_bad_rows allows: {examples}."
         )
+    if bad_rows == total:
+        raise UserError(f"{file}.csv has no good row among its {total:,}: {examples}.")
     if bad_rows:
         logger.warning("%s.csv: %s of %s rows are set aside: %s", file, f"{bad_rows:,}", f"{total:,}", examples)
     return Cleaned(
@@ -165,7 +167,9 @@ def _rows(raw: DataFrame, file: str) -> DataFrame:
     header = RAW_HEADERS[file]
     first = raw.first()
     found = None if first is None else (first[MALFORMED] or ",".join(first[name] or "" for name in header))
-    if found is None or tuple(found.removeprefix("\ufeff").split(",")) != header:
+    if found is None:
+        raise UserError(f"{file}.csv is empty: put the whole file in its place.")
+    if tuple(found.removeprefix("\ufeff").split(",")) != header:
         raise UserError(
             f"{file}.csv begins with {found!r} where the header {','.join(header)!r} should stand: "
             "is it a MovieLens file, and the right one?"
@@ -213,8 +217,9 @@ def _identifier(name: str) -> Column:
 
 
 def _number(name: str) -> Column:
-    value = F.trim(name).try_cast("double")
-    return F.when(~F.isnan(value), value)
+    """The text as a number; null where it is none. A cast by itself takes NaN, Infinity and 4.0f too."""
+    text = F.trim(name)
+    return F.when(text.rlike(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), text).try_cast("double")
 
 
 def _time(name: str) -> Column:

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from click import ClickException
 from kedro.config import OmegaConfigLoader
-from kedro.framework.cli.utils import KedroCliError
 
 from movie_recs.errors import UserError
 from movie_recs.movielens import resolve_dataset
@@ -30,5 +30,5 @@ class ConfigLoader(OmegaConfigLoader):
         try:
             name, folder = resolve_dataset(name, Path(raw_root))
         except UserError as error:
-            raise KedroCliError(str(error)) from error
+            raise ClickException(str(error)) from error
         return {"dataset": name, "raw_dir": folder.resolve().as_posix()}

@@ -80,7 +80,7 @@ def _attempt(trial: Trial, candidate: AlsParameters, fold: int) -> dict[str, Any
         if not np.isfinite(outcome["rmse"] if outcome["rmse"] is not None else np.nan):
             raise ArithmeticError(f"its RMSE is {outcome['rmse']}")
     except Exception as error:  # whatever went wrong in this fit, the others go on
-        outcome = {"error": f"fold {fold}: {str(error).strip().splitlines()[0] or type(error).__name__}"}
+        outcome = {"error": f"fold {fold}: {(str(error).strip() or type(error).__name__).splitlines()[0]}"}
     return {"rmse": None, "rmse_warm": None, "error": None, **outcome, "seconds": time.perf_counter() - started}
 
 

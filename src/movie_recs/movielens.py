@@ -178,15 +178,15 @@ def _roots(raw_dir: Path) -> list[Path]:
     configured = os.environ.get("MOVIELENS_DIR")
     if not configured:
         return [raw_dir]
-    root = Path(os.path.expanduser(configured)).absolute()
-    if not os.path.isdir(root):
+    root = Path(configured).expanduser().absolute()
+    if not root.is_dir():
         raise UserError(f"MOVIELENS_DIR is {configured!r}, which is not a folder: correct it or unset it.")
     return [root, raw_dir]
 
 
 def _is_dataset(folder: Path) -> bool:
     # Not is_file: Spark writes a folder ratings.csv. Not Path.exists: it raises where access is denied.
-    return all(os.path.exists(folder / file) for file in _REQUIRED_FILES)
+    return all(os.path.exists(folder / file) for file in _REQUIRED_FILES)  # noqa: PTH110
 
 
 def _how_to_get(name: str) -> str:
@@ -204,7 +204,7 @@ class _HttpsOnly(urllib.request.BaseHandler):
 
 def _fetch(archive: Archive, destination: Path, timeout: float) -> Path:
     print(f"Downloading {archive.url}")
-    request = urllib.request.Request(archive.url, headers={"User-Agent": "movie_recs (Python urllib)"})
+    request = urllib.request.Request(archive.url, headers={"User-Agent": "movie_recs (Python urllib)"})  # noqa: S310
     console = Console(stderr=True)
     received = 0
     with (

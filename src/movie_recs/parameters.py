@@ -31,7 +31,7 @@ NonNegatives = Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1
 
 
 class _Block(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataProcessingParameters(_Block):

@@ -114,7 +114,7 @@ def predicted_against_actual(table: pd.DataFrame, data: dict[str, Any]) -> go.Fi
             customdata=counts,
             colorscale=[[0, "#ffffff"], [1, INK]],
             colorbar={"title": "share", "tickformat": ".0%"},
-            hovertemplate="rated %{x}, predicted %{y}: %{customdata:,} rows, %{z:.1%} of those rated %{x}<extra></extra>",
+            hovertemplate="rated %{x}, predicted %{y}: %{customdata:,} rows, %{z:.1%} of its rating<extra></extra>",
         )
     )
     figure.add_trace(

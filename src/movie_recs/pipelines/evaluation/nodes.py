@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from movie_recs import plots
 from movie_recs.als import factor_model, fit_als, prepare_fit
-from movie_recs.metrics import rating_errors
+from movie_recs.metrics import cold_counts, rating_errors
 from movie_recs.model import FactorModel, score, to_stars
 from movie_recs.parameters import EvaluationParameters, SplitParameters, TuningParameters
 
@@ -39,14 +39,21 @@ def evaluate_models(
     train_ratings: DataFrame,
     test_ratings: DataFrame,
 ) -> list[dict[str, Any]]:
-    """A row a model: its errors on the test ratings as `metrics.rating_errors` has them, and train_rmse, train_mae."""
+    """A row a model: its errors on the test ratings as `metrics` has them, and train_rmse and train_mae."""
     pairs = train_ratings.select("user_id", "movie_id", "rating")
     test = {"reference_als": predict_test(reference, test_ratings), "tuned_als": predictions}
     rows = []
     for name, model in {"reference_als": reference, "tuned_als": tuned}.items():
         train = rating_errors(score(model, pairs))
-        errors = {**rating_errors(test[name]), "train_rmse": train["rmse"], "train_mae": train["mae"]}
-        rows.append({"model": name, **errors})
+        rows.append(
+            {
+                "model": name,
+                **rating_errors(test[name]),
+                **cold_counts(test[name]),
+                "train_rmse": train["rmse"],
+                "train_mae": train["mae"],
+            }
+        )
     return rows
 
 

@@ -1,0 +1,87 @@
+"""Saved models: what is read is what was written, and a version that is not complete is not there."""
+
+from pathlib import Path
+
+import pytest
+from kedro.io import DatasetError, Version
+from pyspark.ml.recommendation import ALS, ALSModel
+from pyspark.testing import assertDataFrameEqual
+
+from movie_recs.datasets.models import MARKER, ALSModelDataset, FactorModelDataset
+from movie_recs.model import FactorModel
+
+EARLIER, LATER = "2025-01-01T00.00.00.000Z", "2025-02-01T00.00.00.000Z"
+
+
+def versioned(dataset_class: type, folder: Path, save: str | None = None):
+    return dataset_class(filepath=str(folder), version=Version(None, save))
+
+
+@pytest.fixture(scope="module")
+def als_model(spark) -> ALSModel:
+    ratings = spark.createDataFrame([(1, 1, 4.0), (1, 2, 2.0), (2, 1, 3.0)], "user_id int, movie_id int, rating float")
+    return ALS(userCol="user_id", itemCol="movie_id", ratingCol="rating", rank=2, maxIter=1, seed=1).fit(ratings)
+
+
+@pytest.fixture
+def factor_model(spark) -> FactorModel:
+    factors = "id int, bias float, features array<float>"
+    users = spark.createDataFrame([(1, 0.5, [1.0, 2.0])], factors)
+    items = spark.createDataFrame([(10, -0.5, [3.0, 4.0]), (20, 0.0, [5.0, 6.0])], factors)
+    return FactorModel(3.25, users, items)
+
+
+def test_an_als_model_is_loaded_as_saved_with_and_without_this_project(tmp_path, als_model):
+    folder = tmp_path / "als_model"
+    versioned(ALSModelDataset, folder, EARLIER).save(als_model)
+    loaded = versioned(ALSModelDataset, folder).load()
+    plain = ALSModel.load(str(folder / EARLIER / "als_model"))
+    for model in (loaded, plain):
+        assert model.rank == 2
+        assertDataFrameEqual(model.userFactors, als_model.userFactors)
+        assertDataFrameEqual(model.itemFactors, als_model.itemFactors)
+
+
+def test_a_factor_model_is_loaded_as_saved(tmp_path, factor_model):
+    versioned(FactorModelDataset, tmp_path / "model", EARLIER).save(factor_model)
+    loaded = versioned(FactorModelDataset, tmp_path / "model").load()
+    assert loaded.intercept == 3.25
+    assertDataFrameEqual(loaded.users, factor_model.users)
+    assertDataFrameEqual(loaded.items, factor_model.items)
+
+
+def test_the_latest_complete_version_is_loaded(tmp_path, factor_model):
+    folder = tmp_path / "model"
+    versioned(FactorModelDataset, folder, EARLIER).save(factor_model)
+    versioned(FactorModelDataset, folder, LATER).save(factor_model._replace(intercept=4.0))
+    assert versioned(FactorModelDataset, folder).load().intercept == 4.0
+    (folder / LATER / "model" / MARKER).unlink()  # as a run leaves it that dies before it is through
+    assert versioned(FactorModelDataset, folder).load().intercept == 3.25
+    (folder / EARLIER / "model" / MARKER).unlink()
+    assert not versioned(FactorModelDataset, folder).exists()
+    with pytest.raises(DatasetError, match="Did not find any versions"):
+        versioned(FactorModelDataset, folder).load()
+
+
+def test_a_save_that_fails_leaves_the_earlier_version(tmp_path, spark, factor_model):
+    folder = tmp_path / "model"
+    versioned(FactorModelDataset, folder, EARLIER).save(factor_model)
+    broken = factor_model._replace(intercept=9.0, items=factor_model.items.selectExpr("raise_error('broken') id"))
+    with pytest.raises(DatasetError, match="broken"):
+        versioned(FactorModelDataset, folder, LATER).save(broken)
+    assert (folder / LATER).exists()
+    assert versioned(FactorModelDataset, folder).load().intercept == 3.25
+
+
+@pytest.mark.parametrize("dataset_class", [ALSModelDataset, FactorModelDataset])
+def test_where_nothing_was_saved_there_is_no_model(tmp_path, dataset_class):
+    assert not versioned(dataset_class, tmp_path / "model").exists()
+    assert not dataset_class(filepath=str(tmp_path / "model")).exists()
+
+
+def test_without_versions_a_model_replaces_the_one_before(tmp_path, factor_model):
+    dataset = FactorModelDataset(filepath=str(tmp_path / "model"))
+    dataset.save(factor_model)
+    dataset.save(factor_model._replace(intercept=4.0))
+    assert dataset.exists()
+    assert dataset.load().intercept == 4.0

@@ -1,0 +1,62 @@
+"""A real standalone cluster on loopback gives what Spark inside the process gives."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TINY = (
+    "dataset=sample,split.folds=2,rating.evaluation.reference.max_iter=2,"
+    "rating.tuning.grid.rank=2,rating.tuning.grid.reg_param=0.1,rating.tuning.grid.max_iter=2"
+)
+PIPELINES = "data_processing,tuning,evaluation,recommend"  # all that makes numbers
+KEDRO_RUN = [sys.executable, "-m", "kedro", "run", f"--params={TINY}", f"--pipelines={PIPELINES}"]
+
+pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="Spark's daemons are started by bash scripts")
+
+
+def run(command: list[str | Path], **variables: object) -> str:
+    """What the command printed; it is told to stop after some minutes, so that it stops what it started."""
+    environment = {
+        **os.environ,
+        "MOVIELENS_DIR": str(ROOT / "data" / "01_raw"),
+        "DO_NOT_TRACK": "1",
+        "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1",  # most of this is five JVMs starting
+        **{name: str(value) for name, value in variables.items()},
+    }
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        try:
+            printed, _ = process.communicate(timeout=300)
+        except BaseException:
+            process.terminate()
+            raise
+    assert process.returncode == 0, printed
+    return printed
+
+
+def results(data_dir: Path) -> list[dict]:
+    files = ["06_models/sample/rating/best_params.json", "08_reporting/sample/metrics.json"]
+    texts = [(data_dir / file).read_text() for file in files]
+    return [json.loads(text, parse_float=lambda digits: round(float(digits), 9)) for text in texts]
+
+
+def test_a_standalone_cluster_finds_the_same_winner_and_the_same_errors_as_embedded_spark(tmp_path):
+    conf = shutil.copytree(ROOT / "conf", tmp_path / "conf", ignore=shutil.ignore_patterns("local"))
+    (conf / "local").mkdir()
+    (conf / "local" / "globals.yml").write_text(f"data_dir: {tmp_path / 'embedded'}\n")
+    run([*KEDRO_RUN, f"--conf-source={conf}"])
+
+    cluster = [sys.executable, ROOT / "scripts" / "standalone_cluster.py", "--folder", tmp_path / "spark"]
+    run([*cluster, "--", *KEDRO_RUN, "--env=cluster"], MOVIE_RECS_DATA_DIR=tmp_path / "cluster")
+
+    assert results(tmp_path / "cluster") == results(tmp_path / "embedded")
+    executors = list((tmp_path / "spark").glob("worker-*/app-*/*/stderr"))
+    assert len(executors) == 2
+    assert all("Finished task" in log.read_text() for log in executors)

@@ -1,0 +1,110 @@
+"""Figures say which data they show, take odd text and empty tables, and show the numbers of the table."""
+
+import pandas as pd
+import pytest
+
+from movie_recs import plots
+
+DATA = {"name": "ml-test", "synthetic": False, "ratings": 1234}
+
+BINS = pd.DataFrame(
+    [("rating", 4.0, 4.5, 7), ("ratings_per_user", 4.0, 8.0, 2), ("ratings_per_year", 1999.0, 2000.0, 7)],
+    columns=["distribution", "low", "high", "count"],
+)
+TOP_MOVIES = pd.DataFrame(
+    [
+        ("most_rated", "Heat", 1995, 9, 3.5),
+        ("most_rated", "<script>alert(1)</script> & Co", None, 8, 3.0),
+        ("best_rated", "Heat", 1995, 9, 3.5),
+    ],
+    columns=["list", "title", "year", "ratings", "damped_mean"],
+).astype({"year": "Int64"})
+TAGS = pd.DataFrame({"tag": ["<script>x</script>", "noir"], "applications": [3, 2]})
+CV_RESULTS = pd.DataFrame(
+    [(5, 0.1, 10, 0.9, 0.01), (5, 0.2, 10, 0.88, 0.01), (10, 0.1, 10, None, None)],
+    columns=["rank", "reg_param", "max_iter", "mean_rmse", "std_error"],
+)
+ERRORS = pd.DataFrame(
+    [(4.0, 3.5, 3, -1.5, 0.75), (4.0, 4.0, 1, 0.5, 0.25), (1.0, 3.0, 2, 4.0, 8.0)],
+    columns=["rating", "predicted_stars", "rows", "error_sum", "squared_error_sum"],
+)
+FIGURES = [
+    (plots.genres, {"Drama": 5, "Comedy": 3}),
+    (plots.distributions, BINS),
+    (plots.top_movies, TOP_MOVIES),
+    (plots.tags, TAGS),
+    (plots.cv_results, CV_RESULTS),
+    (plots.predicted_against_actual, ERRORS),
+    (plots.error_by_rating, ERRORS),
+]
+
+
+@pytest.mark.parametrize(("plot", "table"), FIGURES)
+def test_every_figure_names_its_data_and_says_synthetic_only_when_it_is(plot, table):
+    real = plot(table, DATA).layout.title.text
+    made_up = plot(table, {**DATA, "synthetic": True}).layout.title.text
+    assert "ml-test: 1,234 ratings" in real
+    assert "synthetic" not in real
+    assert "ml-test, synthetic data: 1,234 ratings" in made_up
+
+
+@pytest.mark.parametrize(("plot", "table"), FIGURES)
+def test_an_empty_table_gives_a_figure(plot, table):
+    empty = {} if isinstance(table, dict) else table.iloc[:0]
+    assert "ml-test" in plot(empty, DATA).to_json()
+
+
+def test_no_finished_candidate_gives_a_figure_without_a_best_one():
+    failed = CV_RESULTS.assign(mean_rmse=None, std_error=None)
+    figure = plots.cv_results(failed, DATA)
+    assert not figure.data
+    assert not figure.layout.annotations
+
+
+def test_the_best_candidate_is_marked_and_failed_ones_are_left_out():
+    figure = plots.cv_results(CV_RESULTS, DATA)
+    assert [trace.name for trace in figure.data] == ["rank 5, 10 iterations"]
+    assert list(figure.data[0].x) == [0.1, 0.2]
+    (mark,) = figure.layout.annotations
+    assert (mark.x, mark.y, mark.text) == (0.2, 0.88, "best: 0.8800")
+
+
+@pytest.mark.parametrize(("plot", "table"), [(plots.top_movies, TOP_MOVIES), (plots.tags, TAGS)])
+def test_markup_in_titles_and_tags_is_escaped(plot, table):
+    figure = plot(table, DATA)
+    labels = [label for trace in figure.data for label in trace.y]
+    assert any(label.startswith("&lt;script>") for label in labels)
+    assert not any("<" in label for label in labels)
+
+
+def test_a_movie_is_shown_by_title_and_year_where_it_has_one():
+    most_rated, best_rated = plots.top_movies(TOP_MOVIES, DATA).data
+    assert list(most_rated.y) == ["Heat (1995)", "&lt;script>alert(1)&lt;/script> &amp; Co"]
+    assert list(most_rated.x) == [9, 8]
+    assert list(best_rated.x) == [3.5]
+
+
+def test_long_titles_are_cut():
+    (trace,) = plots.tags(pd.DataFrame({"tag": ["x" * 50], "applications": [1]}), DATA).data
+    assert list(trace.y) == ["x" * 33 + "…"]
+
+
+def test_bins_of_counts_are_labelled_with_the_numbers_in_them():
+    by_name = dict(zip(plots.DISTRIBUTIONS, plots.distributions(BINS, DATA).data, strict=True))
+    assert list(by_name["ratings_per_user"].x) == ["4-7"]
+    assert list(by_name["ratings_per_year"].customdata) == ["1999"]
+    assert list(by_name["rating"].y) == [7]
+
+
+def test_predictions_are_shown_as_shares_of_the_ratings_with_these_stars():
+    heatmap = plots.predicted_against_actual(ERRORS, DATA).data[0]
+    assert list(heatmap.x) == [1.0, 4.0]
+    assert list(heatmap.y) == [3.0, 3.5, 4.0]
+    assert [list(row) for row in heatmap.z] == [[1.0, 0.0], [0.0, 0.75], [0.0, 0.25]]
+
+
+def test_error_by_rating_is_the_mean_over_the_rows_with_these_stars():
+    mean, rmse = plots.error_by_rating(ERRORS, DATA).data
+    assert list(mean.x) == [1.0, 4.0]
+    assert list(mean.y) == [2.0, -0.25]  # 4 / 2 rows, (-1.5 + 0.5) / 4 rows
+    assert list(rmse.y) == [2.0, 0.5]  # sqrt(8 / 2), sqrt((0.75 + 0.25) / 4)
