@@ -174,7 +174,6 @@ def test_tags_keep_their_quotes_commas_and_other_alphabets(read):
 @pytest.mark.parametrize(
     ("file", "content", "found"),
     [
-        ("ratings", "", "None"),
         ("ratings", lines("1,10,4.0,1", "2,10,4.0,1"), "'1,10,4.0,1'"),
         ("ratings", lines("movieId,title,genres", "1,Toy Story (1995),Comedy"), "'movieId,title,genres'"),
         ("ratings", lines(f"{HEADER},more", "1,10,4.0,1,1"), f"'{HEADER},more'"),
@@ -183,7 +182,7 @@ def test_tags_keep_their_quotes_commas_and_other_alphabets(read):
         ("movies", lines(HEADER, "1,10,4.0,1"), f"'{HEADER}'"),
         ("ratings", gzip.compress(lines(HEADER, "1,10,4.0,1").encode(), mtime=0), ""),
     ],
-    ids=["empty", "no header", "of another file", "a column more", "another name", "semicolons", "swapped", "binary"],
+    ids=["no header", "of another file", "a column more", "another name", "semicolons", "swapped", "binary"],
 )  # fmt: skip
 def test_a_file_without_its_header_is_refused(read, file, content, found):
     parse = {"ratings": cleaning.parse_ratings, "movies": cleaning.parse_movies}[file]
@@ -191,6 +190,11 @@ def test_a_file_without_its_header_is_refused(read, file, content, found):
         parse(read(file, content))
     assert f"{file}.csv begins with {found}" in str(error.value)
     assert f"the header '{','.join(RAW_HEADERS[file])}' should stand" in str(error.value)
+
+
+def test_an_empty_file_is_refused(read):
+    with pytest.raises(UserError, match=r"ratings\.csv is empty"):
+        cleaning.parse_ratings(read("ratings", ""))
 
 
 def test_a_file_with_its_header_only_is_refused(read):

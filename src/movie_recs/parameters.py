@@ -24,6 +24,7 @@ def _unique(values: list) -> list:
     return list(dict.fromkeys(values))
 
 
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]  # Spark takes a 64-bit integer
 Identifier = Annotated[int, Field(ge=OLDEST_ID, le=NEWEST_ID)]
 Identifiers = Annotated[list[Identifier], BeforeValidator(_split_words)]
 PositiveInts = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), BeforeValidator(_split_words)]
@@ -45,7 +46,7 @@ class SplitParameters(_Block):
 
     test_fraction: float = Field(gt=0, lt=1)
     folds: int = Field(ge=2, le=100)
-    seed: int
+    seed: Seed
 
 
 class EdaParameters(_Block):
@@ -86,7 +87,7 @@ class TuningParameters(_Block):
 
     grid: Grid
     parallelism: int = Field(ge=1, le=256)
-    seed: int
+    seed: Seed
 
 
 class EvaluationParameters(_Block):

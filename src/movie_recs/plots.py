@@ -9,13 +9,13 @@ from plotly.subplots import make_subplots
 INK, PALE = "#1f4e79", "#c9d6e4"
 LINES = ("#1f4e79", "#d1662c", "#3b8a5a", "#8a4f9e", "#b8860b", "#5a6b7b")
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
-DISTRIBUTIONS = {
-    "rating": ("Ratings", "stars"),
-    "mean_rating_per_user": ("Mean rating per user", "stars"),
-    "mean_rating_per_movie": ("Mean rating per movie", "stars"),
-    "ratings_per_year": ("Ratings per year", "year"),
-    "ratings_per_user": ("Ratings per user", "ratings, bins double in width"),
-    "ratings_per_movie": ("Ratings per movie", "ratings, bins double in width"),
+DISTRIBUTIONS = {  # title, unit of the value, what is counted
+    "rating": ("Ratings", "stars", "ratings"),
+    "mean_rating_per_user": ("Mean rating per user", "stars", "users"),
+    "mean_rating_per_movie": ("Mean rating per movie", "stars", "movies"),
+    "ratings_per_year": ("Ratings per year", "year", "ratings"),
+    "ratings_per_user": ("Ratings per user", "ratings, bins double in width", "users"),
+    "ratings_per_movie": ("Ratings per movie", "ratings, bins double in width", "movies"),
 }
 
 
@@ -30,9 +30,9 @@ def genres(movies_by_genre: dict[str, int], data: dict[str, Any]) -> go.Figure:
 def distributions(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
     """A histogram of each distribution; columns as `eda.nodes.count_distributions` gives them."""
     figure = make_subplots(
-        rows=2, cols=3, subplot_titles=[title for title, _ in DISTRIBUTIONS.values()], vertical_spacing=0.2
+        rows=2, cols=3, subplot_titles=[title for title, _, _ in DISTRIBUTIONS.values()], vertical_spacing=0.2
     )
-    for place, (name, (_, unit)) in enumerate(DISTRIBUTIONS.items()):
+    for place, (name, (_, unit, counted)) in enumerate(DISTRIBUTIONS.items()):
         row, column = divmod(place, 3)
         bins = table[table["distribution"] == name]
         is_log = name in ("ratings_per_user", "ratings_per_movie")
@@ -46,6 +46,7 @@ def distributions(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
         )
         figure.add_trace(bars, row=row + 1, col=column + 1)
         figure.update_xaxes(title=unit, row=row + 1, col=column + 1)
+        figure.update_yaxes(title=counted, row=row + 1, col=column + 1)
     figure.update_layout(showlegend=False, bargap=0.05)
     return _finish(figure, "How the ratings are spread", data, height=640)
 
@@ -97,7 +98,9 @@ def cv_results(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
         figure.add_annotation(
             x=best["reg_param"], y=best["mean_rmse"], text=f"best: {best['mean_rmse']:.4f}", showarrow=True, ay=40, ax=0
         )
-    figure.update_xaxes(title="reg_param")
+    figure.update_xaxes(
+        title="reg_param", type="category", categoryorder="array", categoryarray=sorted(set(finished["reg_param"]))
+    )
     figure.update_yaxes(title="RMSE in cross-validation, stars")
     return _finish(figure, "Which hyperparameters are best", data, height=480)
 
@@ -156,7 +159,14 @@ def error_by_rating(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
 
 
 def _bars(names: list[str], values: list[float]) -> go.Bar:
-    return go.Bar(x=values, y=names, orientation="h", marker_color=INK, hovertemplate="%{y}: %{x:,.4~r}<extra></extra>")
+    return go.Bar(
+        x=values,
+        y=names,
+        orientation="h",
+        marker_color=INK,
+        texttemplate="%{x:,.3~r}",
+        hovertemplate="%{y}: %{x:,.4~r}<extra></extra>",
+    )
 
 
 def _height(rows: int) -> int:

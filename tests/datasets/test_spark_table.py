@@ -69,3 +69,15 @@ def test_a_preview_shows_the_first_rows_without_spark(tmp_path, rows, without_sp
     assert preview["columns"] == ["id", "names"]
     assert preview["data"] == [["0", "['0' 'x']"], ["1", "['1' 'x']"]]
     assert len(table.preview()["data"]) == 3
+
+
+def test_a_run_that_died_between_the_two_moves_leaves_the_earlier_table(tmp_path, rows):
+    table = SparkTable(filepath=str(tmp_path / "table"))
+    table.save(rows)
+    (tmp_path / "table").rename(tmp_path / "table.replaced")
+    (tmp_path / "table.staged").mkdir()
+    assert table.exists()
+    assertDataFrameEqual(table.load(), rows)
+    table.save(rows.limit(1))
+    assert table.load().count() == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["table"]

@@ -20,7 +20,12 @@ class SparkTable(SparkDatasetV2):
         super().__init__(**arguments)
         self._fs = get_spark_filesystem(self._protocol, self._credentials)
 
+    def _load(self) -> DataFrame:
+        self._restore()
+        return super()._load()
+
     def _save(self, data: DataFrame | pd.DataFrame) -> None:
+        self._restore()
         staged, replaced = f"{self._path}.staged", f"{self._path}.replaced"
         SparkDatasetV2(
             filepath=f"{self._original_filepath}.staged",
@@ -35,6 +40,7 @@ class SparkTable(SparkDatasetV2):
         self._remove(replaced)
 
     def _exists(self) -> bool:
+        self._restore()
         return self._fs.exists(self._path)
 
     def preview(self, nrows: int = 5) -> TablePreview:
@@ -43,6 +49,12 @@ class SparkTable(SparkDatasetV2):
 
         table = dataset.dataset(self._path, filesystem=self._fs, format=self._file_format)
         return TablePreview(table.head(nrows).to_pandas().astype(str).to_dict(orient="split"))
+
+    def _restore(self) -> None:
+        """Puts the old table back where a run died after it had moved it away, and before the new one was moved in."""
+        replaced = f"{self._path}.replaced"
+        if not self._fs.exists(self._path) and self._fs.exists(replaced):
+            self._fs.mv(replaced, self._path, recursive=True)
 
     def _remove(self, path: str) -> None:
         if self._fs.exists(path):
