@@ -159,7 +159,7 @@ class TestOnTheSample:
             "MOVIE_RECS_DATA_DIR": str(sample_run),
             "MOVIELENS_DIR": str(ROOT / "data" / "01_raw"),
         }
-        fit = [*KEDRO, "run", "--nodes=rating.fit_on_all", "--params", "dataset=sample"]
+        fit = [*KEDRO, "run", "--nodes=rating.tuning.fit_on_all", "--params", "dataset=sample"]
         process = subprocess.Popen(fit, cwd=ROOT, env=environment, start_new_session=True)
         deadline = time.monotonic() + 120
         while not (begun := set(models.iterdir()) - earlier):

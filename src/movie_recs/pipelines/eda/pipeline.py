@@ -28,5 +28,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(plot_top_movies, ["top_movies", "data_summary"], "top_movies_plot", name="plot_top_movies"),
             Node(plot_tags, ["top_tags", "data_summary"], "tags_plot", name="plot_tags"),
-        ]
+        ],
+        namespace="eda",  # one box in kedro-viz
+        prefix_datasets_with_namespace=False,
     )

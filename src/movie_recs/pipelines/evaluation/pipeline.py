@@ -35,7 +35,7 @@ def create_pipeline(objective: str) -> Pipeline:
         Node(plot_errors, ["error_counts", "data_summary"], "errors_plot", name="plot_errors"),
     ]
     measured = Pipeline(
-        nodes,
+        Pipeline(nodes, namespace="evaluation", prefix_datasets_with_namespace=False),  # a box within the objective's
         namespace=objective,
         inputs={"train_ratings", "test_ratings", "data_summary"},
         prefix_datasets_with_namespace=True,
@@ -55,6 +55,8 @@ def create_pipeline(objective: str) -> Pipeline:
                 "metrics",
                 name="collect_metrics",
             ),
-        ]
+        ],
+        namespace="metrics",
+        prefix_datasets_with_namespace=False,
     )
     return measured + collected

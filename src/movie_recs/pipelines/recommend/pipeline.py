@@ -27,5 +27,7 @@ def create_pipeline(objective: str) -> Pipeline:
             Node(find_similar_movies, [model, "movies", PARAMETERS], "similar_movies", name="find_similar_movies"),
             Node(tabulate, "recommendations", "recommendations_csv", name="tabulate_recommendations"),
             Node(tabulate, "similar_movies", "similar_movies_csv", name="tabulate_similar_movies"),
-        ]
+        ],
+        namespace="recommend",  # one box in kedro-viz
+        prefix_datasets_with_namespace=False,
     )

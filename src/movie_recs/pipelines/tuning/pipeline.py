@@ -30,7 +30,7 @@ def create_pipeline(objective: str) -> Pipeline:
         ),
     ]
     return Pipeline(
-        nodes,
+        Pipeline(nodes, namespace="tuning", prefix_datasets_with_namespace=False),  # a box within the objective's
         namespace=objective,
         inputs={"train_ratings", "ratings", "data_summary"},
         parameters={"params:split"},
