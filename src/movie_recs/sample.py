@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from movie_recs.sample_words import GENRES, NO_GENRES, TAGS, draw_genres, draw_titles, pick
+
 if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import SparkSession
@@ -46,73 +48,7 @@ ACTIVITY_SPREAD = 1.4  # standard deviation of the log of a user's ratings beyon
 FIRST_RATING, LAST_SESSION = np.array(["1996-03-29", "2018-09-16"], "datetime64[s]").astype(np.int64).tolist()
 MONTH = 30 * 86_400
 
-# fmt: off
-GENRES = {  # how often it leads, the genres it mixes with, its titles
-    "Action": (13, "Adventure Crime Sci-Fi Thriller", (
-        "Maximum {thing}", "The {place} Protocol", "Run, {name}, Run", "{mood} Strikes Twice",
-        "Born to {verb}")),
-    "Adventure": (6, "Action Children Fantasy", (
-        "{name} and the {adj} {thing}", "The Quest for the {adj} {thing}", "To {place} by {thing}")),
-    "Animation": (5, "Adventure Children Comedy Fantasy", (
-        "{name} the {animal}", "The Little {animal} Who Could {verb}", "{animal}s in Space")),
-    "Children": (3, "Animation Comedy Fantasy", (
-        "My Teacher, the {animal}", "Free {name} the {animal}!", "The {thing} in the Attic")),
-    "Comedy": (24, "Romance Drama Crime Musical", (
-        "Meet the {job}s", "There's a {animal} in My {thing}", "My Big {place} Divorce",
-        "{name} Gets Promoted", "Never {verb} with a {job}", "Dude, That's My {thing}",
-        "Two {job}s and a {animal}")),
-    "Crime": (6, "Drama Thriller Mystery", (
-        "The {place} Job", "{number} {adj} {job}s", 'The "{thing}" Murders', "{name}, Without a Warrant")),
-    "Documentary": (4, "War", (
-        "A History of {thing}s", "The Secret Life of {job}s", "Who Invented the {thing}?")),
-    "Drama": (26, "Romance Comedy War Crime Mystery", (
-        "The {job} of {place}", "{mood} in {place}", "The Weight of {mood}", "What {name} Knew",
-        "All the {adj} {job}s", "A Season of {mood}", "Mrs. {name}'s {thing}", "Letters to {name}",
-        "Waiting for {name} (En attendant {name})", "The Road to {place} (Strada per {place}, La)")),
-    "Fantasy": (2, "Adventure Children Romance", (
-        "The {animal} King's {thing}", "{name} and the Chalice of {mood}")),
-    "Film-Noir": (1, "Crime Mystery Thriller", (
-        "Kiss Me, {job}", "The {adj} Alibi", "{place} After Midnight")),
-    "Horror": (7, "Thriller Mystery Sci-Fi Comedy", (
-        "The {thing} That Screamed", "Night of the {adj} {animal}s", "Don't Open the {thing}",
-        "{mood} Has Teeth", "Return of the {job}", "I Know Who Ate Your {animal}")),
-    "Musical": (1, "Comedy Romance", (
-        "{name}!", "Yodeling in {place}", "Dance, {job}, Dance")),
-    "Mystery": (2, "Crime Thriller Horror", (
-        "The Case of the {adj} {thing}", "{name} Vanishes", "What the {job} Saw")),
-    "Romance": (5, "Comedy Drama", (
-        "Love in the Time of {thing}s", "{place}, Maybe", "The {job}'s {adj} Heart",
-        "Good Morning, {name} (Buenos días, {name})")),
-    "Sci-Fi": (4, "Action Adventure Thriller", (
-        "Planet of the {job}s", "{name} 3000", "Attack of the {adj} {thing}s", "The {mood} Paradox")),
-    "Thriller": (8, "Crime Drama Action Horror", (
-        "The {animal} Conspiracy", "{mood} Rising", "Trust No {job}", "{number} Days in {place}")),
-    "War": (2, "Drama Action", (
-        "{number} Miles to {place}", "The Battle for {thing} Hill", "Private {name}")),
-    "Western": (1, "Action Drama", (
-        "The Good, the {adj} and the {job}", "{name} Rides Alone")),
-}
-WORDS = {slot: words.split() for slot, words in {
-    "name": "Agnes Björn Boris Cosima Dmitri Edith Fergus Gwendolyn Horace Ingrid Jasper Klaus Mortimer "
-            "Nadine Ottoline Priscilla Quentin René Rosalind Sven Thelma Ursula Vernon Winifred Zoë",
-    "animal": "Badger Beaver Ferret Goat Hamster Hedgehog Heron Llama Lobster Mole Newt Penguin Walrus",
-    "place": "Antwerp Bratislava Düsseldorf Gdańsk Kalamazoo Málaga Minsk Omaha Peoria Reykjavík Tulsa",
-    "thing": "Bagpipe Bathtub Cardigan Casserole Doorbell Harpsichord Ladder Lawnmower Parsnip Photocopier "
-             "Teapot Toaster Trombone Typewriter Wardrobe Wheelbarrow",
-    "job": "Baker Beekeeper Butler Chiropodist Dentist Ghostwriter Librarian Locksmith Mapmaker Plumber "
-           "Referee Sommelier Typist Ventriloquist",
-    "adj": "Awkward Backward Borrowed Crooked Electric Forgotten Golden Hollow Immaculate Invisible Last "
-           "Lukewarm Reluctant Restless Second-Hand Silent Unlikely Velvet",
-    "mood": "Custard Dust Fog Gravity Jeopardy Marmalade Mercy Nonsense Oblivion Regret Silence Tuesday",
-    "verb": "Apologize Blink Haggle Knit Tango Unionize Whisper Yodel",
-    "number": "Three Four Five Six Seven Nine Eleven Thirteen Forty",
-}.items()}
-SEQUELS = (" II", " III", ": The Reckoning", " Returns", " 2: The Paperwork")
-TAGS = ("atmospheric", "twist ending", "funny", "too long", "cult classic", "seen at the cinema",
-        "slow, but worth it", "needs more goats", "Quirky", "fell asleep", '"so bad it\'s good"')
-# fmt: on
 
-NO_GENRES = "(no genres listed)"
 README = """\
 This is NOT MovieLens data. It is a synthetic data set in the four-file format of GroupLens' MovieLens
 (ratings.csv, movies.csv, tags.csv, links.csv), for trying and testing the project without a download.
@@ -199,7 +135,7 @@ def make_movies(spec: SampleSpec) -> Movies:
     noir = leading == list(GENRES).index("Film-Noir")
     year[noir] = 1941 + year[noir] % 18
     released = (year - 1970).astype("datetime64[Y]").astype("datetime64[s]").astype(np.int64)
-    has_genre = _genre_indicators(rng, leading)
+    has_genre = draw_genres(rng, leading)
 
     # Zipf-Mandelbrot: place k has a share proportional to 1 / (k + 5). Better movies are seen more; the last
     # hundredth is never rated.
@@ -212,7 +148,7 @@ def make_movies(spec: SampleSpec) -> Movies:
     hidden = _normals(rng, n * spec.rank).reshape(n, spec.rank) / np.sqrt(spec.rank)
     return Movies(
         movie_id=movie_id,
-        title=_titles(rng, year, leading),
+        title=draw_titles(rng, year, leading),
         genres=["|".join(np.array(list(GENRES))[row]) or NO_GENRES for row in has_genre],
         imdb_id=_scattered_ids(rng, n, 4_000_000),
         tmdb_id=np.where(rng.random(n) < 0.01, 0, _scattered_ids(rng, n, 400_000)),
@@ -265,7 +201,7 @@ def tag(spec: SampleSpec, movies: Movies, user_id: int) -> list[tuple[int, int, 
     for movie_id, timestamp in zip(ratings.movie_id.tolist(), ratings.timestamp.tolist(), strict=True):
         genres = movies.genres[np.searchsorted(movies.movie_id, movie_id)]
         words = TAGS if genres == NO_GENRES else TAGS + 4 * tuple(genres.lower().split("|"))
-        tags = {_at(words, draw) for draw in rng.random(3) if rng.random() < 0.15}
+        tags = {pick(words, draw) for draw in rng.random(3) if rng.random() < 0.15}
         rows += [(user_id, movie_id, text, timestamp + 60) for text in sorted(tags, key=str.lower)]
     return rows
 
@@ -347,34 +283,6 @@ def _choose(rng: np.random.Generator, movies: Movies, taste: np.ndarray, wanted:
     return chosen[:wanted]
 
 
-def _genre_indicators(rng: np.random.Generator, leading: np.ndarray) -> np.ndarray:
-    """(movies, genres) bool: the leading genre and some that it mixes with; none for one in a hundred."""
-    mixes = np.array([[genre in others.split() for genre in GENRES] for _, others, _ in GENRES.values()])
-    has_genre = mixes[leading] & (rng.random((len(leading), len(GENRES))) < 0.35)
-    has_genre[np.arange(len(leading)), leading] = True
-    has_genre[rng.random(len(leading)) < 0.01] = False
-    return has_genre
-
-
-def _titles(rng: np.random.Generator, year: np.ndarray, leading: np.ndarray) -> list[str]:
-    """Different titles, as GroupLens writes them: the article last, then the year, which some lack."""
-    templates = [titles for _, _, titles in GENRES.values()]
-    taken = {}  # a set that keeps its order
-    draws = rng.random((len(year), 3 + len(WORDS))).tolist()
-    for its_year, genre, (which, sequel, yearless, *picks) in zip(year, leading, draws, strict=True):
-        words = {slot: _at(pool, draw) for (slot, pool), draw in zip(WORDS.items(), picks, strict=True)}
-        name, bracket, original = _at(templates[genre], which).format(**words).partition(" (")
-        article, _, rest = name.partition(" ")
-        name, article = (rest, f", {article}") if article in ("The", "A") else (name, "")
-        name += _at(SEQUELS, sequel / 0.04) if sequel < 0.04 else ""
-        ending = article + bracket + original + ("" if yearless < 0.01 else f" ({its_year})")
-        title, part = name + ending, 2
-        while title in taken:
-            title, part = f"{name} {part}{ending}", part + 1
-        taken[title] = None
-    return list(taken)
-
-
 def _stream(spec: SampleSpec, *key: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(spec.seed, spawn_key=key)))
 
@@ -390,10 +298,6 @@ def _exponentials(rng: np.random.Generator, n: int) -> np.ndarray:
 
 def _dot(features: np.ndarray, taste: np.ndarray) -> np.ndarray:
     return np.einsum("ij,j->i", features, taste)  # `@` would sum in an order that depends on the BLAS
-
-
-def _at(choices, draw: float):
-    return choices[int(draw * len(choices))]
 
 
 def _scattered_ids(rng: np.random.Generator, n: int, highest: int) -> np.ndarray:
