@@ -9,6 +9,8 @@ from kedro.config import OmegaConfigLoader
 from movie_recs.errors import UserError
 from movie_recs.movielens import resolve_dataset
 
+PROJECT = Path(__file__).parents[2]
+
 
 class ConfigLoader(OmegaConfigLoader):
     """`OmegaConfigLoader` whose catalog may say `${globals:dataset}` and `${globals:raw_dir}`.
@@ -23,12 +25,12 @@ class ConfigLoader(OmegaConfigLoader):
         return super().__getitem__(key)
 
     def _dataset(self) -> dict[str, str]:
-        name = str(self["parameters"].get("dataset", "auto"))
-        raw_root = f"{self._globals['data_dir']}/01_raw"
-        if "://" in raw_root and name != "auto":
-            return {"dataset": name, "raw_dir": f"{raw_root}/{name}"}
+        name, data_dir = str(self["parameters"].get("dataset", "auto")), str(self._globals["data_dir"])
+        if "://" in data_dir and name != "auto":
+            return {"dataset": name, "raw_dir": f"{data_dir}/01_raw/{name}"}
+        shipped = PROJECT / "data" / "01_raw"  # the sample, and what `make data` fetches
         try:
-            name, folder = resolve_dataset(name, Path(raw_root))
+            name, folder = resolve_dataset(name, *dict.fromkeys((PROJECT / data_dir / "01_raw", shipped)))
         except UserError as error:
             raise ClickException(str(error)) from error
         return {"dataset": name, "raw_dir": folder.resolve().as_posix()}

@@ -73,19 +73,19 @@ class Dataset(NamedTuple):
     folder: Path
 
 
-def find_dataset(name: str, raw_dir: Path) -> Path | None:
-    """The folder that holds the data set: `$MOVIELENS_DIR/<name>`, else `raw_dir/<name>`, else None.
+def find_dataset(name: str, *raw_dirs: Path) -> Path | None:
+    """The folder that holds the data set: `$MOVIELENS_DIR/<name>`, else the first `raw_dir/<name>`, else None.
 
     Raises:
         UserError: `name` is not a plain folder name, or MOVIELENS_DIR is not a folder.
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise UserError(f"{name!r} cannot name a data set: use letters, digits, '.', '_' and '-' only.")
-    folders = (root / name for root in _roots(raw_dir))
+    folders = (root / name for root in _roots(raw_dirs))
     return next((folder for folder in folders if _is_dataset(folder)), None)
 
 
-def resolve_dataset(name: str, raw_dir: Path) -> Dataset:
+def resolve_dataset(name: str, *raw_dirs: Path) -> Dataset:
     """The data set to read; "auto" is ml-latest-small if it is on disk, else the synthetic sample.
 
     Raises:
@@ -93,12 +93,12 @@ def resolve_dataset(name: str, raw_dir: Path) -> Dataset:
     """
     candidates = (DEFAULT, SAMPLE) if name == "auto" else (name,)
     for candidate in candidates:
-        if folder := find_dataset(candidate, raw_dir):
+        if folder := find_dataset(candidate, *raw_dirs):
             if name == "auto" and candidate == SAMPLE:
                 message = "%s is not on disk, so the data is SYNTHETIC (%s): for real ratings, %s."
                 logger.warning(message, DEFAULT, folder, _how_to_get(DEFAULT))
             return Dataset(candidate, folder)
-    wanted, roots = candidates[0], _roots(raw_dir)
+    wanted, roots = candidates[0], _roots(raw_dirs)
     csvs = (csv for root in roots for csv in root.glob("*/ratings.csv"))
     found = sorted({csv.parent.name for csv in csvs if _is_dataset(csv.parent)})
     raise UserError(
@@ -174,14 +174,14 @@ def main(argv: Sequence[str] | None = None, archives: Mapping[str, Archive] = AR
     return 0
 
 
-def _roots(raw_dir: Path) -> list[Path]:
+def _roots(raw_dirs: Sequence[Path]) -> list[Path]:
     configured = os.environ.get("MOVIELENS_DIR")
     if not configured:
-        return [raw_dir]
+        return list(raw_dirs)
     root = Path(configured).expanduser().absolute()
     if not root.is_dir():
         raise UserError(f"MOVIELENS_DIR is {configured!r}, which is not a folder: correct it or unset it.")
-    return [root, raw_dir]
+    return [root, *raw_dirs]
 
 
 def _is_dataset(folder: Path) -> bool:
