@@ -33,17 +33,19 @@ data: $(READY)  ## download a data set: make data DATASET=ml-32m
 	$(BIN)/python -m movie_recs.movielens $(DATASET)
 
 viz: $(READY)  ## the pipeline's graph in a browser
-	$(BIN)/kedro viz run --lite --no-browser
+	$(BIN)/kedro viz run
 
-bench: $(READY)  ## kedro run against a plain script; takes a quarter of an hour
+bench: $(READY)  ## kedro run against a plain script; takes twenty minutes
 	$(BIN)/python benchmarks/kedro_run.py
 
 clean:  ## remove all that runs have made, raw data apart, and the environment
-	rm -rf .venv .pytest_cache .ruff_cache .viz data/0[2-9]_*
+	rm -rf .venv build .pytest_cache .ruff_cache .viz data/0[2-9]_*
 
 $(READY): pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: put one on the PATH or say make PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { \
+		rm -rf .venv; $(PYTHON) -m pip install --quiet --target build/virtualenv virtualenv \
+		&& PYTHONPATH=build/virtualenv $(PYTHON) -m virtualenv .venv; }  # Debian ships venv in a package of its own
 	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@

@@ -1,7 +1,9 @@
 """The notebook that this project started from, as one plain script: what `kedro run` is measured against.
 
-Default SparkSession, Spark ML's `CrossValidator`, one fit at a time; the same files, grid, folds and outputs as
-`kedro run`. Usage: python benchmarks/plain_script.py <folder of ratings.csv and movies.csv> <output folder>
+Default SparkSession, Spark ML's `CrossValidator`, one fit at a time; the same files, grid, number of folds and outputs
+as `kedro run`, on random splits of its own.
+
+Usage: python benchmarks/plain_script.py <folder of ratings.csv and movies.csv> <output folder>
 """
 
 import json

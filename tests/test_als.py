@@ -43,7 +43,7 @@ def vectors(als_model) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_planted_low_rank_truth_is_recovered_down_to_its_noise(ratings, fitted):
-    held_out = score(factor_model(fitted), ratings.filter("held_out")).toPandas()
+    held_out = score(factor_model(fitted, 0.1), ratings.filter("held_out")).toPandas()
     rmse = np.sqrt(((held_out["rating"] - held_out["score"]) ** 2).mean())
     assert NOISE * 0.85 < rmse < NOISE * 1.25
 
@@ -73,7 +73,7 @@ def test_a_fit_has_the_rank_asked_for_and_a_row_a_known_id(planted, fitted):
 
 
 def test_scores_are_those_of_spark_mls_model(ratings, fitted):
-    scored = fitted.transform(score(factor_model(fitted), ratings)).toPandas()
+    scored = fitted.transform(score(factor_model(fitted, 0.1), ratings)).toPandas()
     assert scored["user_known"].all()
     np.testing.assert_allclose(scored["score"], scored["prediction"], atol=1e-5)
 
@@ -104,7 +104,17 @@ ITEMS = [
     (12, 0.0, [-1.0, -1.0, 1.0]),  # none adds anything
     (13, 0.0, [1.0, 2.0, 0.0]),  # 2/3, 2/3: a tie
 ]
-RATED = [(1, 1, 5.0), (1, 2, 4.0), (1, 3, 1.0), (1, 4, 2.0), (2, 1, 5.0), (3, 2, 4.0), (3, 1, 4.0), (9, 1, 1.0)]
+RATED = [
+    (1, 1, 5.0),
+    (1, 2, 4.0),
+    (1, 3, 1.0),
+    (1, 4, 2.0),
+    (2, 1, 5.0),
+    (3, 2, 4.0),
+    (3, 1, 4.0),
+    (4, 99, 5.0),
+    (9, 1, 1.0),
+]
 REASONS = {
     (1, 10): [2, 1],
     (1, 11): [1, 3, 2],
@@ -112,6 +122,7 @@ REASONS = {
     (1, 13): [1, 2],
     (2, 10): [],  # one rating is its own mean
     (3, 10): [],  # she gives 4 stars to everything
+    (4, 10): [],  # the model knows nothing that she has rated
 }
 
 
@@ -120,6 +131,6 @@ def test_reasons_are_the_ratings_that_add_most_strongest_first(spark, reasons):
     items = spark.createDataFrame(ITEMS, "id int, bias float, features array<float>")
     ratings = spark.createDataFrame(RATED, "user_id int, movie_id int, rating float")
     asked = spark.createDataFrame(list(REASONS), "user_id int, movie_id int")
-    explained = explain(FactorModel(0.0, items, items), asked, ratings, reg_param=0.5, reasons=reasons)
+    explained = explain(FactorModel(0.0, items, items, reg_param=0.5), asked, ratings, reasons)
     found = {(row["user_id"], row["movie_id"]): row["because_movie_ids"] for row in explained.collect()}
     assert found == {pair: because[:reasons] for pair, because in REASONS.items()}

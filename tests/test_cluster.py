@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TINY = (
     "dataset=sample,split.folds=2,rating.evaluation.reference.max_iter=2,"
-    "rating.tuning.grid.rank=2,rating.tuning.grid.reg_param=0.1,rating.tuning.grid.max_iter=2"
+    "rating.tuning.grid.rank=2 3,rating.tuning.grid.reg_param=0.1,rating.tuning.grid.max_iter=2"
 )
 PIPELINES = "data_processing,tuning,evaluation,recommend"  # all that makes numbers
 KEDRO_RUN = [sys.executable, "-m", "kedro", "run", f"--params={TINY}", f"--pipelines={PIPELINES}"]
@@ -48,11 +48,7 @@ def results(data_dir: Path) -> list[dict]:
 
 
 def test_a_standalone_cluster_finds_the_same_winner_and_the_same_errors_as_embedded_spark(tmp_path):
-    conf = shutil.copytree(ROOT / "conf", tmp_path / "conf", ignore=shutil.ignore_patterns("local"))
-    (conf / "local").mkdir()
-    (conf / "local" / "globals.yml").write_text(f"data_dir: {tmp_path / 'embedded'}\n")
-    run([*KEDRO_RUN, f"--conf-source={conf}"])
-
+    run(KEDRO_RUN, MOVIE_RECS_DATA_DIR=tmp_path / "embedded")
     cluster = [sys.executable, ROOT / "scripts" / "standalone_cluster.py", "--folder", tmp_path / "spark"]
     run([*cluster, "--", *KEDRO_RUN, "--env=cluster"], MOVIE_RECS_DATA_DIR=tmp_path / "cluster")
 

@@ -22,6 +22,8 @@ NAME = "ml-test"
 FILES = {
     f"{NAME}/ratings.csv": b"userId,movieId,rating,timestamp\r\n1,1,4.0,964982703\r\n",
     f"{NAME}/movies.csv": b"movieId,title,genres\r\n1,Toy Story (1995),Animation\r\n",
+    f"{NAME}/tags.csv": b"userId,movieId,tag,timestamp\r\n",
+    f"{NAME}/links.csv": b"movieId,imdbId,tmdbId\r\n1,0114709,862\r\n",
     f"{NAME}/README.txt": b"Terms of use\n",
 }
 
@@ -36,7 +38,7 @@ def make_zip(files: dict[str | zipfile.ZipInfo, bytes]) -> bytes:
 
 def make_dataset(folder: Path) -> Path:
     folder.mkdir(parents=True)
-    for file in ("ratings.csv", "movies.csv"):
+    for file in ("ratings.csv", "movies.csv", "tags.csv", "links.csv"):
         (folder / file).touch()
     return folder
 
@@ -137,17 +139,18 @@ def assert_refused(raw_dir, archives, match, zip_path=None, timeout=10.0):
 # Finding what is on disk
 
 
-def test_a_data_set_is_a_folder_with_ratings_and_movies(raw_dir):
-    (raw_dir / NAME).mkdir()
-    (raw_dir / NAME / "ratings.csv").touch()
+@pytest.mark.parametrize("file", ["ratings.csv", "movies.csv", "tags.csv", "links.csv"])
+def test_a_data_set_is_a_folder_with_all_four_files(raw_dir, file):
+    folder = make_dataset(raw_dir / NAME)
+    assert find_dataset(NAME, raw_dir) == folder
+    (folder / file).unlink()
     assert find_dataset(NAME, raw_dir) is None
-    (raw_dir / NAME / "movies.csv").touch()
-    assert find_dataset(NAME, raw_dir) == raw_dir / NAME
 
 
 def test_ratings_written_by_spark_as_a_folder_count(raw_dir):
-    (raw_dir / NAME / "ratings.csv").mkdir(parents=True)
-    (raw_dir / NAME / "movies.csv").touch()
+    folder = make_dataset(raw_dir / NAME)
+    (folder / "ratings.csv").unlink()
+    (folder / "ratings.csv").mkdir()
     assert find_dataset(NAME, raw_dir) == raw_dir / NAME
 
 
@@ -333,7 +336,7 @@ def test_an_unknown_name_cannot_be_downloaded(raw_dir):
 def test_an_unfinished_folder_is_neither_used_nor_overwritten(server, raw_dir):
     (raw_dir / NAME).mkdir()
     (raw_dir / NAME / "ratings.csv").touch()
-    with pytest.raises(UserError, match=r"lacks ratings\.csv or movies\.csv: move it away"):
+    with pytest.raises(UserError, match=r"lacks one of .* move it away"):
         download(NAME, raw_dir, archives=frozen(server.url))
     assert server.requests == []
     assert (raw_dir / NAME / "ratings.csv").exists()
@@ -394,7 +397,7 @@ def test_a_zip_that_declares_less_than_it_holds_is_refused(raw_dir, tmp_path):
         (b"<html>Please log in</html>", "File is not a zip file"),
         (b"", "File is not a zip file"),
         (make_zip({f"{NAME}/é": b""}).replace("é".encode(), b"\xff\xff"), "can't decode"),
-        (make_zip({f"{NAME}/README.txt": b""}), "lacks ratings.csv or movies.csv"),
+        (make_zip({f"{NAME}/README.txt": b""}), "lacks one of ratings.csv"),
     ],
 )
 def test_a_zip_that_is_no_data_set_is_refused(content, reason, raw_dir, tmp_path):

@@ -13,6 +13,8 @@ import pytest
 from conftest import MOVIELENS, ROOT, needs_movielens
 from pyspark.ml.recommendation import ALSModel
 
+from movie_recs.schemas import TABLES
+
 ONE_CANDIDATE = {
     "split": {"folds": 2},
     "rating": {"tuning": {"grid": {"rank": 5, "reg_param": 0.1, "max_iter": 10}}},
@@ -56,6 +58,13 @@ class TestOnTheSample:
         assert metrics["split"]["train"] + metrics["split"]["test"] == metrics["dataset"]["ratings"]
         assert [row["model"] for row in metrics["rating"]["models"]] == ["reference_als", "tuned_als"]
         assert set(metrics["rating"]["best_params"]) == {"rank", "reg_param", "max_iter"}
+
+    @pytest.mark.parametrize("name", TABLES)
+    def test_a_table_keeps_to_its_contract(self, sample_run, spark, name):
+        layer = "02_intermediate" if name == "set_aside" else "0[357]_*"
+        (path,) = sample_run.glob(f"{layer}/sample/{name.removeprefix('rating.')}")
+        found = ", ".join(f"{column} {kind}" for column, kind in spark.read.parquet(str(path)).dtypes)
+        assert found == TABLES[name]
 
     def test_every_test_row_is_measured(self, sample_run):
         metrics = read_json(sample_run / "08_reporting/sample/metrics.json")
@@ -198,19 +207,6 @@ class TestWhatIsSaid:
         assert "run `kedro run` first" in run.stdout + run.stderr
         assert "Traceback" not in run.stdout + run.stderr
 
-    def test_without_movielens_the_sample_serves_with_a_warning(self, tmp_path, monkeypatch, caplog):
-        from movie_recs.config import ConfigLoader
-        from movie_recs.settings import CONFIG_LOADER_ARGS
-
-        monkeypatch.setenv("MOVIELENS_DIR", str(ROOT / "data" / "01_raw"))
-        monkeypatch.setenv("MOVIE_RECS_DATA_DIR", str(tmp_path))
-        catalog = ConfigLoader(str(ROOT / "conf"), **CONFIG_LOADER_ARGS)["catalog"]
-        if (ROOT / "data/01_raw/ml-latest-small").exists():
-            pytest.skip("ml-latest-small is in data/01_raw")
-        assert catalog["raw_ratings"]["filepath"].endswith("data/01_raw/sample/ratings.csv")
-        assert "SYNTHETIC" in caplog.text
-        assert "make data" in caplog.text
-
 
 @needs_movielens
 class TestOnMovieLens:
@@ -266,7 +262,7 @@ class TestOnMovieLens:
         for place, row in enumerate(plague):
             lines.insert(10 + 7_000 * place, row)
         (folder / "ratings.csv").write_text("\r\n".join(lines) + "\r\n")
-        kedro_run(tmp_path, "data_processing", raw=tmp_path / "raw", dataset="ml-latest-small")
+        kedro_run(tmp_path, "data_processing", raw=tmp_path / "raw", dataset="ml-latest-small", split={"folds": 2})
         set_aside = pd.read_parquet(tmp_path / "02_intermediate/ml-latest-small/set_aside")
         found = dict(zip(set_aside["record"], set_aside["reason"], strict=True))
         assert found == plague
@@ -274,5 +270,4 @@ class TestOnMovieLens:
             keys = ["user_id", "movie_id"]
             healthy = pd.read_parquet(small_run / table).sort_values(keys, ignore_index=True)
             afflicted = pd.read_parquet(tmp_path / table).sort_values(keys, ignore_index=True)
-            columns = [column for column in healthy.columns if column != "fold"]
-            pd.testing.assert_frame_equal(healthy[columns], afflicted[columns])
+            pd.testing.assert_frame_equal(healthy, afflicted)

@@ -30,7 +30,8 @@ class FitInput(NamedTuple):
 def prepare_fit(ratings: DataFrame) -> FitInput:
     """The ratings in as few blocks as their number asks for, in an order that does not depend on how they came.
 
-    The order of the sums in a fit, and so its last digits, follow from it: the same ratings give the same model.
+    The order of the sums in a fit, and so its last digits, follow from it: in one block the same ratings give the same
+    model. With more blocks on a cluster the last digits depend on which block arrives first.
     """
     blocks = max(1, math.ceil(ratings.count() / RATINGS_PER_BLOCK))
     return FitInput(ratings.repartition(blocks, "user_id").sortWithinPartitions("user_id", "movie_id"), blocks)
@@ -58,18 +59,21 @@ def fit_als(fit_input: FitInput, parameters: AlsParameters, seed: int) -> ALSMod
     return als.fit(fit_input.ratings)
 
 
-def factor_model(als_model: ALSModel) -> FactorModel:
-    """The same model as two tables: no intercept, no biases, ALS's factors as features."""
+def factor_model(als_model: ALSModel, reg_param: float) -> FactorModel:
+    """The same model as two tables: no intercept, no biases, ALS's factors as features.
+
+    Args:
+        als_model: A fit.
+        reg_param: The lambda it was fitted with; Spark's model does not hold it.
+    """
 
     def table(factors: DataFrame) -> DataFrame:
         return factors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
 
-    return FactorModel(0.0, table(als_model.userFactors), table(als_model.itemFactors))
+    return FactorModel(0.0, table(als_model.userFactors), table(als_model.itemFactors), reg_param)
 
 
-def explain(
-    model: FactorModel, recommendations: DataFrame, ratings: DataFrame, reg_param: float, reasons: int
-) -> DataFrame:
+def explain(model: FactorModel, recommendations: DataFrame, ratings: DataFrame, reasons: int) -> DataFrame:
     """The user's own ratings that add most to each recommendation's score.
 
     With the movies' factors fixed, the user's are a ridge regression on her ratings, so the score is a sum over them:
@@ -83,7 +87,6 @@ def explain(
         model: The model whose scores are explained.
         recommendations: (user_id int, movie_id int).
         ratings: (user_id int, movie_id int, rating float in stars), all of these users' ratings.
-        reg_param: lambda of the model's fit.
         reasons: How many ratings to name at most; only those that add something.
 
     Returns:
@@ -99,7 +102,11 @@ def explain(
         .groupBy("user_id")
     )
 
+    reg_param = model.reg_param
+
     def contributions(asked: pd.DataFrame, rated: pd.DataFrame) -> pd.DataFrame:
+        if rated.empty:
+            return asked[["user_id", "movie_id"]].assign(because_movie_ids=[[] for _ in range(len(asked))])
         rated = rated.sort_values("movie_id")
         known, wanted = np.array(rated["rated_features"].to_list()), np.array(asked["features"].to_list())
         stars = rated["rating"].to_numpy(float)

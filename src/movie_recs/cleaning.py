@@ -13,12 +13,11 @@ from pyspark.sql import functions as F
 
 from movie_recs.errors import UserError
 from movie_recs.parameters import NEWEST_ID, OLDEST_ID
-from movie_recs.schemas import MAX_STARS, MIN_STARS, RAW_HEADERS, STAR_STEP
+from movie_recs.schemas import MAX_STARS, MIN_STARS, NO_GENRES, RAW_HEADERS, STAR_STEP
 
 logger = logging.getLogger(__name__)
 
 MALFORMED = "malformed"  # the raw column with the whole line where it has too many or too few fields
-NO_GENRES = "(no genres listed)"
 TITLE_WITH_YEAR = r"^(.+?)\s*\((\d{4})\)$"
 LAST_SECOND = 253_402_300_799  # 9999-12-31, the last that Spark's timestamps print
 
@@ -117,6 +116,11 @@ def judge_tags(parsed: DataFrame, movies: DataFrame) -> DataFrame:
     return _known_movies(parsed, movies)
 
 
+def good_rows(judged: DataFrame) -> DataFrame:
+    """The clean rows of a parsed or judged table, without its last two columns."""
+    return judged.filter(F.col("reason").isNull()).drop("record", "reason")
+
+
 def separate(judged: DataFrame, file: str, max_bad_rows: float) -> Cleaned:
     """The clean rows of a judged table, and those set aside.
 
@@ -139,19 +143,19 @@ def separate(judged: DataFrame, file: str, max_bad_rows: float) -> Cleaned:
         f"{row['rows']:,} because {reason} (as in {row['example']!r})"
         for reason, row in sorted(bad.items(), key=lambda item: -item[1]["rows"])
     )
-    if total == 0:
+    if total == 0 and file in ("ratings", "movies"):  # without tags or links the others serve
         raise UserError(f"{file}.csv has no rows below its header: put the whole file in its place.")
-    if bad_rows / total > max_bad_rows:
+    if bad_rows > 0 and bad_rows / total > max_bad_rows:
         raise UserError(
             f"{file}.csv has {bad_rows:,} bad rows of {total:,}, more than the {max_bad_rows:.2%} that "
             f"data_processing.max_bad_rows allows: {examples}."
         )
-    if bad_rows == total:
+    if 0 < bad_rows == total:
         raise UserError(f"{file}.csv has no good row among its {total:,}: {examples}.")
     if bad_rows:
         logger.warning("%s.csv: %s of %s rows are set aside: %s", file, f"{bad_rows:,}", f"{total:,}", examples)
     return Cleaned(
-        rows=judged.filter(F.col("reason").isNull()).drop("record", "reason"),
+        rows=good_rows(judged),
         set_aside=judged.filter(F.col("reason").isNotNull()).select(
             F.lit(f"{file}.csv").alias("file"), "reason", "record"
         ),

@@ -26,7 +26,9 @@ class ConfigLoader(OmegaConfigLoader):
 
     def _dataset(self) -> dict[str, str]:
         name, data_dir = str(self["parameters"].get("dataset", "auto")), str(self._globals["data_dir"])
-        if "://" in data_dir and name != "auto":
+        if "://" in data_dir:
+            if name == "auto":
+                raise ClickException(f"Which dataset of {data_dir}/01_raw? Name it, as --params dataset=ml-32m.")
             return {"dataset": name, "raw_dir": f"{data_dir}/01_raw/{name}"}
         shipped = PROJECT / "data" / "01_raw"  # the sample, and what `make data` fetches
         try:

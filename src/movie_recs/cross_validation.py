@@ -46,7 +46,11 @@ def cross_validate(candidates: list[AlsParameters], folds: int, trial: Trial, pa
         for done in as_completed(waiting):
             candidate, fold = waiting[done]
             outcomes[candidate, fold] = done.result()
-            _report(candidate, fold, outcomes, len(trials), time.perf_counter() - started)
+            left = len(trials) - len(outcomes)
+            half_done = min(parallelism, left) / 2  # the trials under way
+            seconds_left = (time.perf_counter() - started) / (len(outcomes) + half_done) * left
+            progress = f"trial {len(outcomes)} of {len(trials)}"
+            _report(progress, candidate, fold, outcomes[candidate, fold], seconds_left)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     return pd.DataFrame(
@@ -84,20 +88,12 @@ def _attempt(trial: Trial, candidate: AlsParameters, fold: int) -> dict[str, Any
     return {"rmse": None, "rmse_warm": None, "error": None, **outcome, "seconds": time.perf_counter() - started}
 
 
-def _report(
-    candidate: AlsParameters,
-    fold: int,
-    outcomes: dict[tuple[AlsParameters, int], dict[str, Any]],
-    total: int,
-    elapsed: float,
-) -> None:
-    done, outcome = len(outcomes), outcomes[candidate, fold]
+def _report(progress: str, candidate: AlsParameters, fold: int, outcome: dict[str, Any], seconds_left: float) -> None:
     name = f"rank {candidate.rank}, reg_param {candidate.reg_param:g}, max_iter {candidate.max_iter}, fold {fold}"
     if outcome["error"]:
-        logger.warning("trial %d of %d: %s failed and is left out: %s", done, total, name, outcome["error"])
+        logger.warning("%s: %s failed and is left out: %s", progress, name, outcome["error"])
         return
-    left = elapsed / done * (total - done)
-    logger.info("trial %d of %d: %s: RMSE %.4f; about %.0f s left", done, total, name, outcome["rmse"], left)
+    logger.info("%s: %s: RMSE %.4f; about %.0f s left", progress, name, outcome["rmse"], seconds_left)
 
 
 def _summary(candidate: AlsParameters, outcomes: list[dict[str, Any]]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def configure_spark(options: dict[str, Any], conf_dir: Path) -> None:
 
     Args:
         options: Spark's configuration properties, as conf/<env>/spark.yml has them; null leaves one to Spark.
-        conf_dir: The folder of log4j2.properties; a `SPARK_CONF_DIR` that is set goes before it.
+        conf_dir: The folder of log4j2.properties, for Spark inside the process; a `SPARK_CONF_DIR` goes before it.
 
     Raises:
         UserError: A key is no property of Spark, no master is named, or there is no Java.
@@ -38,12 +38,13 @@ def configure_spark(options: dict[str, Any], conf_dir: Path) -> None:
     options = {key: value for key, value in options.items() if value is not None}
     if "spark.master" not in options:
         raise UserError("Which Spark cluster? Set SPARK_MASTER_URL to its master's address, as spark://host:7077.")
-    if not str(options["spark.master"]).startswith("local"):
+    if str(options["spark.master"]).startswith("local"):
+        os.environ.setdefault("SPARK_CONF_DIR", str(conf_dir))  # a cluster has a configuration of its own
+    else:
         own_files = options.get("spark.submit.pyFiles")
         options["spark.submit.pyFiles"] = f"{own_files},{_package_archive()}" if own_files else _package_archive()
     arguments = [f"--conf {shlex.quote(f'{key}={_text(value)}')}" for key, value in options.items()]
     os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join([*arguments, "pyspark-shell"])
-    os.environ.setdefault("SPARK_CONF_DIR", str(conf_dir))
     os.environ["JAVA_HOME"] = str(find_java().home)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 

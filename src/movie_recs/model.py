@@ -27,11 +27,13 @@ class FactorModel(NamedTuple):
         intercept: mu, in the unit of the score (stars for the objective `rating`).
         users: (id int, bias float, features array<float>), a row a known user.
         items: the same for movies; `features` of both have the same length.
+        reg_param: lambda of the ridge regression that a user's features solve.
     """
 
     intercept: float
     users: DataFrame
     items: DataFrame
+    reg_param: float = 0.0
 
 
 def score(model: FactorModel, pairs: DataFrame) -> DataFrame:

@@ -26,13 +26,14 @@ import rich.progress
 from rich.console import Console
 
 from movie_recs.errors import UserError
+from movie_recs.schemas import RAW_HEADERS
 
 logger = logging.getLogger(__name__)
 
 DEFAULT = "ml-latest-small"
 SAMPLE = "sample"
 
-_REQUIRED_FILES = ("ratings.csv", "movies.csv")
+_REQUIRED_FILES = tuple(f"{file}.csv" for file in RAW_HEADERS)
 _MAX_BYTES = 8 * 1024**3  # several times the largest archive, unpacked
 # What the network and the disk raise, and what zipfile raises on a damaged file.
 _IO_ERRORS = (OSError, http.client.HTTPException)
@@ -103,7 +104,7 @@ def resolve_dataset(name: str, *raw_dirs: Path) -> Dataset:
     found = sorted({csv.parent.name for csv in csvs if _is_dataset(csv.parent)})
     raise UserError(
         f"The data set {wanted!r} is not in {' or '.join(map(str, roots))}"
-        f" (found there: {', '.join(found) or 'none'}): {_how_to_get(wanted)}."
+        f" with {', '.join(_REQUIRED_FILES)} (found there: {', '.join(found) or 'none'}): {_how_to_get(wanted)}."
     )
 
 
@@ -133,7 +134,7 @@ def download(
         raise UserError(f"{name!r} cannot be downloaded, only {', '.join(archives)} can.")
     archive, target = archives[name], raw_dir / name
     if os.path.lexists(target):
-        raise UserError(f"{target} lacks {' or '.join(_REQUIRED_FILES)}: move it away and try again.")
+        raise UserError(f"{target} lacks one of {', '.join(_REQUIRED_FILES)}: move it away and try again.")
     try:
         raw_dir.mkdir(parents=True, exist_ok=True)
         # Inside raw_dir, hence on its file system: the last step is one rename.
@@ -249,7 +250,7 @@ def _unpack(zip_path: Path, name: str, parent: Path) -> Path:
             raise zipfile.BadZipFile(f"it would unpack to more than {_MAX_BYTES:,} bytes")
         file.extractall(parent)
     if not _is_dataset(parent / name):
-        raise zipfile.BadZipFile(f"it lacks {' or '.join(_REQUIRED_FILES)}")
+        raise zipfile.BadZipFile(f"it lacks one of {', '.join(_REQUIRED_FILES)}")
     return parent / name
 
 

@@ -27,8 +27,9 @@ def _unique(values: list) -> list:
 Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]  # Spark takes a 64-bit integer
 Identifier = Annotated[int, Field(ge=OLDEST_ID, le=NEWEST_ID)]
 Identifiers = Annotated[list[Identifier], BeforeValidator(_split_words)]
-PositiveInts = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), BeforeValidator(_split_words)]
-NonNegatives = Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1), BeforeValidator(_split_words)]
+Rank = Annotated[int, Field(ge=1, le=1000)]
+RegParam = Annotated[float, Field(ge=0)]
+MaxIter = Annotated[int, Field(ge=1, le=1000)]
 
 
 class _Block(BaseModel):
@@ -59,17 +60,17 @@ class EdaParameters(_Block):
 class AlsParameters(_Block):
     """Hyperparameters of explicit ALS, in MLlib's words."""
 
-    rank: int = Field(ge=1, le=1000)
-    reg_param: float = Field(ge=0)
-    max_iter: int = Field(ge=1, le=1000)
+    rank: Rank
+    reg_param: RegParam
+    max_iter: MaxIter
 
 
 class Grid(_Block):
     """Values to combine; every combination is a candidate."""
 
-    rank: PositiveInts
-    reg_param: NonNegatives
-    max_iter: PositiveInts
+    rank: Annotated[list[Rank], Field(min_length=1), BeforeValidator(_split_words)]
+    reg_param: Annotated[list[RegParam], Field(min_length=1), BeforeValidator(_split_words)]
+    max_iter: Annotated[list[MaxIter], Field(min_length=1), BeforeValidator(_split_words)]
 
     def candidates(self) -> list[AlsParameters]:
         """Every combination once, from the simplest model to the richest."""

@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from movie_recs.sample_words import GENRES, NO_GENRES, TAGS, draw_genres, draw_titles, pick
+from movie_recs.java import find_java
+from movie_recs.sample_words import GENRES, TAGS, draw_genres, draw_titles, pick
+from movie_recs.schemas import NO_GENRES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -348,6 +350,7 @@ def main(arguments: list[str] | None = None) -> None:
     if with_spark:
         from pyspark.sql import SparkSession
 
+        os.environ["JAVA_HOME"] = str(find_java().home)
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # the workers need this environment's packages
         write_sample_with_spark(SparkSession.builder.getOrCreate(), spec, folder)
     else:

@@ -68,8 +68,6 @@ TAGS = ("atmospheric", "twist ending", "funny", "too long", "cult classic", "see
         "slow, but worth it", "needs more goats", "Quirky", "fell asleep", '"so bad it\'s good"')
 # fmt: on
 
-NO_GENRES = "(no genres listed)"
-
 
 def draw_genres(rng: np.random.Generator, leading: np.ndarray) -> np.ndarray:
     """(movies, genres) bool: the leading genre and some that it mixes with; none for one in a hundred."""

@@ -6,6 +6,7 @@ are UTC.
 """
 
 MIN_STARS, MAX_STARS, STAR_STEP = 0.5, 5.0, 0.5
+NO_GENRES = "(no genres listed)"  # how GroupLens writes an empty list
 
 RAW_HEADERS = {
     "ratings": ("userId", "movieId", "rating", "timestamp"),
@@ -15,9 +16,24 @@ RAW_HEADERS = {
 }
 
 RATINGS = "user_id int, movie_id int, rating float, rated_at timestamp"
-MOVIES = "movie_id int, title string, year int, genres array<string>, imdb_id string, tmdb_id int"
-TAGS = "user_id int, movie_id int, tag string, tagged_at timestamp"
-SET_ASIDE = "file string, reason string, record string"
-TRAIN_RATINGS = f"{RATINGS}, fold int"
-TEST_RATINGS = RATINGS
-FACTORS = "id int, bias float, features array<float>"
+
+TABLES = {
+    "set_aside": "file string, reason string, record string",
+    "ratings": RATINGS,
+    "movies": "movie_id int, title string, year int, genres array<string>, imdb_id string, tmdb_id int",
+    "tags": "user_id int, movie_id int, tag string, tagged_at timestamp",
+    "train_ratings": f"{RATINGS}, fold int",
+    "test_ratings": RATINGS,
+    "rating.predictions": (
+        "user_id int, movie_id int, rating float, score double, predicted_stars double, "
+        "user_known boolean, movie_known boolean"
+    ),
+    "recommendations": (
+        "user_id int, rank int, movie_id int, title string, year int, genres array<string>, score double, "
+        "predicted_stars double, because array<string>, imdb_url string"
+    ),
+    "similar_movies": (
+        "movie_id int, rank int, similar_movie_id int, title string, year int, genres array<string>, distance double"
+    ),
+}
+"""Columns of the tables of the catalog, by dataset name."""

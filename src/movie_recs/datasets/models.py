@@ -82,18 +82,17 @@ class ALSModelDataset(_ModelDataset[ALSModel]):
 
 
 class FactorModelDataset(_ModelDataset[FactorModel]):
-    """A `FactorModel` as Parquet `user_factors` and `item_factors` and the intercept, all of one fit."""
+    """A `FactorModel` as Parquet `user_factors` and `item_factors` and two numbers as JSON, all of one fit."""
 
     def _read(self, path: str) -> FactorModel:
         spark = SparkSession.builder.getOrCreate()
         with self._fs.open(f"{self._get_load_path()}/model.json") as file:
-            intercept = json.load(file)["intercept"]
-        return FactorModel(
-            intercept, spark.read.parquet(f"{path}/user_factors"), spark.read.parquet(f"{path}/item_factors")
-        )
+            numbers = json.load(file)
+        users, items = (spark.read.parquet(f"{path}/{side}_factors") for side in ("user", "item"))
+        return FactorModel(numbers["intercept"], users, items, numbers["reg_param"])
 
     def _write(self, model: FactorModel, path: str) -> None:
         model.users.write.parquet(f"{path}/user_factors")
         model.items.write.parquet(f"{path}/item_factors")
         with self._fs.open(f"{self._get_save_path()}/model.json", "w") as file:
-            json.dump({"intercept": model.intercept}, file)
+            json.dump({"intercept": model.intercept, "reg_param": model.reg_param}, file)

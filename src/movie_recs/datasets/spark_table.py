@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 from kedro_datasets._typing import TablePreview
+from kedro_datasets._utils.databricks_utils import to_spark_path
 from kedro_datasets._utils.spark_utils import get_spark_filesystem
 from kedro_datasets.spark import SparkDatasetV2
 from pyspark.sql import DataFrame
@@ -19,29 +20,24 @@ class SparkTable(SparkDatasetV2):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._fs = get_spark_filesystem(self._protocol, self._credentials)
+        self._staged, self._replaced = f"{self._path}.staged", f"{self._path}.replaced"
 
     def _load(self) -> DataFrame:
-        self._restore()
+        if not self._fs.exists(self._path) and self._fs.exists(self._replaced):
+            return self._beside(self._replaced).load()
         return super()._load()
 
     def _save(self, data: DataFrame | pd.DataFrame) -> None:
-        self._restore()
-        staged, replaced = f"{self._path}.staged", f"{self._path}.replaced"
-        SparkDatasetV2(
-            filepath=f"{self._original_filepath}.staged",
-            file_format=self._file_format,
-            save_args={**self._save_args, "mode": "overwrite"},
-            credentials=self._credentials,
-        ).save(data)
-        self._remove(replaced)
+        self._beside(self._staged).save(data)
         if self._fs.exists(self._path):
-            self._fs.mv(self._path, replaced, recursive=True)
-        self._fs.mv(staged, self._path, recursive=True)
-        self._remove(replaced)
+            self._remove(self._replaced)
+            self._fs.mv(self._path, self._replaced, recursive=True)
+        self._fs.mv(self._staged, self._path, recursive=True)
+        self._remove(self._replaced)
 
     def _exists(self) -> bool:
-        self._restore()
-        return self._fs.exists(self._path)
+        # A run that died between the two moves of a save left the old table under its other name.
+        return self._fs.exists(self._path) or self._fs.exists(self._replaced)
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """The first `nrows` rows of a Parquet table, read without Spark, as kedro-viz shows them."""
@@ -50,11 +46,13 @@ class SparkTable(SparkDatasetV2):
         table = dataset.dataset(self._path, filesystem=self._fs, format=self._file_format)
         return TablePreview(table.head(nrows).to_pandas().astype(str).to_dict(orient="split"))
 
-    def _restore(self) -> None:
-        """Puts the old table back where a run died after it had moved it away, and before the new one was moved in."""
-        replaced = f"{self._path}.replaced"
-        if not self._fs.exists(self._path) and self._fs.exists(replaced):
-            self._fs.mv(replaced, self._path, recursive=True)
+    def _beside(self, path: str) -> SparkDatasetV2:
+        return SparkDatasetV2(
+            filepath=to_spark_path(self._protocol, path),
+            file_format=self._file_format,
+            save_args={**self._save_args, "mode": "overwrite"},
+            credentials=self._credentials,
+        )
 
     def _remove(self, path: str) -> None:
         if self._fs.exists(path):

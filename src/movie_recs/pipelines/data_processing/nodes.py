@@ -19,12 +19,32 @@ class CleanedMovies(NamedTuple):
     links_set_aside: DataFrame
 
 
+def parse_movies(raw_movies: DataFrame) -> DataFrame:
+    """(movie_id, title, year, genres, record, reason), a row a line of movies.csv."""
+    return cleaning.judge_movies(cleaning.parse_movies(raw_movies))
+
+
+def parse_ratings(raw_ratings: DataFrame, parsed_movies: DataFrame) -> DataFrame:
+    """(user_id, movie_id, rating, rated_at, record, reason), a row a line of ratings.csv."""
+    return cleaning.judge_ratings(cleaning.parse_ratings(raw_ratings), cleaning.good_rows(parsed_movies))
+
+
+def parse_tags(raw_tags: DataFrame, parsed_movies: DataFrame) -> DataFrame:
+    """(user_id, movie_id, tag, tagged_at, record, reason), a row a line of tags.csv."""
+    return cleaning.judge_tags(cleaning.parse_tags(raw_tags), cleaning.good_rows(parsed_movies))
+
+
+def parse_links(raw_links: DataFrame, parsed_movies: DataFrame) -> DataFrame:
+    """(movie_id, imdb_id, tmdb_id, record, reason), a row a line of links.csv."""
+    return cleaning.judge_links(cleaning.parse_links(raw_links), cleaning.good_rows(parsed_movies))
+
+
 def clean_movies(
     parsed_movies: DataFrame, parsed_links: DataFrame, parameters: DataProcessingParameters
 ) -> CleanedMovies:
     """(movie_id, title, year, genres, imdb_id, tmdb_id), a row a movie; links are null where there are none."""
-    movies = cleaning.separate(cleaning.judge_movies(parsed_movies), "movies", parameters.max_bad_rows)
-    links = cleaning.separate(cleaning.judge_links(parsed_links, movies.rows), "links", parameters.max_bad_rows)
+    movies = cleaning.separate(parsed_movies, "movies", parameters.max_bad_rows)
+    links = cleaning.separate(parsed_links, "links", parameters.max_bad_rows)
     return CleanedMovies(
         movies.rows.join(links.rows, "movie_id", how="left").select(
             "movie_id", "title", "year", "genres", "imdb_id", "tmdb_id"
@@ -34,14 +54,14 @@ def clean_movies(
     )
 
 
-def clean_ratings(parsed_ratings: DataFrame, movies: DataFrame, parameters: DataProcessingParameters) -> Cleaned:
+def clean_ratings(parsed_ratings: DataFrame, parameters: DataProcessingParameters) -> Cleaned:
     """(user_id, movie_id, rating, rated_at), a row a pair of user and movie."""
-    return cleaning.separate(cleaning.judge_ratings(parsed_ratings, movies), "ratings", parameters.max_bad_rows)
+    return cleaning.separate(parsed_ratings, "ratings", parameters.max_bad_rows)
 
 
-def clean_tags(parsed_tags: DataFrame, movies: DataFrame, parameters: DataProcessingParameters) -> Cleaned:
+def clean_tags(parsed_tags: DataFrame, parameters: DataProcessingParameters) -> Cleaned:
     """(user_id, movie_id, tag, tagged_at)."""
-    return cleaning.separate(cleaning.judge_tags(parsed_tags, movies), "tags", parameters.max_bad_rows)
+    return cleaning.separate(parsed_tags, "tags", parameters.max_bad_rows)
 
 
 def gather_set_aside(*set_aside: DataFrame) -> DataFrame:

@@ -2,13 +2,16 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from movie_recs.cleaning import parse_links, parse_movies, parse_ratings, parse_tags
 from movie_recs.pipelines.data_processing.nodes import (
     clean_movies,
     clean_ratings,
     clean_tags,
     describe_data,
     gather_set_aside,
+    parse_links,
+    parse_movies,
+    parse_ratings,
+    parse_tags,
     split_ratings,
 )
 
@@ -20,9 +23,9 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(parse_movies, "raw_movies", "parsed_movies", name="parse_movies"),
-            Node(parse_links, "raw_links", "parsed_links", name="parse_links"),
-            Node(parse_ratings, "raw_ratings", "parsed_ratings", name="parse_ratings"),
-            Node(parse_tags, "raw_tags", "parsed_tags", name="parse_tags"),
+            Node(parse_links, ["raw_links", "parsed_movies"], "parsed_links", name="parse_links"),
+            Node(parse_ratings, ["raw_ratings", "parsed_movies"], "parsed_ratings", name="parse_ratings"),
+            Node(parse_tags, ["raw_tags", "parsed_movies"], "parsed_tags", name="parse_tags"),
             Node(
                 clean_movies,
                 ["parsed_movies", "parsed_links", PARAMETERS],
@@ -31,11 +34,11 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 clean_ratings,
-                ["parsed_ratings", "movies", PARAMETERS],
+                ["parsed_ratings", PARAMETERS],
                 ["ratings", "ratings_set_aside"],
                 name="clean_ratings",
             ),
-            Node(clean_tags, ["parsed_tags", "movies", PARAMETERS], ["tags", "tags_set_aside"], name="clean_tags"),
+            Node(clean_tags, ["parsed_tags", PARAMETERS], ["tags", "tags_set_aside"], name="clean_tags"),
             Node(
                 gather_set_aside,
                 ["movies_set_aside", "links_set_aside", "ratings_set_aside", "tags_set_aside"],

@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 
 from movie_recs import plots
 from movie_recs.parameters import EdaParameters
+from movie_recs.schemas import NO_GENRES
 
-NO_GENRES = "(no genres listed)"
 MEAN_STEP = 0.1  # stars, width of the bins of mean ratings
 
 
@@ -62,7 +62,7 @@ def count_distributions(ratings: DataFrame) -> pd.DataFrame:
     for side in ("user", "movie"):
         by_id = ratings.groupBy(f"{side}_id").agg(F.avg("rating").alias("mean"), F.count("*").alias("ratings"))
         step = F.floor(F.round(F.col("mean") / MEAN_STEP, 6))
-        power = F.floor(F.log2("ratings"))
+        power = F.length(F.bin("ratings")) - 1  # the exact floor of the logarithm
         parts += [
             by_id.select(
                 F.lit(f"mean_rating_per_{side}").alias("distribution"),

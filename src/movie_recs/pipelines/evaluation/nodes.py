@@ -16,7 +16,8 @@ from movie_recs.parameters import EvaluationParameters, SplitParameters, TuningP
 
 def fit_reference(train_ratings: DataFrame, evaluation: EvaluationParameters, tuning: TuningParameters) -> FactorModel:
     """The model of the reference parameters, fitted on the train ratings."""
-    return factor_model(fit_als(prepare_fit(train_ratings), evaluation.reference, tuning.seed))
+    reference = evaluation.reference
+    return factor_model(fit_als(prepare_fit(train_ratings), reference, tuning.seed), reference.reg_param)
 
 
 def predict_test(model: FactorModel, test_ratings: DataFrame) -> DataFrame:
@@ -58,7 +59,11 @@ def evaluate_models(
 
 
 def count_errors(predictions: DataFrame) -> pd.DataFrame:
-    """(rating, predicted_stars, rows): test ratings by actual stars and by predicted stars rounded to halves."""
+    """Test ratings by actual stars and by predicted stars rounded to halves.
+
+    Returns:
+        (rating, predicted_stars, rows, error_sum, squared_error_sum): an error is predicted less actual stars.
+    """
     rounded = (F.round(F.col("predicted_stars") * 2) / 2).alias("predicted_stars")
     return (
         predictions.groupBy("rating", rounded)

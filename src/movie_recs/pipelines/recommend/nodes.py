@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from movie_recs import als, model
 from movie_recs.model import FactorModel
-from movie_recs.parameters import AlsParameters, RecommendParameters
+from movie_recs.parameters import RecommendParameters
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,6 @@ def find_unknown_ids(factor_model: FactorModel, parameters: RecommendParameters)
 
 def recommend_movies(
     factor_model: FactorModel,
-    best_params: dict,
     ratings: DataFrame,
     movies: DataFrame,
     parameters: RecommendParameters,
@@ -45,11 +44,12 @@ def recommend_movies(
         ratings that add most to the score.
     """
     users = factor_model.users.filter(F.col("id").isin(parameters.user_ids)).select(F.col("id").alias("user_id"))
-    best = model.top_n(factor_model, users, ratings.select("user_id", "movie_id"), parameters.top_n).cache()
-    reasons = als.explain(factor_model, best, ratings, AlsParameters(**best_params).reg_param, REASONS)
+    best = model.top_n(factor_model, users, ratings.select("user_id", "movie_id"), parameters.top_n)
+    best = best.cache()  # small, and read twice: to be explained and to be shown
+    reasons = als.explain(factor_model, best, ratings, REASONS)
     return (
         best.join(_reason_titles(reasons, ratings, movies), ["user_id", "movie_id"], how="left")
-        .join(_shown(movies), "movie_id", how="inner")
+        .join(_shown(movies), "movie_id", how="left")
         .select(
             "user_id",
             "rank",
@@ -77,7 +77,7 @@ def find_similar_movies(factor_model: FactorModel, movies: DataFrame, parameters
     shown = _shown(movies).withColumnRenamed("movie_id", "similar_movie_id")
     return (
         model.similar_items(factor_model, asked, parameters.top_n)
-        .join(shown, "similar_movie_id", how="inner")
+        .join(shown, "similar_movie_id", how="left")
         .select("movie_id", "rank", "similar_movie_id", "title", "year", "genres", "distance")
         .orderBy("movie_id", "rank")
     )

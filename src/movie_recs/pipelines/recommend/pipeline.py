@@ -20,7 +20,7 @@ def create_pipeline(objective: str) -> Pipeline:
             Node(find_unknown_ids, [model, PARAMETERS], "unknown_ids", name="find_unknown_ids"),
             Node(
                 recommend_movies,
-                [model, f"{objective}.best_params", "ratings", "movies", PARAMETERS],
+                [model, "ratings", "movies", PARAMETERS],
                 "recommendations",
                 name="recommend_movies",
             ),

@@ -32,7 +32,7 @@ def cross_validate_candidates(
 
     def trial(candidate: AlsParameters, fold: int) -> dict[str, Any]:
         fit_input = FitInput(ratings.filter(F.col("fold") != fold), blocks)
-        model = factor_model(fit_als(fit_input, candidate, tuning.seed))
+        model = factor_model(fit_als(fit_input, candidate, tuning.seed), candidate.reg_param)
         return rating_errors(score(model, ratings.filter(F.col("fold") == fold)))
 
     try:
@@ -53,5 +53,6 @@ def plot_tuning(cv_results: pd.DataFrame, data_summary: dict[str, Any]) -> Figur
 
 def fit_best(ratings: DataFrame, best_params: dict[str, Any], tuning: TuningParameters) -> Fit:
     """The winner, fitted on these ratings."""
-    als_model = fit_als(prepare_fit(ratings), AlsParameters(**best_params), tuning.seed)
-    return Fit(als_model, factor_model(als_model))
+    winner = AlsParameters(**best_params)
+    als_model = fit_als(prepare_fit(ratings), winner, tuning.seed)
+    return Fit(als_model, factor_model(als_model, winner.reg_param))
