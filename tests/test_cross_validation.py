@@ -52,6 +52,12 @@ def test_each_candidate_is_tried_once_on_each_fold():
         (float("nan"), "fold 1: its RMSE is nan"),
         (float("inf"), "fold 1: its RMSE is inf"),
         (None, "fold 1: its RMSE is None"),
+        (
+            RuntimeError(
+                "An error occurred while calling o1.fit.\n: SparkException: matrix is singular\n\tat Foo.scala"
+            ),
+            "fold 1: SparkException: matrix is singular",
+        ),
     ],
 )
 def test_a_failed_trial_is_recorded_and_its_candidate_not_chosen(failure, said):

@@ -84,8 +84,14 @@ def _attempt(trial: Trial, candidate: AlsParameters, fold: int) -> dict[str, Any
         if not np.isfinite(outcome["rmse"] if outcome["rmse"] is not None else np.nan):
             raise ArithmeticError(f"its RMSE is {outcome['rmse']}")
     except Exception as error:  # whatever went wrong in this fit, the others go on
-        outcome = {"error": f"fold {fold}: {(str(error).strip() or type(error).__name__).splitlines()[0]}"}
+        outcome = {"error": f"fold {fold}: {_reason(error)}"}
     return {"rmse": None, "rmse_warm": None, "error": None, **outcome, "seconds": time.perf_counter() - started}
+
+
+def _reason(error: Exception) -> str:
+    """The first line that says something: of an error in the JVM the first only names the call."""
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith("An error occurred while calling")]
+    return lines[0].removeprefix(": ") if lines else type(error).__name__
 
 
 def _report(progress: str, candidate: AlsParameters, fold: int, outcome: dict[str, Any], seconds_left: float) -> None:
