@@ -40,6 +40,7 @@ def configure_spark(options: dict[str, Any], conf_dir: Path) -> None:
         raise UserError("Which Spark cluster? Set SPARK_MASTER_URL to its master's address, as spark://host:7077.")
     if str(options["spark.master"]).startswith("local"):
         os.environ.setdefault("SPARK_CONF_DIR", str(conf_dir))  # a cluster has a configuration of its own
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # the machine's name may lead nowhere without a network
     else:
         own_files = options.get("spark.submit.pyFiles")
         options["spark.submit.pyFiles"] = f"{own_files},{_package_archive()}" if own_files else _package_archive()
