@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-ROOT = Path(__file__).parents[1]
 TINY = (
     "dataset=sample,split.folds=2,rating.evaluation.reference.max_iter=2,"
     "rating.tuning.grid.rank=2 3,rating.tuning.grid.reg_param=0.1,rating.tuning.grid.max_iter=2"

@@ -145,14 +145,14 @@ def separate(judged: DataFrame, file: str, max_bad_rows: float) -> Cleaned:
     )
     if total == 0 and file in ("ratings", "movies"):  # without tags or links the others serve
         raise UserError(f"{file}.csv has no rows below its header: put the whole file in its place.")
-    if bad_rows > 0 and bad_rows / total > max_bad_rows:
-        raise UserError(
-            f"{file}.csv has {bad_rows:,} bad rows of {total:,}, more than the {max_bad_rows:.2%} that "
-            f"data_processing.max_bad_rows allows: {examples}."
-        )
-    if 0 < bad_rows == total:
-        raise UserError(f"{file}.csv has no good row among its {total:,}: {examples}.")
     if bad_rows:
+        if bad_rows / total > max_bad_rows:
+            raise UserError(
+                f"{file}.csv has {bad_rows:,} bad rows of {total:,}, more than the {max_bad_rows:.2%} that "
+                f"data_processing.max_bad_rows allows: {examples}."
+            )
+        if bad_rows == total:
+            raise UserError(f"{file}.csv has no good row among its {total:,}: {examples}.")
         logger.warning("%s.csv: %s of %s rows are set aside: %s", file, f"{bad_rows:,}", f"{total:,}", examples)
     return Cleaned(
         rows=good_rows(judged),

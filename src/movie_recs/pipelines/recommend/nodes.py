@@ -85,16 +85,12 @@ def find_similar_movies(factor_model: FactorModel, movies: DataFrame, parameters
 
 def tabulate(table: DataFrame) -> pd.DataFrame:
     """The table for reading: lists become text, with `|` between genres and `; ` between reasons."""
-    columns = (
-        {
-            "genres": F.array_join("genres", "|").alias("genres"),
-            "because": F.array_join("because", "; ").alias("because"),
-        }
-        if "because" in table.columns
-        else {"genres": F.array_join("genres", "|").alias("genres")}
-    )
-    readable = table.select(*(columns.get(name, F.col(name)) for name in table.columns)).toPandas()
-    return readable.astype({"year": "Int64"})
+    separators = {"genres": "|", "because": "; "}
+    columns = [
+        F.array_join(name, separators[name]).alias(name) if name in separators else F.col(name)
+        for name in table.columns
+    ]
+    return table.select(*columns).toPandas().astype({"year": "Int64"})
 
 
 def _shown(movies: DataFrame) -> DataFrame:
