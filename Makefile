@@ -35,8 +35,9 @@ data: $(READY)  ## download a data set: make data DATASET=ml-32m
 viz: $(READY)  ## the pipeline's graph in a browser
 	$(BIN)/kedro viz run
 
-bench: $(READY)  ## kedro run against a plain script; takes twenty minutes
+bench: $(READY)  ## kedro run against a plain script, and the errors of several seeds; takes forty minutes
 	$(BIN)/python benchmarks/kedro_run.py
+	$(BIN)/python benchmarks/rating_error.py
 
 clean:  ## remove all that runs have made, raw data apart, and the environment
 	rm -rf .venv build .pytest_cache .ruff_cache .viz data/0[2-9]_*

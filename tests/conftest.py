@@ -34,12 +34,18 @@ def kedro_run(spark):
     """Runs pipelines in this process: `kedro_run(data_dir, pipelines, **parameters)`; the data set is the sample."""
     bootstrap_project(ROOT)
 
-    def run(data_dir: Path, *pipelines: str, raw: Path = ROOT / "data" / "01_raw", **parameters) -> None:
+    def run(
+        data_dir: Path,
+        *pipelines: str,
+        raw: Path = ROOT / "data" / "01_raw",
+        nodes: list[str] | None = None,
+        **parameters,
+    ) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MOVIE_RECS_DATA_DIR", str(data_dir))
             patch.setenv("MOVIELENS_DIR", str(raw))
             runtime_params = {"dataset": "sample", **parameters}
             with KedroSession.create(ROOT, runtime_params=runtime_params) as session:
-                session.run(pipeline_names=list(pipelines) or None)
+                session.run(pipeline_names=list(pipelines) or None, node_names=nodes)
 
     return run

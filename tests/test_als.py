@@ -1,11 +1,13 @@
-"""Fits on planted truths, and explanations by hand."""
+"""Fits on planted truths, and their factors as entries of a model's vectors."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark.sql import functions as F
+from pyspark.testing import assertDataFrameEqual
 
-from movie_recs.als import explain, factor_model, fit_als, prepare_fit
-from movie_recs.model import FactorModel, score
+from movie_recs.als import add_factors, factor_model, fit_als, prepare_fit
+from movie_recs.model import FactorModel, Ridge, first_parts, score
 from movie_recs.parameters import AlsParameters
 
 NOISE = 0.1
@@ -74,7 +76,7 @@ def test_a_fit_has_the_rank_asked_for_and_a_row_a_known_id(planted, fitted):
 
 def test_scores_are_those_of_spark_mls_model(ratings, fitted):
     scored = fitted.transform(score(factor_model(fitted, 0.1), ratings)).toPandas()
-    assert scored["user_known"].all()
+    assert len(scored) == ratings.count()
     np.testing.assert_allclose(scored["score"], scored["prediction"], atol=1e-5)
 
 
@@ -92,45 +94,57 @@ def test_blocks_grow_with_the_ratings(ratings, monkeypatch):
     assert prepare_fit(ratings.limit(0)).blocks == 1
 
 
-# The rated movies' features lie on the axes, so A is diagonal: for user 1, lambda n = 0.5 * 4 = 2, A = diag(3, 3, 6),
-# and rated movie j adds f . A^-1 q_j (r_j - 3) to the score of a movie with features f: f1 2/3, f2 1/3 and f3 -2/3.
-ITEMS = [
-    (1, 0.0, [1.0, 0.0, 0.0]),
-    (2, 0.0, [0.0, 1.0, 0.0]),
-    (3, 0.0, [0.0, 0.0, 2.0]),
-    (4, 0.0, [0.0, 0.0, 0.0]),
-    (10, 0.0, [1.0, 3.0, 1.0]),  # 2/3, 1, -2/3
-    (11, 0.0, [3.0, 1.0, -2.0]),  # 2, 1/3, 4/3
-    (12, 0.0, [-1.0, -1.0, 1.0]),  # none adds anything
-    (13, 0.0, [1.0, 2.0, 0.0]),  # 2/3, 2/3: a tie
-]
-RATED = [
-    (1, 1, 5.0),
-    (1, 2, 4.0),
-    (1, 3, 1.0),
-    (1, 4, 2.0),
-    (2, 1, 5.0),
-    (3, 2, 4.0),
-    (3, 1, 4.0),
-    (4, 99, 5.0),
-    (9, 1, 1.0),
-]
-REASONS = {
-    (1, 10): [2, 1],
-    (1, 11): [1, 3, 2],
-    (1, 12): [],
-    (1, 13): [1, 2],
-    (2, 10): [],  # one rating is its own mean
-    (3, 10): [],  # she gives 4 stars to everything
-    (4, 10): [],  # the model knows nothing that she has rated
-}
+def test_the_users_follow_from_one_ridge_regression_whose_pull_grows_with_their_ratings(fitted):
+    assert factor_model(fitted, 0.1).ridges == (Ridge(2, 0.1, per_rating=True),)
 
 
-@pytest.mark.parametrize("reasons", [3, 2])
-def test_reasons_are_the_ratings_that_add_most_strongest_first(spark, reasons):
-    items = spark.createDataFrame(ITEMS, "id int, bias float, features array<float>")
-    ratings = spark.createDataFrame(RATED, "user_id int, movie_id int, rating float")
-    asked = spark.createDataFrame(list(REASONS), "user_id int, movie_id int")
-    explained = explain(FactorModel(0.0, items, items, reg_param=0.5), asked, ratings, reasons)
-    found = {(row["user_id"], row["movie_id"]): row["because_movie_ids"] for row in explained.collect()}
-    assert found == {pair: because[:reasons] for pair, because in REASONS.items()}
+@pytest.fixture(scope="module")
+def base(spark) -> FactorModel:
+    """Random biases and 3 features of users 1-82 and movies 1-62, the last two of whom nobody has rated."""
+    rng = np.random.default_rng(6)
+
+    def table(rows: int):
+        bias, features = rng.normal(size=rows).tolist(), rng.normal(size=(rows, 3)).tolist()
+        ids = range(1, rows + 1)
+        return spark.createDataFrame(
+            list(zip(ids, bias, features, strict=True)), "id int, bias float, features array<float>"
+        ).cache()
+
+    return FactorModel(3.5, table(82), table(62), (Ridge(3, 8.0, bias_damping=5.0),))
+
+
+@pytest.fixture(scope="module")
+def composed(base, fitted) -> FactorModel:
+    return add_factors(base, fitted, 0.1)
+
+
+class TestAddFactors:
+    def test_a_score_is_the_bases_and_what_spark_mls_model_predicts(self, ratings, fitted, base, composed):
+        scored = fitted.transform(score(composed, ratings)).toPandas()
+        users, items = (table.toPandas().set_index("id") for table in (base.users, base.items))
+        u, i = users.loc[scored["user_id"]], items.loc[scored["movie_id"]]
+        products = (np.array(u["features"].to_list()) * np.array(i["features"].to_list())).sum(axis=1)
+        by_hand = 3.5 + u["bias"].to_numpy() + i["bias"].to_numpy() + products + scored["prediction"].to_numpy()
+        assert len(scored) == ratings.count()
+        np.testing.assert_allclose(scored["score"], by_hand, atol=1e-4)
+
+    def test_whom_als_does_not_know_has_the_bases_score(self, spark, base, composed):
+        pairs = spark.createDataFrame([(1, 61), (80, 62), (81, 1), (82, 62)], "user_id int, movie_id int")
+        scored = score(composed, score(base, pairs, "base")).toPandas()
+        np.testing.assert_allclose(scored["score"], scored["base"], atol=1e-12)
+
+    def test_factors_are_one_more_part_and_the_first_parts_are_the_base(self, base, composed):
+        assert composed.ridges == (*base.ridges, Ridge(2, 0.1, per_rating=True))
+        again = first_parts(composed, 1)
+        assert (again.intercept, again.ridges) == (base.intercept, base.ridges)
+        assertDataFrameEqual(again.users, base.users)
+        assertDataFrameEqual(again.items, base.items)
+
+    def test_factors_follow_biases_alone(self, ratings, fitted, base):
+        biases = base._replace(
+            users=base.users.withColumn("features", F.slice("features", 1, 0)),
+            items=base.items.withColumn("features", F.slice("features", 1, 0)),
+            ridges=(Ridge(0, 0.0, bias_damping=5.0),),
+        )
+        scored = fitted.transform(score(add_factors(biases, fitted, 0.1), score(biases, ratings, "biases"))).toPandas()
+        np.testing.assert_allclose(scored["score"], scored["biases"] + scored["prediction"], atol=1e-4)

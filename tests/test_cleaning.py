@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from pyspark.sql import Row
+from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from movie_recs import cleaning
@@ -15,12 +16,13 @@ from movie_recs.schemas import RAW_HEADERS
 
 CATALOG = yaml.safe_load((Path(__file__).parents[1] / "conf" / "base" / "catalog.yml").read_text())
 HEADER = "userId,movieId,rating,timestamp"
+HEADER_WITHOUT_TIME = "userId,movieId,rating"
 
 NOT_STARS = "rating is not one of 0.5, 1.0 ... 5.0"
 NOT_AN_ID = "is not a positive 32-bit integer"
 NOT_WHOLE = "is not a whole number"
 NOT_SECONDS = "timestamp is not a number of seconds"
-NOT_FOUR = "the row has not 4 fields"
+NOT_FOUR, NOT_THREE = "the row has not 4 fields", "the row has not 3 fields"
 GOOD = None
 RATING_ROWS = {
     "1,10,4.0,964982703": GOOD,
@@ -30,7 +32,9 @@ RATING_ROWS = {
     ",10,4.0,1": "userId is missing",
     "1,,4.0,1": "movieId is missing",
     "1,10,,1": "rating is missing",
-    "1,10,4.0,": "timestamp is missing",
+    "1,10,4.0,": GOOD,
+    "1,10,4.0,  ": GOOD,
+    "1,10,,": "rating is missing",
     "1,10,  ,1": "rating is missing",
     "one,10,4.0,1": f"userId {NOT_WHOLE}",
     "1,ten,4.0,1": f"movieId {NOT_WHOLE}",
@@ -61,6 +65,21 @@ RATING_ROWS = {
     "1,10,4.0,99999999999999": NOT_SECONDS,
     "1,10,4.0,99999999999999999999": NOT_SECONDS,
     "1,10,4.0,-1": NOT_SECONDS,
+}
+ROWS_WITHOUT_TIME = {
+    "1,10,4.0": GOOD,
+    " 2 , 10 , 3.5 ": GOOD,
+    '"3","10","5.0"': GOOD,
+    ",10,4.0": "userId is missing",
+    "1,10,": "rating is missing",
+    "one,10,4.0": f"userId {NOT_WHOLE}",
+    "1,10,9.9": NOT_STARS,
+    "1,10": NOT_THREE,
+    "1": NOT_THREE,
+    "1,10,4.0,964982703": NOT_THREE,
+    "1,10,4.0,": NOT_THREE,
+    "1,10,4.0,,": NOT_THREE,
+    "1,10,4.0,1,extra": NOT_THREE,
 }
 
 
@@ -102,10 +121,41 @@ def test_a_rating_row_is_good_or_has_its_reason(judged_rating_rows, record, reas
     assert judged_rating_rows[record]["reason"] == reason
 
 
-def test_good_ratings_are_typed(spark, read):
-    parsed = cleaning.parse_ratings(read("ratings", lines(HEADER, "1,10,4.0,964982703", "2,20,0.5,0")))
+@pytest.fixture(scope="module")
+def judged_rows_without_time(read) -> dict[str, Row]:
+    raw = read("ratings", lines(HEADER_WITHOUT_TIME, *ROWS_WITHOUT_TIME))
+    return {row["record"]: row for row in cleaning.parse_ratings(raw).collect()}
+
+
+def as_read(record: str) -> str:
+    """A good row is kept by its fields, hence without quotes."""
+    return record.replace('"', "")
+
+
+def test_no_row_of_a_file_without_times_is_lost_and_the_header_is_no_row(judged_rows_without_time):
+    assert judged_rows_without_time.keys() == {as_read(record) for record in ROWS_WITHOUT_TIME}
+
+
+@pytest.mark.parametrize(("record", "reason"), ROWS_WITHOUT_TIME.items())
+def test_a_row_of_a_file_without_times_is_good_or_has_its_reason(judged_rows_without_time, record, reason):
+    assert judged_rows_without_time[as_read(record)]["reason"] == reason
+
+
+def test_good_ratings_of_a_file_without_times_are_typed(spark, read):
+    parsed = cleaning.parse_ratings(read("ratings", lines(HEADER_WITHOUT_TIME, "1,10,4.0", "2,20,0.5")))
+    assertDataFrameEqual(
+        parsed,
+        spark.createDataFrame(
+            [(1, 10, 4.0, None, "1,10,4.0", None), (2, 20, 0.5, None, "2,20,0.5", None)],
+            "user_id int, movie_id int, rating float, rated_at timestamp, record string, reason string",
+        ),
+    )
+
+
+def test_good_ratings_are_typed_and_a_missing_time_is_null(spark, read):
+    parsed = cleaning.parse_ratings(read("ratings", lines(HEADER, "1,10,4.0,964982703", "2,20,0.5,0", "3,30,1,")))
     expected = spark.createDataFrame(
-        [(1, 10, 4.0, "2000-07-30 18:45:03"), (2, 20, 0.5, "1970-01-01 00:00:00")],
+        [(1, 10, 4.0, "2000-07-30 18:45:03"), (2, 20, 0.5, "1970-01-01 00:00:00"), (3, 30, 1.0, None)],
         "user_id int, movie_id int, rating float, rated_at string",
     )
     assertDataFrameEqual(
@@ -171,6 +221,26 @@ def test_tags_keep_their_quotes_commas_and_other_alphabets(read):
     ]
 
 
+def test_a_tags_file_may_be_without_times(read):
+    content = lines("userId,movieId,tag", '1,2,"funny, ""very"""', "1,2,кино", "1,2,", "1,2", "1,2,noir,3")
+    rows = cleaning.parse_tags(read("tags", content)).collect()
+    assert [(row["tag"], row["tagged_at"], row["reason"]) for row in rows[:3]] == [
+        ('funny, "very"', None, None),
+        ("кино", None, None),
+        (None, None, "tag is missing"),
+    ]
+    assert [(row["record"], row["reason"]) for row in rows[3:]] == [("1,2", NOT_THREE), ("1,2,noir,3", NOT_THREE)]
+
+
+def test_the_time_of_a_tag_may_be_missing_but_not_wrong(read):
+    content = lines("userId,movieId,tag,timestamp", "1,2,a,", "1,2,a,b")
+    rows = cleaning.parse_tags(read("tags", content)).collect()
+    assert [(row["tag"], row["tagged_at"], row["reason"]) for row in rows] == [
+        ("a", None, None),
+        ("a", None, NOT_SECONDS),
+    ]
+
+
 @pytest.mark.parametrize(
     ("file", "content", "found"),
     [
@@ -178,11 +248,16 @@ def test_tags_keep_their_quotes_commas_and_other_alphabets(read):
         ("ratings", lines("movieId,title,genres", "1,Toy Story (1995),Comedy"), "'movieId,title,genres'"),
         ("ratings", lines(f"{HEADER},more", "1,10,4.0,1,1"), f"'{HEADER},more'"),
         ("ratings", lines("userId,movieId,stars,timestamp", "1,10,4.0,1"), "'userId,movieId,stars,timestamp'"),
+        ("ratings", lines("userId,movieId", "1,10"), "'userId,movieId'"),
+        ("ratings", lines("userId,movieId,timestamp", "1,10,1"), "'userId,movieId,timestamp'"),
         ("ratings", lines("userId;movieId;rating;timestamp", "1;10;4.0;1"), "'userId;movieId;rating;timestamp'"),
         ("movies", lines(HEADER, "1,10,4.0,1"), f"'{HEADER}'"),
         ("ratings", gzip.compress(lines(HEADER, "1,10,4.0,1").encode(), mtime=0), ""),
     ],
-    ids=["no header", "of another file", "a column more", "another name", "semicolons", "swapped", "binary"],
+    ids=[
+        *("no header", "of another file", "a column more", "another name", "no rating and time", "no rating"),
+        *("semicolons", "swapped", "binary"),
+    ],
 )  # fmt: skip
 def test_a_file_without_its_header_is_refused(read, file, content, found):
     parse = {"ratings": cleaning.parse_ratings, "movies": cleaning.parse_movies}[file]
@@ -226,6 +301,59 @@ def test_a_file_may_be_written_in_many_ways(read, content):
     ]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + lines(HEADER_WITHOUT_TIME, "1,10,4.0", "2,10,4.0").encode(),
+        lines(HEADER_WITHOUT_TIME, "1,10,4.0", "2,10,4.0").replace("\r\n", "\n"),
+        lines(HEADER_WITHOUT_TIME, "1,10,4.0", "", "2,10,4.0").removesuffix("\r\n"),
+        {
+            "part-00000.csv": lines(HEADER_WITHOUT_TIME, "1,10,4.0"),
+            "part-00001.csv": lines(HEADER_WITHOUT_TIME, "2,10,4.0"),
+            "part-00002.csv": lines(HEADER_WITHOUT_TIME),
+        },
+    ],
+    ids=["byte order mark", "line feeds", "blank line, open end", "parts"],
+)
+def test_a_file_without_times_may_be_written_in_as_many_ways(read, content):
+    parsed = cleaning.parse_ratings(read("ratings", content)).collect()
+    assert sorted((row["user_id"], row["record"], row["reason"]) for row in parsed) == [
+        (1, "1,10,4.0", None),
+        (2, "2,10,4.0", None),
+    ]
+
+
+PARSE = {
+    "ratings": cleaning.parse_ratings,
+    "movies": cleaning.parse_movies,
+    "tags": cleaning.parse_tags,
+    "links": cleaning.parse_links,
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "last_column", "row", "value"),
+    [
+        ("ratings", "rated_at", "1,10,4.0,0", "1970-01-01 00:00:00"),
+        ("movies", "genres", "1,Heat (1995),Action|Crime", "[Action, Crime]"),
+        ("tags", "tagged_at", "1,10,noir,", None),
+        ("links", "tmdb_id", "1,0113277,949", "949"),
+    ],
+)
+@pytest.mark.parametrize("line_end", ["\r\n", "\n"], ids=["CRLF", "LF"])
+def test_the_last_field_of_each_file_is_read_with_either_line_end(read, file, last_column, row, value, line_end):
+    content = line_end.join([",".join(RAW_HEADERS[file]), row, ""])
+    parsed = PARSE[file](read(file, content)).select(F.col(last_column).cast("string"), "record", "reason")
+    assert [tuple(found) for found in parsed.collect()] == [(value, row, None)]
+
+
+@pytest.mark.parametrize("file", ["tags", "links"])
+@pytest.mark.parametrize("line_end", ["\r\n", "\n", ""], ids=["CRLF", "LF", "open end"])
+def test_tags_and_links_may_have_no_row_below_their_header(read, file, line_end):
+    cleaned = cleaning.separate(PARSE[file](read(file, ",".join(RAW_HEADERS[file]) + line_end)), file, 0.0)
+    assert (cleaned.rows.count(), cleaned.set_aside.count()) == (0, 0)
+
+
 @pytest.fixture
 def parsed_ratings(spark):
     """A function from rows (user_id, movie_id, rating, seconds, reason) to a parsed table; `record` is the place."""
@@ -266,6 +394,23 @@ def test_the_latest_of_several_ratings_counts_and_of_equal_times_the_highest(spa
         "0": later, "1": None, "2": "bad", "3": later, "4": None, "5": None, "6": unknown, "7": unknown, "8": "worse",
     }  # fmt: skip
     assert judged.columns == parsed.columns
+
+
+def test_without_times_the_highest_of_several_ratings_counts_and_any_time_is_later_than_none(spark, parsed_ratings):
+    parsed = parsed_ratings(
+        (1, 10, 2.0, None, None),
+        (1, 10, 4.0, None, None),
+        (1, 10, 3.0, None, None),
+        (2, 10, 5.0, None, None),
+        (2, 10, 1.0, 0, None),
+        (3, 10, 4.0, None, None),
+        (3, 10, 4.0, None, None),
+    )
+    later = "the user rated the movie again later"
+    expected = {"0": later, "1": None, "2": later, "3": later, "4": None, "5": None, "6": later}
+    for partitions in (1, 3):
+        judged = cleaning.judge_ratings(parsed.repartition(partitions), spark.createDataFrame([(10,)], "movie_id int"))
+        assert reasons(judged) == expected
 
 
 def test_of_two_equal_ratings_one_counts(spark, parsed_ratings):

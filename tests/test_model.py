@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from movie_recs import model
-from movie_recs.model import FactorModel, score, similar_items, to_stars, top_n
+from movie_recs.model import FactorModel, Ridge, first_parts, score, similar_items, to_stars, top_n
 
 FACTORS = "id int, bias float, features array<float>"
 RANK, N_USERS, N_ITEMS = 4, 12, 40
@@ -29,22 +29,53 @@ def test_a_score_is_the_mean_and_both_biases_and_the_dot_product(spark, tiny):
         "user_id int, movie_id int, note string",
     )
     scored = score(tiny, pairs)
-    assert scored.columns == ["user_id", "movie_id", "note", "score", "user_known", "movie_known"]
+    assert scored.columns == ["user_id", "movie_id", "note", "score"]
     # The average user has bias 0 and features (0.5, 1), the average movie bias 0.25 and features (1, 0).
     assert sorted(tuple(row) for row in scored.collect()) == [
-        (1, 20, "a", 3 + 0.5 - 0.25 + 2, True, True),
-        (1, 20, "a", 3 + 0.5 - 0.25 + 2, True, True),  # a pair that comes twice leaves twice
-        (1, 99, "c", 3 + 0.5 + 0.25 + 1, True, False),
-        (2, 30, "b", 3 - 0.5 + 0.75 - 2, True, True),
-        (77, 20, "d", 3 + 0.0 - 0.25 + 1, False, True),
-        (77, 99, "e", 3 + 0.0 + 0.25 + 0.5, False, False),
+        (1, 20, "a", 3 + 0.5 - 0.25 + 2),
+        (1, 20, "a", 3 + 0.5 - 0.25 + 2),  # a pair that comes twice leaves twice
+        (1, 99, "c", 3 + 0.5 + 0.25 + 1),
+        (2, 30, "b", 3 - 0.5 + 0.75 - 2),
+        (77, 20, "d", 3 + 0.0 - 0.25 + 1),
+        (77, 99, "e", 3 + 0.0 + 0.25 + 0.5),
     ]
+
+
+def test_scores_of_several_models_stand_side_by_side(spark, tiny):
+    pairs = spark.createDataFrame([(1, 10), (2, 20)], "user_id int, movie_id int")
+    scored = score(tiny._replace(intercept=4.0), score(tiny, pairs, "three"), "four")
+    assert scored.dtypes == [("user_id", "int"), ("movie_id", "int"), ("three", "double"), ("four", "double")]
+    assert sorted(tuple(row) for row in scored.collect()) == [(1, 10, 4.75, 5.75), (2, 20, 2.25, 3.25)]
+
+
+def test_without_pairs_there_are_no_scores(spark, tiny):
+    assert score(tiny, spark.createDataFrame([], "user_id int, movie_id int")).collect() == []
 
 
 def test_a_model_without_factors_scores_by_its_biases(spark):
     biases = FactorModel(3.5, factors(spark, [(1, 0.5, [])]), factors(spark, [(10, -0.25, []), (20, 0.25, [])]))
     pairs = spark.createDataFrame([(1, 10), (2, 30)], "user_id int, movie_id int")
     assert sorted(row["score"] for row in score(biases, pairs).collect()) == [3.5 + 0.5 - 0.25, 3.5 + 0.5 + 0.0]
+
+
+BIAS_AND_ONE, ONE_MORE = Ridge(1, 8.0, bias_damping=5.0), Ridge(1, 0.1, per_rating=True)
+
+
+@pytest.mark.parametrize(
+    ("parts", "ridges", "expected"),
+    [
+        (2, (BIAS_AND_ONE, ONE_MORE), [3 + 0.5 - 0.25 + 2, 3 - 0.5 + 0.25 + 0 + 2, 3 + 0.0 + 0.75 + 0 - 1]),
+        (1, (BIAS_AND_ONE,), [3 + 0.5 - 0.25 + 2, 3 - 0.5 + 0.25 + 0, 3 + 0.0 + 0.75 + 0]),
+        (0, (), [3.0, 3.0, 3.0]),
+    ],
+)
+def test_the_first_parts_score_without_those_after_them(spark, tiny, parts, ridges, expected):
+    """Features are (1, 0) . (2, 0), (0, 2) . (1, 1), and for the unknown user the average (0.5, 1) . (0, -1)."""
+    shortened = first_parts(tiny._replace(ridges=(BIAS_AND_ONE, ONE_MORE)), parts)
+    pairs = spark.createDataFrame([(1, 20), (2, 10), (77, 30)], "user_id int, movie_id int")
+    assert shortened.ridges == ridges
+    assert shortened.users.dtypes == tiny.users.dtypes
+    assert [row["score"] for row in score(shortened, pairs).orderBy("user_id", "movie_id").collect()] == expected
 
 
 def test_stars_are_scores_within_half_a_star_and_five(spark):

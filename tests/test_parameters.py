@@ -7,7 +7,7 @@ import pytest
 
 from movie_recs.config import ConfigLoader
 from movie_recs.errors import UserError
-from movie_recs.parameters import AlsParameters, Grid, check_parameters
+from movie_recs.parameters import AlsParameters, BaselineGrid, BaselineParameters, Candidate, Grid, check_parameters
 from movie_recs.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -31,7 +31,9 @@ def changed(parameters: dict, name: str, value) -> dict:
 
 def test_the_shipped_parameters_are_valid(shipped):
     parameters = check_parameters(shipped)
-    assert AlsParameters(rank=5, reg_param=0.1, max_iter=10) in parameters.rating.tuning.grid.candidates()
+    tuning = parameters.rating.tuning
+    assert all((tuning.baseline_grid.bias_candidates(), tuning.baseline_grid.taste_candidates()))
+    assert tuning.grid.candidates()
     assert parameters.rating.evaluation.reference == AlsParameters(rank=5, reg_param=0.1, max_iter=10)
 
 
@@ -46,10 +48,23 @@ def test_the_shipped_parameters_are_valid(shipped):
         ("rating.tuning.grid.reg_param", [float("inf")], "reg_param is inf but should be a finite number"),
         ("rating.tuning.grid.reg_param", "0.1 nan", "reg_param is 'nan' but should be a finite number"),
         ("rating.evaluation.reference.reg_param", float("inf"), "reg_param is inf but should be a finite number"),
+        ("rating.tuning.baseline_grid.taste_reg", [5, 0], "baseline_grid.taste_reg is 0 but should be greater than 0"),
+        ("rating.tuning.baseline_grid.prior_reg", "10 0", "baseline_grid.prior_reg is '0' but should be greater than"),
+        ("rating.tuning.baseline_grid.user_damping", -1, "user_damping is -1 but should be greater than 0"),
+        ("rating.tuning.baseline_grid.movie_damping", [], "movie_damping is [] but List should have at least 1 item"),
+        ("rating.tuning.baseline_grid.movie_damping", [2e9], "but should be less than or equal to 1000000000"),
+        ("rating.tuning.baseline_grid.prior_reg", [float("inf")], "prior_reg is inf but should be"),
+        ("rating.tuning.baseline_grid.taste_reg", None, "taste_reg is None but should be a valid number"),
+        ("rating.features.genres", -0.5, "genres is -0.5 but should be greater than or equal to 0"),
+        ("rating.features.audience", -1, "audience is -1 but should be greater than or equal to 0"),
+        ("rating.features.year", 101, "rating.features.year is 101 but should be less than or equal to 100"),
+        ("rating.features.popularity", "much", "rating.features.popularity is 'much' but should be a valid number"),
+        ("rating.evaluation.reference.max_iter", 0, "max_iter is 0 but should be greater than or equal to 1"),
         ("rating.tuning.parallelism", "many", "rating.tuning.parallelism is 'many' but should be a valid integer"),
         ("eda.damping", float("inf"), "eda.damping is inf but should be a finite number"),
         ("eda.top", 2.5, "eda.top is 2.5 but should be a valid integer"),
         ("split.folds", 1, "split.folds is 1 but should be greater than or equal to 2"),
+        ("split.strategy", "by time", "split.strategy is 'by time' but should be 'random' or 'temporal'"),
         ("split.test_fraction", 1.0, "split.test_fraction is 1.0 but should be less than 1"),
         ("split.test_fraction", float("nan"), "split.test_fraction is nan but should be"),
         ("data_processing.max_bad_rows", 1.5, "max_bad_rows is 1.5 but should be less than or equal to 1"),
@@ -70,7 +85,15 @@ def test_a_wrong_value_is_named_with_what_is_allowed(shipped, name, value, said)
     ("name", "said"),
     [
         ("splitt", "splitt is no parameter (there are dataset, data_processing, split, eda, rating, recommend)"),
-        ("split.fold", "split.fold is no parameter (there are test_fraction, folds, seed)"),
+        ("split.fold", "split.fold is no parameter (there are strategy, test_fraction, folds, seed)"),
+        ("rating.feature", "rating.feature is no parameter (there are features, tuning, evaluation)"),
+        ("rating.features.genre", "rating.features.genre is no parameter (there are genres, year, popularity"),
+        ("rating.tuning.grids", "grids is no parameter (there are baseline_grid, grid, parallelism, seed)"),
+        (
+            "rating.tuning.baseline_grid.user_reg",
+            "user_reg is no parameter (there are user_damping, movie_damping, taste_reg, prior_reg)",
+        ),
+        ("rating.evaluation.reference.alpha", "reference.alpha is no parameter (there are rank, reg_param, max_iter)"),
         ("rating.tuning.grid.ranks", "grid.ranks is no parameter (there are rank, reg_param, max_iter)"),
     ],
 )
@@ -85,6 +108,10 @@ def test_a_missing_key_is_named(shipped):
     del without["split"]["seed"]
     with pytest.raises(UserError, match=r"split\.seed is missing"):
         check_parameters(without)
+
+
+def test_a_weight_of_0_leaves_a_kind_of_feature_out(shipped):
+    assert check_parameters(changed(shipped, "rating.features.year", 0)).rating.features.year == 0
 
 
 def test_all_wrong_parameters_are_named_at_once(shipped):
@@ -115,3 +142,47 @@ def test_grid_combines_each_value_once_from_the_simplest_model_to_the_richest():
         (10, 20, 0.4),
         (10, 20, 0.1),
     ]
+
+
+def test_baseline_grid_combines_each_damping_once_in_the_order_given():
+    grid = BaselineGrid(user_damping="5 2 5", movie_damping=[3, 4, 3.0], taste_reg=8, prior_reg=[10])
+    found = [(c.user_damping, c.movie_damping, c.taste_reg, c.prior_reg) for c in grid.bias_candidates()]
+    assert found == [(5, 3, None, None), (5, 4, None, None), (2, 3, None, None), (2, 4, None, None)]
+
+
+def test_baseline_grid_combines_each_damping_and_taste_once_in_the_order_given():
+    grid = BaselineGrid(user_damping=[5, 2], movie_damping=3, taste_reg=[8, 12, 8], prior_reg="20 10 20")
+    found = [(c.user_damping, c.movie_damping, c.taste_reg, c.prior_reg) for c in grid.taste_candidates()]
+    assert found == [
+        (5, 3, 8, 20),
+        (5, 3, 8, 10),
+        (5, 3, 12, 20),
+        (5, 3, 12, 10),
+        (2, 3, 8, 20),
+        (2, 3, 8, 10),
+        (2, 3, 12, 20),
+        (2, 3, 12, 10),
+    ]
+
+
+BIASES = BaselineParameters(user_damping=5, movie_damping=2.5)
+TASTE = BaselineParameters(user_damping=5, movie_damping=2.5, taste_reg=8, prior_reg=10)
+FACTORS = AlsParameters(rank=20, reg_param=0.15, max_iter=10)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "als", "name"),
+    [
+        (BIASES, None, "rung, user_damping 5, movie_damping 2.5"),
+        (TASTE, None, "rung, user_damping 5, movie_damping 2.5, taste_reg 8, prior_reg 10"),
+        (None, FACTORS, "rung, rank 20, reg_param 0.15, max_iter 10"),
+        (BIASES, FACTORS, "rung, user_damping 5, movie_damping 2.5, rank 20, reg_param 0.15, max_iter 10"),
+        (None, None, "rung"),
+    ],
+)
+def test_a_candidate_is_named_by_its_rung_and_what_it_has_and_gives_its_parts_back(baseline, als, name):
+    values = {name: value for part in (baseline, als) if part for name, value in part.model_dump().items()}
+    candidate = Candidate(model="rung", **values)
+    assert candidate.baseline == baseline
+    assert candidate.als == als
+    assert str(candidate) == name

@@ -1,5 +1,7 @@
 """Figures say which data they show, take odd text and empty tables, and show the numbers of the table."""
 
+from functools import partial
+
 import pandas as pd
 import pytest
 
@@ -21,8 +23,31 @@ TOP_MOVIES = pd.DataFrame(
 ).astype({"year": "Int64"})
 TAGS = pd.DataFrame({"tag": ["<script>x</script>", "noir"], "applications": [3, 2]})
 CV_RESULTS = pd.DataFrame(
-    [(5, 0.1, 10, 0.9, 0.01), (5, 0.2, 10, 0.88, 0.01), (10, 0.1, 10, None, None)],
-    columns=["rank", "reg_param", "max_iter", "mean_rmse", "std_error"],
+    [
+        ("taste", 5, 3, 8, 10, None, None, None, 0.9, 0.01),
+        ("taste", 5, 5, 8, 10, None, None, None, 0.85, 0.01),
+        ("taste_als", 5, 5, 8, 10, 20, 0.2, 10, 0.8, 0.01),
+        ("taste_als", 5, 5, 8, 10, 40, 0.2, 10, None, None),
+    ],
+    columns=[
+        *("model", "user_damping", "movie_damping", "taste_reg", "prior_reg", "rank", "reg_param", "max_iter"),
+        *("mean_rmse", "std_error"),
+    ],
+)
+MODELS = [
+    {"model": "bias", "rmse": 0.9},
+    {"model": "taste", "rmse": 0.8, "compared_with": "bias", "gain": 0.1, "gain_se": 0.01},
+]
+LADDER = pd.DataFrame(
+    [
+        ("bias", "all", 5, 0.9),
+        ("bias", "1", 2, 1.0),
+        ("bias", "50+", 3, 0.85),
+        ("taste", "all", 5, 0.8),
+        ("taste", "1", 2, 0.9),
+        ("taste", "50+", 3, 0.75),
+    ],
+    columns=["model", "movie_ratings", "n", "rmse"],
 )
 ERRORS = pd.DataFrame(
     [(4.0, 3.5, 3, -1.5, 0.75), (4.0, 4.0, 1, 0.5, 0.25), (1.0, 3.0, 2, 4.0, 8.0)],
@@ -36,6 +61,7 @@ FIGURES = [
     (plots.cv_results, CV_RESULTS),
     (plots.predicted_against_actual, ERRORS),
     (plots.error_by_rating, ERRORS),
+    (partial(plots.ladder, MODELS), LADDER),
 ]
 
 
@@ -54,19 +80,32 @@ def test_an_empty_table_gives_a_figure(plot, table):
     assert "ml-test" in plot(empty, DATA).to_json()
 
 
-def test_no_finished_candidate_gives_a_figure_without_a_best_one():
-    failed = CV_RESULTS.assign(mean_rmse=None, std_error=None)
-    figure = plots.cv_results(failed, DATA)
-    assert not figure.data
-    assert not figure.layout.annotations
+def test_no_finished_candidate_gives_an_empty_figure():
+    assert not plots.cv_results(CV_RESULTS.assign(mean_rmse=None, std_error=None), DATA).data
 
 
-def test_the_best_candidate_is_marked_and_failed_ones_are_left_out():
-    figure = plots.cv_results(CV_RESULTS, DATA)
-    assert [trace.name for trace in figure.data] == ["rank 5, 10 iterations"]
-    assert list(figure.data[0].x) == [0.1, 0.2]
-    (mark,) = figure.layout.annotations
-    assert (mark.x, mark.y, mark.text) == (0.2, 0.88, "best: 0.8800")
+def test_candidates_stand_by_model_best_first_without_those_that_failed():
+    taste, taste_als = plots.cv_results(CV_RESULTS, DATA).data
+    assert list(taste.x) == [0.85, 0.9]
+    assert list(taste.y) == ["taste: user 5, movie 5, taste 8, prior 10", "taste: user 5, movie 3, taste 8, prior 10"]
+    assert taste.marker.size[0] > taste.marker.size[1]
+    assert list(taste_als.y) == ["taste_als: user 5, movie 5, taste 8, prior 10, rank 20, reg 0.2, iter 10"]
+
+
+def test_of_many_candidates_the_best_are_shown():
+    many = pd.concat(
+        [CV_RESULTS[:1].assign(user_damping=damping, mean_rmse=1 - damping / 1000) for damping in range(99)]
+    )
+    (shown,) = plots.cv_results(many, DATA).data
+    assert list(shown.x) == [1 - damping / 1000 for damping in range(98, 98 - plots.SHOWN_CANDIDATES, -1)]
+
+
+def test_the_ladder_shows_each_model_over_all_rows_and_by_bin():
+    overall, bias, taste = plots.ladder(MODELS, LADDER, DATA).data
+    assert (list(overall.y), list(overall.x)) == (["bias", "taste"], [0.9, 0.8])
+    assert list(overall.error_x.array) == [0, 0.01]
+    assert (list(bias.x), list(bias.y), list(bias.customdata)) == (["1", "50+"], [1.0, 0.85], [2, 3])
+    assert (taste.name, list(taste.y)) == ("taste", [0.9, 0.75])
 
 
 @pytest.mark.parametrize(("plot", "table"), [(plots.top_movies, TOP_MOVIES), (plots.tags, TAGS)])

@@ -8,17 +8,25 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from click import ClickException
 from conftest import MOVIELENS, ROOT, needs_movielens
 from pyspark.ml.recommendation import ALSModel
 
-from movie_recs.schemas import TABLES
+from movie_recs.schemas import RAW_HEADERS, TABLES
 
 ONE_CANDIDATE = {
     "split": {"folds": 2},
-    "rating": {"tuning": {"grid": {"rank": 5, "reg_param": 0.1, "max_iter": 10}}},
+    "rating": {
+        "tuning": {
+            "baseline_grid": {"user_damping": 5, "movie_damping": 5, "taste_reg": 8, "prior_reg": 10},
+            "grid": {"rank": 20, "reg_param": 0.2, "max_iter": 10},
+        }
+    },
 }
+LADDER = ["global_mean", "bias", "reference_als", "bias_als", "taste", "taste_als"]
 KEDRO = [sys.executable, "-m", "kedro"]
 
 
@@ -34,9 +42,13 @@ def kedro(data_dir: Path, *arguments: str, raw: Path = ROOT / "data" / "01_raw")
 @pytest.fixture(scope="module")
 def sample_run(kedro_run, tmp_path_factory) -> Path:
     data_dir = tmp_path_factory.mktemp("sample")
-    grid = {"rank": [2, 5], "reg_param": [0.1], "max_iter": [5]}
+    grid = {"rank": [2, 10], "reg_param": [0.2], "max_iter": [10]}
+    baseline_grid = {"user_damping": 5, "movie_damping": [3, 5], "taste_reg": 32, "prior_reg": 10}
     kedro_run(
-        data_dir, split={"folds": 2}, rating={"tuning": {"grid": grid}}, recommend={"movie_ids": [463, 471, 999_999]}
+        data_dir,
+        split={"folds": 2},
+        rating={"tuning": {"grid": grid, "baseline_grid": baseline_grid}},
+        recommend={"movie_ids": [463, 471, 999_999]},
     )
     return data_dir
 
@@ -56,8 +68,12 @@ class TestOnTheSample:
         assert metrics["dataset"]["users"] == 610
         assert set(metrics["dataset"]["sha256"]) == {"ratings.csv", "movies.csv", "tags.csv", "links.csv"}
         assert metrics["split"]["train"] + metrics["split"]["test"] == metrics["dataset"]["ratings"]
-        assert [row["model"] for row in metrics["rating"]["models"]] == ["reference_als", "tuned_als"]
-        assert set(metrics["rating"]["best_params"]) == {"rank", "reg_param", "max_iter"}
+        assert metrics["split"]["strategy"] == "random"
+        assert [row["model"] for row in metrics["rating"]["models"]] == LADDER
+        assert metrics["rating"]["best_params"]["model"] == "taste_als"
+        assert set(metrics["rating"]["best_params"]) == {
+            *("model", "user_damping", "movie_damping", "taste_reg", "prior_reg", "rank", "reg_param", "max_iter")
+        }
 
     @pytest.mark.parametrize("name", TABLES)
     def test_a_table_keeps_to_its_contract(self, sample_run, spark, name):
@@ -69,21 +85,51 @@ class TestOnTheSample:
     def test_every_test_row_is_measured(self, sample_run):
         metrics = read_json(sample_run / "08_reporting/sample/metrics.json")
         predictions = pd.read_parquet(sample_run / "07_model_output/sample/predictions")
+        warm = (predictions["user_ratings"] > 0) & (predictions["movie_ratings"] > 0)
         for row in metrics["rating"]["models"]:
             assert row["n"] == metrics["split"]["test"] == len(predictions)
-            assert row["n_warm"] + row["n_cold"] == row["n"]
-        error = predictions["rating"] - predictions["score"].clip(0.5, 5)
-        assert metrics["rating"]["models"][1]["rmse"] == pytest.approx((error**2).mean() ** 0.5)
+            assert row["n_warm"] == warm.sum() < row["n"]
+            error = predictions["rating"] - predictions[row["model"]].clip(0.5, 5)
+            assert row["rmse"] == pytest.approx((error**2).mean() ** 0.5)
+            assert row["rmse_warm"] == pytest.approx((error[warm] ** 2).mean() ** 0.5)
+
+    def test_the_ladder_has_every_row_once_in_each_models_bins(self, sample_run):
+        metrics = read_json(sample_run / "08_reporting/sample/metrics.json")
+        ladder = pd.read_csv(sample_run / "08_reporting/sample/ladder.csv").set_index(["model", "movie_ratings"])
+        for row in metrics["rating"]["models"]:
+            rungs = ladder.loc[row["model"]]
+            assert rungs.index.tolist()[:2] == ["all", "warm"]
+            assert rungs["n"].iloc[2:].sum() == rungs.loc["all", "n"] == row["n"]
+            assert rungs.loc["all", "rmse"] == pytest.approx(row["rmse"])
+            assert rungs.loc["warm", "mae"] == pytest.approx(row["mae_warm"])
+
+    def test_gains_are_the_differences_between_rungs(self, sample_run):
+        models = {
+            row["model"]: row for row in read_json(sample_run / "08_reporting/sample/metrics.json")["rating"]["models"]
+        }
+        for row in models.values():
+            if row["model"] != "global_mean":
+                assert row["gain"] == pytest.approx(models[row["compared_with"]]["rmse"] - row["rmse"])
+                assert row["gain_se"] > 0
 
     def test_a_model_beats_the_global_mean(self, sample_run):
         train = pd.read_parquet(sample_run / "05_model_input/sample/train_ratings")["rating"]
         test = pd.read_parquet(sample_run / "05_model_input/sample/test_ratings")["rating"]
         metrics = read_json(sample_run / "08_reporting/sample/metrics.json")
-        assert metrics["rating"]["models"][1]["rmse"] < ((test - train.mean()) ** 2).mean() ** 0.5 - 0.1
+        rmse = {row["model"]: row["rmse"] for row in metrics["rating"]["models"]}
+        assert rmse["global_mean"] == pytest.approx(((test - train.mean()) ** 2).mean() ** 0.5)
+        assert rmse["taste_als"] < rmse["bias"] < rmse["global_mean"] - 0.1
 
     def test_cv_results_have_a_row_a_candidate(self, sample_run):
         results = pd.read_csv(sample_run / "08_reporting/sample/cv_results.csv")
-        assert results["rank"].tolist() == [2, 5]
+        assert results["model"].tolist() == [
+            *["bias"] * 2,
+            *["taste"] * 2,
+            "reference_als",
+            *["bias_als"] * 2,
+            *["taste_als"] * 2,
+        ]
+        assert results["rank"].dropna().tolist() == [5, 2, 10, 2, 10]
         assert results["mean_rmse"].between(0.6, 1.1).all()
         assert results["error"].isna().all()
 
@@ -120,13 +166,18 @@ class TestOnTheSample:
         assert similar.columns.tolist() == [
             *("movie_id", "rank", "similar_movie_id", "title", "year", "genres", "distance")
         ]
-        (als_model,) = (sample_run / "06_models/sample/rating/als_model").glob("*/als_model")
-        factors = ALSModel.load(str(als_model)).itemFactors.toPandas().set_index("id")["features"].apply(pd.Series)
+        (items,) = (sample_run / "06_models/sample/rating/factor_model").glob("*/factor_model/item_factors")
+        factors = pd.read_parquet(items).set_index("id")["features"].apply(pd.Series)
         distances = ((factors - factors.loc[463]) ** 2).sum(axis=1) ** 0.5
         nearest = distances.drop(463).nsmallest(10)
         found = similar[similar["movie_id"] == 463]
         assert found["similar_movie_id"].tolist() == nearest.index.tolist()
         assert found["distance"].tolist() == pytest.approx(nearest.tolist(), abs=1e-4)
+
+    def test_the_als_model_is_spark_mls_own(self, sample_run, spark):
+        (als_model,) = (sample_run / "06_models/sample/rating/als_model").glob("*/als_model")
+        best_params = read_json(sample_run / "06_models/sample/rating/best_params.json")
+        assert ALSModel.load(str(als_model)).rank == best_params["rank"]
 
     def test_unknown_ids_are_listed_and_the_others_answered(self, sample_run):
         assert pd.read_csv(sample_run / "07_model_output/sample/unknown_ids.csv").to_dict("records") == [
@@ -135,7 +186,7 @@ class TestOnTheSample:
 
     def test_every_figure_says_that_the_data_is_synthetic(self, sample_run):
         figures = list((sample_run / "08_reporting/sample").glob("*_plot.json"))
-        assert len(figures) == 7
+        assert len(figures) == 8
         for figure in figures:
             assert "sample, synthetic data" in read_json(figure)["layout"]["title"]["text"], figure
 
@@ -208,6 +259,124 @@ class TestWhatIsSaid:
         assert "Traceback" not in run.stdout + run.stderr
 
 
+def write_data_set(folder: Path, **files: list[str]) -> None:
+    """A folder of raw files with these lines, ended by line feeds; a file that is not given has its header only."""
+    folder.mkdir(parents=True)
+    for file, header in RAW_HEADERS.items():
+        lines = files.get(file, [",".join(header)])
+        (folder / f"{file}.csv").write_text("".join(f"{line}\n" for line in lines), newline="")
+
+
+@pytest.fixture(scope="module")
+def poor_data(tmp_path_factory) -> Path:
+    """Four users have rated four of five movies, at no known time; no movie has a year, a genre or a link."""
+    stars = {1: (5, 4, 3, 2), 2: (4, 4, 1, 2), 3: (5, 3, 1, 2), 4: (4, 3, 1, 0.5)}
+    ratings = [f"{user},{movie},{given}" for user in stars for movie, given in enumerate(stars[user], start=1)]
+    titles = ["Alien", "1984", "null", '"Ring, The"', "Nobody"]
+    movies = [f"{movie},{title},(no genres listed)" for movie, title in enumerate(titles, start=1)]
+    raw = tmp_path_factory.mktemp("raw")
+    write_data_set(
+        raw / "poor",
+        ratings=["userId,movieId,rating", *ratings],
+        movies=["movieId,title,genres", *movies],
+        tags=["userId,movieId,tag", "1,3,null", "2,3,NULL", "1,2,1984"],
+    )
+    return raw
+
+
+@pytest.fixture(scope="module")
+def poor_run(kedro_run, poor_data, tmp_path_factory) -> Path:
+    data_dir = tmp_path_factory.mktemp("poor")
+    split = {"test_fraction": 0.5}
+    kedro_run(data_dir, "data_processing", "eda", raw=poor_data, dataset="poor", split=split, eda={"damping": 0})
+    return data_dir
+
+
+class TestWithoutTimesYearsAndGenres:
+    def test_no_row_is_set_aside(self, poor_run):
+        summary = read_json(poor_run / "03_primary/poor/data_summary.json")
+        counts = [summary[name] for name in ("users", "movies", "ratings", "set_aside")]
+        assert counts == [4, 5, 16, 0]
+
+    def test_what_is_not_known_is_null_or_empty(self, poor_run):
+        assert pd.read_parquet(poor_run / "03_primary/poor/ratings")["rated_at"].isna().tolist() == [True] * 16
+        assert pd.read_parquet(poor_run / "03_primary/poor/tags")["tagged_at"].isna().tolist() == [True] * 3
+        movies = pd.read_parquet(poor_run / "03_primary/poor/movies").sort_values("movie_id")
+        assert movies["title"].tolist() == ["Alien", "1984", "null", "Ring, The", "Nobody"]
+        assert movies[["year", "imdb_id", "tmdb_id"]].isna().all(axis=None)
+        assert [list(genres) for genres in movies["genres"]] == [[]] * 5
+
+    @pytest.mark.parametrize("name", ["ratings", "movies", "tags", "train_ratings", "test_ratings"])
+    def test_a_table_keeps_to_its_contract(self, poor_run, spark, name):
+        (path,) = poor_run.glob(f"0[35]_*/poor/{name}")
+        found = ", ".join(f"{column} {kind}" for column, kind in spark.read.parquet(str(path)).dtypes)
+        assert found == TABLES[name]
+
+    def test_every_rating_is_in_train_or_in_test(self, poor_run):
+        sides = [pd.read_parquet(poor_run / f"05_model_input/poor/{side}_ratings") for side in ("train", "test")]
+        pairs = pd.concat(sides)[["user_id", "movie_id"]].sort_values(["user_id", "movie_id"])
+        assert pairs.to_numpy().tolist() == [[user, movie] for user in range(1, 5) for movie in range(1, 5)]
+
+    def test_the_summary_counts_all_movies_as_without_genres(self, poor_run):
+        eda = read_json(poor_run / "08_reporting/poor/eda.json")
+        assert (eda["movies_rated"], eda["movies_never_rated"]) == (4, 1)
+        assert eda["density"] == pytest.approx(16 / (4 * 5))
+        assert eda["genres"] == {"(no genres listed)": 5}
+
+    def test_ratings_per_year_have_no_bin_and_the_others_have_theirs(self, poor_run):
+        bins = pd.read_csv(poor_run / "08_reporting/poor/distributions.csv")
+        assert bins.notna().all(axis=None)
+        counts = bins.set_index("low").groupby("distribution")["count"]
+        by_name = {name: counts_by_low.to_dict() for name, counts_by_low in counts}
+        assert by_name == {
+            "rating": {0.5: 1, 1.0: 3, 2.0: 3, 3.0: 3, 4.0: 4, 5.0: 2},
+            "mean_rating_per_user": {2.1: 1, 2.7: 2, 3.5: 1},  # 2.125, 2.75 twice, 3.5
+            "mean_rating_per_movie": {1.5: 1, 1.6: 1, 3.5: 1, 4.5: 1},  # 1.5, 1.625, 3.5, 4.5
+            "ratings_per_user": {4.0: 4},
+            "ratings_per_movie": {4.0: 4},
+        }
+        figure = read_json(poor_run / "08_reporting/poor/distributions_plot.json")
+        assert [len(bars["x"]) for bars in figure["data"]] == [6, 3, 4, 0, 1, 1]
+
+    def test_movies_and_tags_are_shown_by_their_words(self, poor_run):
+        most_rated, best_rated = read_json(poor_run / "08_reporting/poor/top_movies_plot.json")["data"]
+        assert most_rated["y"] == ["Alien", "1984", "null", "Ring, The"]
+        assert best_rated["y"] == ["Alien", "1984", "Ring, The", "null"]  # 4.5, 3.5, 1.625, 1.5
+        (tags,) = read_json(poor_run / "08_reporting/poor/tags_plot.json")["data"]
+        assert tags["y"] == ["null", "1984"]
+        assert tags["x"] == [2, 1]
+
+    def test_a_split_by_time_says_that_there_are_no_times(self, poor_data, kedro_run, tmp_path):
+        with pytest.raises(ClickException, match=r"16 of the 16 ratings have no time.*set split\.strategy=random"):
+            kedro_run(tmp_path, "data_processing", raw=poor_data, dataset="poor", split={"strategy": "temporal"})
+
+
+class TestSplitByTime:
+    def test_the_last_ratings_of_each_user_are_in_test_and_tags_and_links_may_be_empty(self, kedro_run, tmp_path):
+        seconds = {1: (5, 4, 3, 2, 1), 2: (1, 2, 3, 3, 3), 3: (1, 2)}  # of each user's movies 1, 2, 3 ...
+        ratings = [
+            f"{user},{movie},4.0,{900_000_000 + second}"
+            for user in seconds
+            for movie, second in enumerate(seconds[user], start=1)
+        ]
+        movies = [f"{movie},Part {movie} (1998),Drama" for movie in range(1, 6)]
+        write_data_set(
+            tmp_path / "raw" / "timed",
+            ratings=["userId,movieId,rating,timestamp", *ratings],
+            movies=["movieId,title,genres", *movies],
+        )
+        split = {"strategy": "temporal", "test_fraction": 0.4}
+        kedro_run(tmp_path, "data_processing", "eda", raw=tmp_path / "raw", dataset="timed", split=split)
+        test = pd.read_parquet(tmp_path / "05_model_input/timed/test_ratings").sort_values(["user_id", "movie_id"])
+        assert test[["user_id", "movie_id"]].to_numpy().tolist() == [[1, 1], [1, 2], [2, 4], [2, 5]]
+        assert len(pd.read_parquet(tmp_path / "05_model_input/timed/train_ratings")) == 8
+        bins = pd.read_csv(tmp_path / "08_reporting/timed/distributions.csv")
+        assert bins[bins["distribution"] == "ratings_per_year"][["low", "count"]].to_numpy().tolist() == [[1998, 12]]
+        assert pd.read_csv(tmp_path / "08_reporting/timed/top_tags.csv").empty
+        (tags,) = read_json(tmp_path / "08_reporting/timed/tags_plot.json")["data"]
+        assert tags["y"] == []
+
+
 @needs_movielens
 class TestOnMovieLens:
     def test_counts_are_those_of_the_data_set(self, small_run):
@@ -229,12 +398,49 @@ class TestOnMovieLens:
         movies = pd.read_parquet(small_run / "03_primary/ml-latest-small/movies")
         assert movies["year"].isna().sum() == 13
 
-    def test_the_reference_parameters_give_the_reference_errors(self, small_run):
-        reference = read_json(small_run / "08_reporting/ml-latest-small/metrics.json")["rating"]["models"][0]
-        assert reference["model"] == "reference_als"
+    def test_the_ladder_climbs_and_the_reference_is_what_it_was(self, small_run):
+        metrics = read_json(small_run / "08_reporting/ml-latest-small/metrics.json")
+        models = {row["model"]: row for row in metrics["rating"]["models"]}
+        reference = models["reference_als"]
         assert 0.86 < reference["rmse_warm"] < 0.90
         assert 0.62 < reference["train_rmse"] < 0.66
         assert reference["rmse"] < 0.91
+        rmse = {name: row["rmse"] for name, row in models.items()}
+        assert rmse["taste_als"] <= 0.807 < rmse["bias_als"] <= 0.857 < rmse["bias"] <= 0.868 < rmse["reference_als"]
+        assert rmse["taste_als"] < rmse["taste"] <= 0.808
+        assert {row["n"] for row in models.values()} == {metrics["split"]["test"]}
+
+    def test_other_stars_in_the_test_set_change_no_fit_and_no_choice(self, small_run, kedro_run, tmp_path):
+        """The stars of the test rows are shuffled among them in the raw file; where they go follows from their ids."""
+        folder = tmp_path / "raw" / "ml-latest-small"
+        folder.mkdir(parents=True)
+        for file in (MOVIELENS / "ml-latest-small").glob("*.csv"):
+            (folder / file.name).write_bytes(file.read_bytes())
+        raw = pd.read_csv(folder / "ratings.csv")
+        test = pd.read_parquet(small_run / "05_model_input/ml-latest-small/test_ratings")
+        is_test = pd.MultiIndex.from_frame(raw[["userId", "movieId"]]).isin(
+            pd.MultiIndex.from_frame(test[["user_id", "movie_id"]])
+        )
+        stars = raw.loc[is_test, "rating"]
+        raw.loc[is_test, "rating"] = stars.sample(frac=1, random_state=0).to_numpy()
+        assert (raw.loc[is_test, "rating"] != stars).mean() > 0.5
+        raw.to_csv(folder / "ratings.csv", index=False)
+        parameters = {"dataset": "ml-latest-small", **ONE_CANDIDATE}
+        kedro_run(tmp_path, "data_processing", raw=tmp_path / "raw", **parameters)
+        fits = ["rating.tuning.cross_validate_candidates", "rating.tuning.choose_best", "rating.tuning.fit_on_train"]
+        kedro_run(tmp_path, "tuning", nodes=fits, raw=tmp_path / "raw", **parameters)
+        results = "08_reporting/ml-latest-small/cv_results.csv"
+        one, other = (pd.read_csv(folder / results).drop(columns="seconds") for folder in (small_run, tmp_path))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+        for side in ("user", "item"):
+            pattern = f"06_models/ml-latest-small/rating/train_factor_model/*/train_factor_model/{side}_factors"
+            tables = []
+            for folder in (small_run, tmp_path):
+                (path,) = folder.glob(pattern)
+                tables.append(pd.read_parquet(path).sort_values("id", ignore_index=True))
+            assert tables[0]["id"].equals(tables[1]["id"])
+            assert tables[0]["bias"].equals(tables[1]["bias"])
+            np.testing.assert_array_equal(*(np.stack(table["features"]) for table in tables))
 
     def test_users_575_and_232_and_movie_471_are_answered_and_463_is_unknown(self, small_run):
         output = small_run / "07_model_output/ml-latest-small"

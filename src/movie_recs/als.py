@@ -1,4 +1,4 @@
-"""Alternating least squares: fits by Spark ML, and what follows from the ridge that it solves for each user.
+"""Alternating least squares, fitted by Spark ML, and its factors as entries of a model's vectors.
 
     min  sum over rated (u, i) of (r_ui - p_u . q_i)^2  +  lambda (sum_u n_u |p_u|^2 + sum_i n_i |q_i|^2)
 
@@ -8,20 +8,18 @@ n_u and n_i count the ratings of a user and of a movie (ALS-WR; Zhou, Wilkinson,
 import math
 from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
 from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.model import FactorModel
+from movie_recs.model import FactorModel, Ridge
 from movie_recs.parameters import AlsParameters
 
 RATINGS_PER_BLOCK = 2_000_000  # a block is a task of every half iteration: fewer blocks, less overhead
 
 
 class FitInput(NamedTuple):
-    """Ratings ready to fit: (user_id int, movie_id int, rating float in stars, ...), and ALS's number of blocks."""
+    """Ratings ready to fit: (user_id int, movie_id int, rating float, ...), and ALS's number of blocks."""
 
     ratings: DataFrame
     blocks: int
@@ -33,8 +31,13 @@ def prepare_fit(ratings: DataFrame) -> FitInput:
     The order of the sums in a fit, and so its last digits, follow from it: in one block the same ratings give the same
     model. With more blocks on a cluster the last digits depend on which block arrives first.
     """
-    blocks = max(1, math.ceil(ratings.count() / RATINGS_PER_BLOCK))
+    blocks = blocks_for(ratings)
     return FitInput(ratings.repartition(blocks, "user_id").sortWithinPartitions("user_id", "movie_id"), blocks)
+
+
+def blocks_for(ratings: DataFrame) -> int:
+    """As few blocks as the number of ratings allows."""
+    return max(1, math.ceil(ratings.count() / RATINGS_PER_BLOCK))
 
 
 def fit_als(fit_input: FitInput, parameters: AlsParameters, seed: int) -> ALSModel:
@@ -45,18 +48,23 @@ def fit_als(fit_input: FitInput, parameters: AlsParameters, seed: int) -> ALSMod
         parameters: Rank, regularisation and number of alternations.
         seed: Of the factors' first values.
     """
-    als = ALS(
-        userCol="user_id",
-        itemCol="movie_id",
-        ratingCol="rating",
-        rank=parameters.rank,
-        regParam=parameters.reg_param,
-        maxIter=parameters.max_iter,
-        numUserBlocks=fit_input.blocks,
-        numItemBlocks=fit_input.blocks,
-        seed=seed,
+    return _als(fit_input, parameters, seed).fit(fit_input.ratings)
+
+
+def fit_implicit_als(fit_input: FitInput, parameters: AlsParameters, seed: int) -> ALSModel:
+    """The implicit model of who rated what, whatever the stars (Hu, Koren & Volinsky 2008): every confidence is 2.
+
+    Args:
+        fit_input: As `prepare_fit` gives it.
+        parameters: Rank, regularisation and number of alternations.
+        seed: Of the factors' first values.
+    """
+    return (
+        _als(fit_input, parameters, seed)
+        .setImplicitPrefs(True)
+        .setAlpha(1.0)
+        .fit(fit_input.ratings.withColumn("rating", F.lit(1.0)))
     )
-    return als.fit(fit_input.ratings)
 
 
 def factor_model(als_model: ALSModel, reg_param: float) -> FactorModel:
@@ -70,52 +78,42 @@ def factor_model(als_model: ALSModel, reg_param: float) -> FactorModel:
     def table(factors: DataFrame) -> DataFrame:
         return factors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
 
-    return FactorModel(0.0, table(als_model.userFactors), table(als_model.itemFactors), reg_param)
+    ridge = Ridge(als_model.rank, reg_param, per_rating=True)
+    return FactorModel(0.0, table(als_model.userFactors), table(als_model.itemFactors), (ridge,))
 
 
-def explain(model: FactorModel, recommendations: DataFrame, ratings: DataFrame, reasons: int) -> DataFrame:
-    """The user's own ratings that add most to each recommendation's score.
-
-    With the movies' factors fixed, the user's are a ridge regression on her ratings, so the score is a sum over them:
-
-        p_u . q_i = sum over rated j of q_i . A^-1 q_j r_uj,    A = sum over rated j of q_j q_j^T + lambda n_u I
-
-    (as Hu, Koren & Volinsky 2008, section 5, for the explicit model). The terms are compared with r_uj less the
-    user's mean, so that a rating she gives to everything is no reason.
+def add_factors(base: FactorModel, als_model: ALSModel, reg_param: float) -> FactorModel:
+    """The model whose scores are the base's plus ALS's: ALS's factors follow the base's features in each vector.
 
     Args:
-        model: The model whose scores are explained.
-        recommendations: (user_id int, movie_id int).
-        ratings: (user_id int, movie_id int, rating float in stars), all of these users' ratings.
-        reasons: How many ratings to name at most; only those that add something.
-
-    Returns:
-        (user_id int, movie_id int, because_movie_ids array<int>), the strongest reason first.
+        base: What explains the ratings first; it knows every user and movie that is to be scored.
+        als_model: A fit of what the base leaves. Whom it does not know has zeros, to which its regularisation pulls.
+        reg_param: The lambda it was fitted with.
     """
-    items = model.items.select(F.col("id").alias("movie_id"), "features")
-    users = recommendations.select("user_id").distinct()
-    asked = recommendations.select("user_id", "movie_id").join(items, "movie_id", how="inner").groupBy("user_id")
-    rated = (
-        ratings.join(users, "user_id", how="left_semi")
-        .select("user_id", "movie_id", "rating")
-        .join(items.withColumnRenamed("features", "rated_features"), "movie_id", how="inner")
-        .groupBy("user_id")
+    zeros = F.array_repeat(F.lit(0.0).cast("float"), als_model.rank)
+
+    def extend(table: DataFrame, factors: DataFrame) -> DataFrame:
+        factors = factors.withColumnRenamed("features", "factors")
+        features = F.concat("features", F.coalesce("factors", zeros)).alias("features")
+        return table.join(factors, "id", how="left").select("id", "bias", features)
+
+    ridge = Ridge(als_model.rank, reg_param, per_rating=True)
+    return base._replace(
+        users=extend(base.users, als_model.userFactors),
+        items=extend(base.items, als_model.itemFactors),
+        ridges=(*base.ridges, ridge),
     )
 
-    reg_param = model.reg_param
 
-    def contributions(asked: pd.DataFrame, rated: pd.DataFrame) -> pd.DataFrame:
-        if rated.empty:
-            return asked[["user_id", "movie_id"]].assign(because_movie_ids=[[] for _ in range(len(asked))])
-        rated = rated.sort_values("movie_id")
-        known, wanted = np.array(rated["rated_features"].to_list()), np.array(asked["features"].to_list())
-        stars = rated["rating"].to_numpy(float)
-        gram = known.T @ known + max(reg_param, 1e-9) * len(stars) * np.eye(known.shape[1])
-        terms = wanted @ np.linalg.solve(gram, known.T) * (stars - stars.mean())
-        order = np.argsort(-terms, axis=1, kind="stable")[:, :reasons]
-        movie_ids = rated["movie_id"].to_numpy()
-        because = [movie_ids[best[row[best] > 0]].tolist() for row, best in zip(terms, order, strict=True)]
-        return asked[["user_id", "movie_id"]].assign(because_movie_ids=because)
-
-    schema = "user_id int, movie_id int, because_movie_ids array<int>"
-    return asked.cogroup(rated).applyInPandas(contributions, schema)
+def _als(fit_input: FitInput, parameters: AlsParameters, seed: int) -> ALS:
+    return ALS(
+        userCol="user_id",
+        itemCol="movie_id",
+        ratingCol="rating",
+        rank=parameters.rank,
+        regParam=parameters.reg_param,
+        maxIter=parameters.max_iter,
+        numUserBlocks=fit_input.blocks,
+        numItemBlocks=fit_input.blocks,
+        seed=seed,
+    )

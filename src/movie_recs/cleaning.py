@@ -5,6 +5,7 @@ column `reason` (null for a good row) and keep its fields as read in `record`. `
 """
 
 import logging
+from collections.abc import Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from pyspark.sql import functions as F
 
 from movie_recs.errors import UserError
 from movie_recs.parameters import NEWEST_ID, OLDEST_ID
-from movie_recs.schemas import MAX_STARS, MIN_STARS, NO_GENRES, RAW_HEADERS, STAR_STEP
+from movie_recs.schemas import MAX_STARS, MIN_STARS, NO_GENRES, RAW_HEADERS, STAR_STEP, TIME
 
 logger = logging.getLogger(__name__)
 
@@ -30,20 +31,21 @@ class Cleaned(NamedTuple):
 
 
 def parse_ratings(raw: DataFrame) -> DataFrame:
-    """(user_id, movie_id, rating, rated_at, record, reason) of each row of ratings.csv."""
+    """(user_id, movie_id, rating, rated_at, record, reason) of each row of ratings.csv; a missing time is null."""
+    header = _read_header(raw, "ratings")
     user, movie = _identifier("userId"), _identifier("movieId")
-    stars, time = _number("rating"), _time("timestamp")
+    stars, time = _number("rating"), _time(TIME)
     in_halves = stars.between(MIN_STARS, MAX_STARS) & (stars % STAR_STEP == 0)
     reason = _first_reason(
-        *_field_problems("ratings"),
+        *_field_problems(header, optional=(TIME,)),
         (~in_halves, f"rating is not one of {MIN_STARS}, {MIN_STARS + STAR_STEP} ... {MAX_STARS}"),
     )
-    return _rows(raw, "ratings").select(
+    return _rows(raw, header).select(
         user.alias("user_id"),
         movie.alias("movie_id"),
         stars.cast("float").alias("rating"),
         time.alias("rated_at"),
-        _record("ratings").alias("record"),
+        _record(header).alias("record"),
         reason.alias("reason"),
     )
 
@@ -53,47 +55,53 @@ def parse_movies(raw: DataFrame) -> DataFrame:
 
     A year in brackets at the end of the title is taken off it; without one, `year` is null and the title is as it was.
     """
+    header = _read_header(raw, "movies")
     title = F.trim("title")
     has_year = title.rlike(TITLE_WITH_YEAR)
     genres = F.when(F.trim("genres") == NO_GENRES, F.array().cast("array<string>")).otherwise(
         F.split(F.trim("genres"), r"\|")
     )
-    return _rows(raw, "movies").select(
+    return _rows(raw, header).select(
         _identifier("movieId").alias("movie_id"),
         F.when(has_year, F.regexp_extract(title, TITLE_WITH_YEAR, 1)).otherwise(title).alias("title"),
         F.when(has_year, F.regexp_extract(title, TITLE_WITH_YEAR, 2)).cast("int").alias("year"),
         genres.alias("genres"),
-        _record("movies").alias("record"),
-        _first_reason(*_field_problems("movies")).alias("reason"),
+        _record(header).alias("record"),
+        _first_reason(*_field_problems(header)).alias("reason"),
     )
 
 
 def parse_tags(raw: DataFrame) -> DataFrame:
-    """(user_id, movie_id, tag, tagged_at, record, reason) of each row of tags.csv."""
-    return _rows(raw, "tags").select(
+    """(user_id, movie_id, tag, tagged_at, record, reason) of each row of tags.csv; a missing time is null."""
+    header = _read_header(raw, "tags")
+    return _rows(raw, header).select(
         _identifier("userId").alias("user_id"),
         _identifier("movieId").alias("movie_id"),
         F.trim("tag").alias("tag"),
-        _time("timestamp").alias("tagged_at"),
-        _record("tags").alias("record"),
-        _first_reason(*_field_problems("tags")).alias("reason"),
+        _time(TIME).alias("tagged_at"),
+        _record(header).alias("record"),
+        _first_reason(*_field_problems(header, optional=(TIME,))).alias("reason"),
     )
 
 
 def parse_links(raw: DataFrame) -> DataFrame:
     """(movie_id, imdb_id, tmdb_id, record, reason) of each row of links.csv; a missing link is null, not a problem."""
-    return _rows(raw, "links").select(
+    header = _read_header(raw, "links")
+    return _rows(raw, header).select(
         _identifier("movieId").alias("movie_id"),
         F.trim("imdbId").alias("imdb_id"),
         _identifier("tmdbId").alias("tmdb_id"),
-        _record("links").alias("record"),
-        _first_reason(*_field_problems("links", optional=("imdbId", "tmdbId"))).alias("reason"),
+        _record(header).alias("record"),
+        _first_reason(*_field_problems(header, optional=("imdbId", "tmdbId"))).alias("reason"),
     )
 
 
 def judge_ratings(parsed: DataFrame, movies: DataFrame) -> DataFrame:
-    """The parsed ratings, with a reason also for an unknown movie and for all but the latest rating of a pair."""
-    latest_first = [F.col("rated_at").desc(), F.col("rating").desc()]
+    """The parsed ratings, with a reason also for an unknown movie and for all but the latest rating of a pair.
+
+    A rating without a time counts as earlier than one with it; of equal times, or of none, the highest rating counts.
+    """
+    latest_first = [F.desc_nulls_last("rated_at"), F.desc("rating"), F.col("record")]
     return _keep_first(
         _known_movies(parsed, movies), ["user_id", "movie_id"], latest_first, "the user rated the movie again later"
     )
@@ -162,8 +170,8 @@ def separate(judged: DataFrame, file: str, max_bad_rows: float) -> Cleaned:
     )
 
 
-def _rows(raw: DataFrame, file: str) -> DataFrame:
-    """The raw rows below the header; every part of a file in parts may have one.
+def _read_header(raw: DataFrame, file: str) -> tuple[str, ...]:
+    """The names in the first line: those of `RAW_HEADERS`, with the time or without.
 
     Raises:
         UserError: The first line is not the header.
@@ -173,23 +181,36 @@ def _rows(raw: DataFrame, file: str) -> DataFrame:
     found = None if first is None else (first[MALFORMED] or ",".join(first[name] or "" for name in header))
     if found is None:
         raise UserError(f"{file}.csv is empty: put the whole file in its place.")
-    if tuple(found.removeprefix("\ufeff").split(",")) != header:
+    names = tuple(found.removeprefix("\ufeff").split(","))
+    if names not in (header, tuple(name for name in header if name != TIME)):
         raise UserError(
             f"{file}.csv begins with {found!r} where the header {','.join(header)!r} should stand: "
             "is it a MovieLens file, and the right one?"
         )
+    return names
+
+
+def _rows(raw: DataFrame, header: tuple[str, ...]) -> DataFrame:
+    """The raw rows below the header, `malformed` where they have not its fields; every part of a file may have one."""
     is_header = reduce(lambda a, b: a & b, (F.col(name) == name for name in header[1:]))
-    return raw.filter(~F.coalesce(is_header, F.lit(False)))
+    rows = raw.filter(~F.coalesce(is_header, F.lit(False)))
+    expected = [name for name in raw.columns if name != MALFORMED]
+    if len(header) == len(expected):
+        return rows
+    # Read as if it had the time, a good line of a file without it is short of a field: its fields are counted anew.
+    schema = ", ".join(f"{name} string" for name in (*header, MALFORMED))
+    options = {"escape": '"', "columnNameOfCorruptRecord": MALFORMED}
+    is_good = F.col(MALFORMED).isNotNull() & F.from_csv(MALFORMED, schema, options).getField(MALFORMED).isNull()
+    return rows.withColumn(MALFORMED, F.when(~is_good, _record(expected)))
 
 
-def _record(file: str) -> Column:
-    fields = F.concat_ws(",", *(F.coalesce(name, F.lit("")) for name in RAW_HEADERS[file]))
+def _record(header: Sequence[str]) -> Column:
+    fields = F.concat_ws(",", *(F.coalesce(name, F.lit("")) for name in header))
     return F.coalesce(MALFORMED, fields)
 
 
-def _field_problems(file: str, optional: tuple[str, ...] = ()) -> list[tuple[Column, str]]:
+def _field_problems(header: tuple[str, ...], optional: tuple[str, ...] = ()) -> list[tuple[Column, str]]:
     """(condition, reason) of what can be wrong with the fields of a row by themselves."""
-    header = RAW_HEADERS[file]
     problems = [(F.col(MALFORMED).isNotNull(), f"the row has not {len(header)} fields")]
     for name in header:
         value = F.trim(name)
@@ -200,8 +221,8 @@ def _field_problems(file: str, optional: tuple[str, ...] = ()) -> list[tuple[Col
             problems.append((_identifier(name).isNull(), f"{name} is not a positive 32-bit integer"))
         elif name == "rating":
             problems.append((_number(name).isNull(), f"{name} is not a number"))
-        elif name == "timestamp":
-            problems.append((_time(name).isNull(), f"{name} is not a number of seconds"))
+        elif name == TIME:
+            problems.append(((value != "") & _time(name).isNull(), f"{name} is not a number of seconds"))
     return problems
 
 

@@ -20,6 +20,26 @@ from movie_recs.schemas import MAX_STARS, MIN_STARS
 BLOCK_SCORES = 8_000_000  # scores held at a time by a task: 64 MB of float64
 
 
+class Ridge(NamedTuple):
+    """How one part of a user's vector follows from her ratings, the movies' side being fixed.
+
+    It minimises, over what the parts before it leave of her ratings, the squared error plus
+
+        bias_damping b_u^2 + reg_param |p_u|^2        (both times her number of ratings if `per_rating`)
+
+    Args:
+        size: Number of features of this part; 0 for a bias alone.
+        reg_param: Pull of the features to 0.
+        bias_damping: Pull of the user's bias to 0; None if this part has no bias.
+        per_rating: Whether the pull grows with her number of ratings, as in ALS-WR.
+    """
+
+    size: int
+    reg_param: float
+    bias_damping: float | None = None
+    per_rating: bool = False
+
+
 class FactorModel(NamedTuple):
     """A fitted model.
 
@@ -27,16 +47,28 @@ class FactorModel(NamedTuple):
         intercept: mu, in the unit of the score (stars for the objective `rating`).
         users: (id int, bias float, features array<float>), a row a known user.
         items: the same for movies; `features` of both have the same length.
-        reg_param: lambda of the ridge regression that a user's features solve.
+        ridges: The parts of a user's vector in their order; their sizes add up to that length.
     """
 
     intercept: float
     users: DataFrame
     items: DataFrame
-    reg_param: float = 0.0
+    ridges: tuple[Ridge, ...] = ()
 
 
-def score(model: FactorModel, pairs: DataFrame) -> DataFrame:
+def first_parts(model: FactorModel, parts: int) -> FactorModel:
+    """The model without what comes after the first parts of its vectors; with none, the intercept alone."""
+    ridges = model.ridges[:parts]
+    size = sum(ridge.size for ridge in ridges)
+
+    def shorten(table: DataFrame) -> DataFrame:
+        bias = F.col("bias") if ridges else F.lit(0.0).cast("float").alias("bias")
+        return table.select("id", bias, F.slice("features", 1, size).alias("features"))
+
+    return FactorModel(model.intercept, shorten(model.users), shorten(model.items), ridges)
+
+
+def score(model: FactorModel, pairs: DataFrame, column: str = "score") -> DataFrame:
     """The pairs with their scores, none dropped.
 
     An unknown user or movie has the average bias and features of the known ones: the score of an unknown movie is what
@@ -45,27 +77,24 @@ def score(model: FactorModel, pairs: DataFrame) -> DataFrame:
     Args:
         model: The model; its tables must fit in the memory of the driver and of each worker.
         pairs: (user_id int, movie_id int, ...).
+        column: Name of the new column.
 
     Returns:
-        All columns of `pairs` and (score double, user_known boolean, movie_known boolean).
+        All columns of `pairs` and the scores, a double.
     """
     intercept = model.intercept
-    shared = pairs.sparkSession.sparkContext.broadcast((_arrays(model.users), _arrays(model.items)))
+    shared = pairs.sparkSession.sparkContext.broadcast((arrays(model.users), arrays(model.items)))
 
     def add_scores(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         users, items = shared.value
         for batch in batches:
-            user_rows, user_known = users.rows_of(batch["user_id"].to_numpy())
-            item_rows, movie_known = items.rows_of(batch["movie_id"].to_numpy())
+            user_rows = users.rows_of(batch["user_id"].to_numpy())
+            item_rows = items.rows_of(batch["movie_id"].to_numpy())
             products = np.einsum("ij,ij->i", users.features[user_rows], items.features[item_rows])
             scores = intercept + users.bias[user_rows] + items.bias[item_rows] + products
-            yield pa.RecordBatch.from_arrays(
-                [*batch.columns, *map(pa.array, (scores, user_known, movie_known))],
-                names=[*batch.schema.names, "score", "user_known", "movie_known"],
-            )
+            yield pa.RecordBatch.from_arrays([*batch.columns, pa.array(scores)], [*batch.schema.names, column])
 
-    schema = StructType(pairs.schema.fields.copy())
-    schema.add("score", "double").add("user_known", "boolean").add("movie_known", "boolean")
+    schema = StructType(pairs.schema.fields.copy()).add(column, "double")
     return pairs.mapInArrow(add_scores, schema)
 
 
@@ -100,7 +129,7 @@ def top_n(model: FactorModel, users: DataFrame, seen: DataFrame, n: int) -> Data
     )
     intercept = model.intercept
 
-    def scores(queries: pd.DataFrame, items: "_Arrays") -> np.ndarray:
+    def scores(queries: pd.DataFrame, items: "Arrays") -> np.ndarray:
         biases = intercept + queries["bias"].to_numpy(float)[:, None] + items.bias
         values = biases + _matrix(queries["features"]) @ items.features.T
         for row, seen in zip(values, queries["seen"], strict=True):
@@ -124,7 +153,7 @@ def similar_items(model: FactorModel, movies: DataFrame, n: int) -> DataFrame:
     """
     queries = model.items.join(movies, F.col("id") == F.col("movie_id"), how="left_semi").select("id", "features")
 
-    def closeness(queries: pd.DataFrame, items: "_Arrays") -> np.ndarray:
+    def closeness(queries: pd.DataFrame, items: "Arrays") -> np.ndarray:
         vectors = _matrix(queries["features"])
         # Not by |a|^2 + |b|^2 - 2ab, whose rounding tells equal movies apart.
         values = -np.array([np.sqrt(((items.features - vector) ** 2).sum(axis=1)) for vector in vectors])
@@ -140,7 +169,7 @@ def similar_items(model: FactorModel, movies: DataFrame, n: int) -> DataFrame:
     )
 
 
-class _Arrays(NamedTuple):
+class Arrays(NamedTuple):
     """A table of factors in memory, by ascending id, and a last row with the averages for any unknown id.
 
     ids (m,) int32; bias (m + 1,) and features (m + 1, rank) float64.
@@ -150,20 +179,20 @@ class _Arrays(NamedTuple):
     bias: np.ndarray
     features: np.ndarray
 
-    def rows_of(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The row of each id in `bias` and `features`, and whether it is known."""
+    def rows_of(self, ids: np.ndarray) -> np.ndarray:
+        """The row of each id in `bias` and `features`; the last for an unknown one."""
         rows = np.searchsorted(self.ids, ids)
-        known = np.append(self.ids, -1)[rows] == ids
-        return np.where(known, rows, len(self.ids)), known
+        return np.where(np.append(self.ids, -1)[rows] == ids, rows, len(self.ids))
 
 
-def _arrays(factors: DataFrame) -> _Arrays:
+def arrays(factors: DataFrame) -> Arrays:
+    """The table collected: it must fit in the memory of the driver."""
     table = factors.select("id", "bias", "features").toArrow()
     order = np.argsort(table["id"].to_numpy())
     bias = table["bias"].to_numpy().astype(float)[order]
     flat = table["features"].combine_chunks().flatten().to_numpy().astype(float)
     features = flat.reshape(len(order), -1)[order] if len(order) else np.zeros((0, 0))
-    return _Arrays(
+    return Arrays(
         table["id"].to_numpy()[order],
         np.append(bias, bias.mean() if len(order) else 0.0),
         np.vstack([features, features.mean(axis=0, keepdims=True)]) if len(order) else np.zeros((1, 0)),
@@ -171,11 +200,11 @@ def _arrays(factors: DataFrame) -> _Arrays:
 
 
 def _best_items(
-    queries: DataFrame, items: DataFrame, values: Callable[[pd.DataFrame, _Arrays], np.ndarray], n: int
+    queries: DataFrame, items: DataFrame, values: Callable[[pd.DataFrame, Arrays], np.ndarray], n: int
 ) -> DataFrame:
     """(id, rank, movie_id, value): the n highest finite values of each query over all items, ties by movie_id."""
-    with_average = _arrays(items)
-    catalogue = _Arrays(with_average.ids, with_average.bias[:-1], with_average.features[:-1])
+    with_average = arrays(items)
+    catalogue = Arrays(with_average.ids, with_average.bias[:-1], with_average.features[:-1])
     shared = queries.sparkSession.sparkContext.broadcast(catalogue)
     rows_at_a_time = max(1, BLOCK_SCORES // max(1, len(catalogue.ids)))
 

@@ -4,9 +4,9 @@ One model per node-facing block; `Parameters` is the whole file, so that a missp
 """
 
 from itertools import product
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from movie_recs.errors import UserError
 
@@ -30,6 +30,9 @@ Identifiers = Annotated[list[Identifier], BeforeValidator(_split_words)]
 Rank = Annotated[int, Field(ge=1, le=1000)]
 RegParam = Annotated[float, Field(ge=0)]
 MaxIter = Annotated[int, Field(ge=1, le=1000)]
+Weight = Annotated[float, Field(ge=0, le=100)]
+Damping = Annotated[float, Field(gt=0, le=1e9)]
+DampingValues = Annotated[list[Damping], Field(min_length=1), BeforeValidator(_split_words)]
 
 
 class _Block(BaseModel):
@@ -43,8 +46,9 @@ class DataProcessingParameters(_Block):
 
 
 class SplitParameters(_Block):
-    """Holdout and folds, both by hash of (user, movie, seed)."""
+    """Holdout by hash of (user, movie, seed) or by time, and folds by hash."""
 
+    strategy: Literal["random", "temporal"] = "random"
     test_fraction: float = Field(gt=0, lt=1)
     folds: int = Field(ge=2, le=100)
     seed: Seed
@@ -63,6 +67,88 @@ class AlsParameters(_Block):
     rank: Rank
     reg_param: RegParam
     max_iter: MaxIter
+
+
+class FeatureWeights(_Block):
+    """How much each kind of movie feature counts; 0 leaves it out."""
+
+    genres: Weight
+    year: Weight
+    popularity: Weight
+    audience: Weight
+
+
+class BaselineParameters(_Block):
+    """Hyperparameters of the damped biases and, unless `taste_reg` is None, of the taste on movie features.
+
+    Each is a number of ratings' worth of pull: of a user's bias to 0 (`user_damping`), of a movie's bias to what its
+    features say (`movie_damping`), of a user's weights to 0 (`taste_reg`), of the mean weights to 0 (`prior_reg`).
+    """
+
+    user_damping: Damping
+    movie_damping: Damping
+    taste_reg: Damping | None = None
+    prior_reg: Damping | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "BaselineParameters":
+        if (self.taste_reg is None) != (self.prior_reg is None):
+            raise ValueError("taste_reg and prior_reg go together")
+        return self
+
+
+class Candidate(_Block):
+    """One combination of hyperparameters of one rung of the ladder `model`; None for what the rung does not have."""
+
+    model: str
+    user_damping: float | None = None
+    movie_damping: float | None = None
+    taste_reg: float | None = None
+    prior_reg: float | None = None
+    rank: int | None = None
+    reg_param: float | None = None
+    max_iter: int | None = None
+
+    def __str__(self) -> str:
+        values = self.model_dump(exclude={"model"}, exclude_none=True)
+        return ", ".join([self.model, *(f"{name} {value:g}" for name, value in values.items())])
+
+    @property
+    def baseline(self) -> BaselineParameters | None:
+        """What comes before the factors; None for plain ALS."""
+        if self.user_damping is None:
+            return None
+        return BaselineParameters(**{name: getattr(self, name) for name in BaselineParameters.model_fields})
+
+    @property
+    def als(self) -> AlsParameters | None:
+        """The factors; None for a baseline alone."""
+        if self.rank is None:
+            return None
+        return AlsParameters(rank=self.rank, reg_param=self.reg_param, max_iter=self.max_iter)
+
+
+class BaselineGrid(_Block):
+    """Values to combine, for the biases alone and for the taste."""
+
+    user_damping: DampingValues
+    movie_damping: DampingValues
+    taste_reg: DampingValues
+    prior_reg: DampingValues
+
+    def bias_candidates(self) -> list[BaselineParameters]:
+        """Every combination of the dampings once."""
+        pairs = product(_unique(self.user_damping), _unique(self.movie_damping))
+        return [BaselineParameters(user_damping=user, movie_damping=movie) for user, movie in pairs]
+
+    def taste_candidates(self) -> list[BaselineParameters]:
+        """Every combination of all four once."""
+        regs = list(product(_unique(self.taste_reg), _unique(self.prior_reg)))
+        return [
+            bias.model_copy(update={"taste_reg": taste, "prior_reg": prior})
+            for bias in self.bias_candidates()
+            for taste, prior in regs
+        ]
 
 
 class Grid(_Block):
@@ -84,8 +170,9 @@ class Grid(_Block):
 
 
 class TuningParameters(_Block):
-    """Cross-validation: the grid, how many fits at a time, and the seed of the factors' first values."""
+    """Cross-validation: the grids, how many fits at a time, and the seed of the factors' first values."""
 
+    baseline_grid: BaselineGrid
     grid: Grid
     parallelism: int = Field(ge=1, le=256)
     seed: Seed
@@ -100,6 +187,7 @@ class EvaluationParameters(_Block):
 class RatingParameters(_Block):
     """The `rating` objective: how many stars would she give it?"""
 
+    features: FeatureWeights
     tuning: TuningParameters
     evaluation: EvaluationParameters
 

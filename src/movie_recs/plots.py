@@ -6,9 +6,13 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from movie_recs.metrics import BINS
+
 INK, PALE = "#1f4e79", "#c9d6e4"
 LINES = ("#1f4e79", "#d1662c", "#3b8a5a", "#8a4f9e", "#b8860b", "#5a6b7b")
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+
+SHOWN_CANDIDATES = 8  # of each model
 DISTRIBUTIONS = {  # title, unit of the value, what is counted
     "rating": ("Ratings", "stars", "ratings"),
     "mean_rating_per_user": ("Mean rating per user", "stars", "users"),
@@ -76,33 +80,87 @@ def tags(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
 
 
 def cv_results(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
-    """Mean RMSE over the folds with its standard error, by regularisation, a line a rank and number of iterations."""
+    """Mean RMSE over the folds with its standard error: the best candidates of each model, the best one marked."""
     figure = go.Figure()
-    finished = table.dropna(subset="mean_rmse")
-    for place, ((rank, max_iter), rows) in enumerate(finished.groupby(["rank", "max_iter"])):
-        rows = rows.sort_values("reg_param")
+    for place, (model, rows) in enumerate(table.dropna(subset="mean_rmse").groupby("model", sort=False)):
+        rows = rows.sort_values("mean_rmse", kind="stable").head(SHOWN_CANDIDATES)
         figure.add_trace(
             go.Scatter(
-                x=rows["reg_param"],
-                y=rows["mean_rmse"],
-                error_y={"array": rows["std_error"]},
-                name=f"rank {rank}, {max_iter} iterations",
-                mode="lines+markers",
-                line_color=LINES[place % len(LINES)],
-                marker={"symbol": MARKS[place % len(MARKS)], "size": 9},
-                hovertemplate="reg_param %{x}: RMSE %{y:.4f} ± %{error_y.array:.4f}",
+                x=rows["mean_rmse"],
+                y=[f"{model}: {_values(row)}" for _, row in rows.iterrows()],
+                error_x={"array": rows["std_error"]},
+                name=model,
+                mode="markers",
+                marker={
+                    "symbol": MARKS[place % len(MARKS)],
+                    "color": LINES[place % len(LINES)],
+                    "size": [14, *[8] * (len(rows) - 1)],
+                },
+                hovertemplate="%{y}<br>RMSE %{x:.4f} ± %{error_x.array:.4f}<extra></extra>",
             )
         )
-    if not finished.empty:
-        best = finished.loc[finished["mean_rmse"].idxmin()]
-        figure.add_annotation(
-            x=best["reg_param"], y=best["mean_rmse"], text=f"best: {best['mean_rmse']:.4f}", showarrow=True, ay=40, ax=0
-        )
-    figure.update_xaxes(
-        title="reg_param", type="category", categoryorder="array", categoryarray=sorted(set(finished["reg_param"]))
+    figure.update_xaxes(title="RMSE in cross-validation, stars; the large mark is the best of its model")
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    figure.update_layout(showlegend=False)
+    shown = sum(len(trace.x) for trace in figure.data)
+    return _finish(figure, "Which hyperparameters are best", data, height=_height(shown))
+
+
+def ladder(models: list[dict[str, Any]], table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
+    """Test RMSE of each model over all rows, and by how many train ratings the movie has.
+
+    Args:
+        models: As `evaluation.nodes.evaluate_models` gives them.
+        table: As `evaluation.nodes.tabulate_ladder` gives it.
+        data: The data's summary.
+    """
+    figure = make_subplots(
+        rows=1, cols=2, subplot_titles=["All test ratings", "By the movie's train ratings"], horizontal_spacing=0.12
     )
-    figure.update_yaxes(title="RMSE in cross-validation, stars")
-    return _finish(figure, "Which hyperparameters are best", data, height=480)
+    figure.add_trace(
+        go.Scatter(
+            x=[row["rmse"] for row in models],
+            y=[row["model"] for row in models],
+            error_x={"array": [row.get("gain_se") or 0 for row in models]},
+            mode="markers+text",
+            text=[f"{row['rmse']:.4f}" for row in models],
+            textposition="top center",
+            marker={
+                "symbol": [MARKS[place % len(MARKS)] for place in range(len(models))],
+                "color": [LINES[place % len(LINES)] for place in range(len(models))],
+                "size": 11,
+            },
+            showlegend=False,
+            hovertemplate="%{y}: RMSE %{x:.4f}, ± %{error_x.array:.4f} against the model before<extra></extra>",
+        ),
+        row=1,
+        col=1,
+    )
+    binned = table[table["movie_ratings"].isin(BINS)]
+    for place, row in enumerate(models):
+        rows = binned[binned["model"] == row["model"]]
+        figure.add_trace(
+            go.Scatter(
+                x=rows["movie_ratings"],
+                y=rows["rmse"],
+                customdata=rows["n"],
+                name=row["model"],
+                mode="lines+markers",
+                line_color=LINES[place % len(LINES)],
+                marker={"symbol": MARKS[place % len(MARKS)], "size": 8},
+                hovertemplate="%{x} train ratings: RMSE %{y:.4f} over %{customdata:,} rows",
+            ),
+            row=1,
+            col=2,
+        )
+    figure.update_xaxes(title="RMSE, stars; bars: standard error of the gain", row=1, col=1)
+    figure.update_yaxes(autorange="reversed", automargin=True, row=1, col=1)
+    figure.update_xaxes(
+        title="train ratings of the movie", type="category", categoryorder="array", categoryarray=BINS, row=1, col=2
+    )
+    figure.update_yaxes(title="RMSE, stars", row=1, col=2)
+    figure.update_layout(legend={"orientation": "h", "y": -0.2})
+    return _finish(figure, "What each part of the model adds", data, height=520)
 
 
 def predicted_against_actual(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
@@ -167,6 +225,20 @@ def _bars(names: list[str], values: list[float]) -> go.Bar:
         texttemplate="%{x:,.3~r}",
         hovertemplate="%{y}: %{x:,.4~r}<extra></extra>",
     )
+
+
+def _values(candidate: pd.Series) -> str:
+    """Its hyperparameters in short, those that it has."""
+    short = {
+        "user_damping": "user",
+        "movie_damping": "movie",
+        "taste_reg": "taste",
+        "prior_reg": "prior",
+        "rank": "rank",
+        "reg_param": "reg",
+        "max_iter": "iter",
+    }
+    return ", ".join(f"{name} {candidate[key]:g}" for key, name in short.items() if pd.notna(candidate[key]))
 
 
 def _height(rows: int) -> int:

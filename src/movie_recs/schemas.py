@@ -2,12 +2,13 @@
 
 Raw files are read as text (`RAW_HEADERS`), so that a bad field is seen as it was written. From there on columns are
 snake_case and typed; identifiers are positive 32-bit integers, ratings are stars from 0.5 to 5.0 in halves, and times
-are UTC.
+are UTC, null where the data have none.
 """
 
 MIN_STARS, MAX_STARS, STAR_STEP = 0.5, 5.0, 0.5
 NO_GENRES = "(no genres listed)"  # how GroupLens writes an empty list
 
+TIME = "timestamp"  # the one raw column that a file may lack
 RAW_HEADERS = {
     "ratings": ("userId", "movieId", "rating", "timestamp"),
     "movies": ("movieId", "title", "genres"),
@@ -25,8 +26,8 @@ TABLES = {
     "train_ratings": f"{RATINGS}, fold int",
     "test_ratings": RATINGS,
     "rating.predictions": (
-        "user_id int, movie_id int, rating float, score double, predicted_stars double, "
-        "user_known boolean, movie_known boolean"
+        "user_id int, movie_id int, rating float, user_ratings int, movie_ratings int, global_mean double, "
+        "bias double, reference_als double, bias_als double, taste double, taste_als double, predicted_stars double"
     ),
     "recommendations": (
         "user_id int, rank int, movie_id int, title string, year int, genres array<string>, score double, "

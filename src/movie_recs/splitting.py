@@ -1,13 +1,18 @@
-"""Holdout and folds by hash: where a rating goes depends on its user, its movie and the seed, on nothing else.
+"""Holdout and folds: the same whatever the partitioning, the order of the rows or the number of cores.
 
-So the split is the same whatever the partitioning, the order of the rows or the number of cores, and a rating added
-later moves no other.
+Two ways: by hash, where a rating goes depends on its user, its movie and the seed, on nothing else, so that a rating
+added later moves no other; by time, a user's last ratings are held out, whatever the seed. Folds are by hash in both.
 """
 
+from decimal import Decimal
 from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+
+from movie_recs.errors import UserError
+
+DECIMALS = 27  # of a share: times a count of 10 digits, it is the most that Spark's 38 digits hold exactly
 
 
 class Split(NamedTuple):
@@ -27,11 +32,62 @@ def split_by_hash(ratings: DataFrame, test_fraction: float, folds: int, seed: in
         seed: Another seed gives another split.
     """
     is_test = _uniform(seed, "test") < test_fraction
-    fold = F.floor(_uniform(seed, "fold") * folds).cast("int")
     return Split(
-        train=ratings.filter(~is_test).select(*ratings.columns, fold.alias("fold")),
+        train=ratings.filter(~is_test).select(*ratings.columns, _fold(folds, seed)),
         test=ratings.filter(is_test).select(*ratings.columns),
     )
+
+
+def split_by_time(ratings: DataFrame, test_fraction: float, folds: int, seed: int) -> Split:
+    """Train and test ratings; the last floor(n * test_fraction) of each user's n ratings are in test.
+
+    Of ratings of the same time, that of the higher `movie_id` counts as later. A user with too few ratings for one test
+    rating has all of them in train.
+
+    Args:
+        ratings: (user_id int, movie_id int, rated_at timestamp, ...), a row a pair of user and movie.
+        test_fraction: Share of each user's ratings in test, between 0 and 1, as it is written: 0.29 of 100 is 29.
+        folds: Number of folds of the train ratings.
+        seed: Another seed gives other folds; a rating that is in train by both strategies has the same fold in both.
+
+    Raises:
+        UserError: A rating has no time, or no user has enough ratings for one in test.
+    """
+    by_user = ratings.groupBy("user_id").agg(
+        F.count("*").alias("ratings"), F.count_if(F.col("rated_at").isNull()).alias("without_time")
+    )
+    totals = by_user.agg(
+        F.sum("ratings").alias("ratings"),
+        F.sum("without_time").alias("without_time"),
+        F.sum(_share_of(F.col("ratings"), test_fraction)).alias("test"),
+    ).first()
+    if totals["without_time"]:
+        raise UserError(
+            f"{totals['without_time']:,} of the {totals['ratings']:,} ratings have no time, so they cannot be split by "
+            "it: set split.strategy=random."
+        )
+    if not totals["test"]:
+        raise UserError(
+            f"split.test_fraction={test_fraction} of any user's ratings is less than one, so that the test set would "
+            "be empty: raise it, or set split.strategy=random."
+        )
+    user = Window.partitionBy("user_id")
+    place_from_last = F.row_number().over(user.orderBy(F.desc("rated_at"), F.desc("movie_id")))
+    is_test = place_from_last <= _share_of(F.count("*").over(user), test_fraction)
+    marked = ratings.withColumn("is_test", is_test)
+    return Split(
+        train=marked.filter(~F.col("is_test")).select(*ratings.columns, _fold(folds, seed)),
+        test=marked.filter("is_test").select(*ratings.columns),
+    )
+
+
+def _share_of(count: Column, fraction: float) -> Column:
+    """floor(count * fraction), in decimals: in doubles 0.29 * 100 is 28.999999999999996."""
+    return F.floor(count.cast("decimal(10, 0)") * F.lit(round(Decimal(str(fraction)), DECIMALS)))
+
+
+def _fold(folds: int, seed: int) -> Column:
+    return F.floor(_uniform(seed, "fold") * folds).cast("int").alias("fold")
 
 
 def _uniform(seed: int, purpose: str) -> Column:

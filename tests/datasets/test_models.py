@@ -8,7 +8,8 @@ from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.testing import assertDataFrameEqual
 
 from movie_recs.datasets.models import MARKER, ALSModelDataset, FactorModelDataset
-from movie_recs.model import FactorModel
+from movie_recs.fold_in import fold_in
+from movie_recs.model import FactorModel, Ridge
 
 EARLIER, LATER = "2025-01-01T00.00.00.000Z", "2025-02-01T00.00.00.000Z"
 
@@ -28,7 +29,7 @@ def factor_model(spark) -> FactorModel:
     factors = "id int, bias float, features array<float>"
     users = spark.createDataFrame([(1, 0.5, [1.0, 2.0])], factors)
     items = spark.createDataFrame([(10, -0.5, [3.0, 4.0]), (20, 0.0, [5.0, 6.0])], factors)
-    return FactorModel(3.25, users, items)
+    return FactorModel(3.25, users, items, (Ridge(1, 8.0, bias_damping=5.0), Ridge(1, 0.15, per_rating=True)))
 
 
 def test_an_als_model_is_loaded_as_saved_with_and_without_this_project(tmp_path, als_model):
@@ -46,8 +47,16 @@ def test_a_factor_model_is_loaded_as_saved(tmp_path, factor_model):
     versioned(FactorModelDataset, tmp_path / "model", EARLIER).save(factor_model)
     loaded = versioned(FactorModelDataset, tmp_path / "model").load()
     assert loaded.intercept == 3.25
+    assert loaded.ridges == (Ridge(1, 8.0, bias_damping=5.0), Ridge(1, 0.15, per_rating=True))
     assertDataFrameEqual(loaded.users, factor_model.users)
     assertDataFrameEqual(loaded.items, factor_model.items)
+
+
+def test_a_loaded_model_folds_in_users_as_the_saved_one(tmp_path, spark, factor_model):
+    versioned(FactorModelDataset, tmp_path / "model", EARLIER).save(factor_model)
+    loaded = versioned(FactorModelDataset, tmp_path / "model").load()
+    ratings = spark.createDataFrame([(7, 10, 4.0), (7, 20, 1.5)], "user_id int, movie_id int, rating float")
+    assertDataFrameEqual(fold_in(loaded, ratings), fold_in(factor_model, ratings), rtol=0, atol=0)
 
 
 def test_the_latest_complete_version_is_loaded(tmp_path, factor_model):

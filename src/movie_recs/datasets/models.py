@@ -14,7 +14,7 @@ from kedro_datasets._utils.spark_utils import get_spark_filesystem
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
 
-from movie_recs.model import FactorModel
+from movie_recs.model import FactorModel, Ridge
 
 MARKER = "_SUCCESS"
 Model = TypeVar("Model")
@@ -82,17 +82,19 @@ class ALSModelDataset(_ModelDataset[ALSModel]):
 
 
 class FactorModelDataset(_ModelDataset[FactorModel]):
-    """A `FactorModel` as Parquet `user_factors` and `item_factors` and two numbers as JSON, all of one fit."""
+    """A `FactorModel` as Parquet `user_factors` and `item_factors` and the rest as JSON, all of one fit."""
 
     def _read(self, path: str) -> FactorModel:
         spark = SparkSession.builder.getOrCreate()
         with self._fs.open(f"{self._get_load_path()}/model.json") as file:
             numbers = json.load(file)
         users, items = (spark.read.parquet(f"{path}/{side}_factors") for side in ("user", "item"))
-        return FactorModel(numbers["intercept"], users, items, numbers["reg_param"])
+        ridges = tuple(Ridge(**ridge) for ridge in numbers["ridges"])
+        return FactorModel(numbers["intercept"], users, items, ridges)
 
     def _write(self, model: FactorModel, path: str) -> None:
         model.users.write.parquet(f"{path}/user_factors")
         model.items.write.parquet(f"{path}/item_factors")
         with self._fs.open(f"{self._get_save_path()}/model.json", "w") as file:
-            json.dump({"intercept": model.intercept, "reg_param": model.reg_param}, file)
+            ridges = [ridge._asdict() for ridge in model.ridges]
+            json.dump({"intercept": model.intercept, "ridges": ridges}, file)

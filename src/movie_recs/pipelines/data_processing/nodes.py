@@ -7,8 +7,9 @@ from pyspark.sql import functions as F
 
 from movie_recs import cleaning
 from movie_recs.cleaning import Cleaned
+from movie_recs.errors import UserError
 from movie_recs.parameters import DataProcessingParameters, SplitParameters
-from movie_recs.splitting import Split, split_by_hash
+from movie_recs.splitting import Split, split_by_hash, split_by_time
 
 
 class CleanedMovies(NamedTuple):
@@ -73,8 +74,21 @@ def gather_set_aside(*set_aside: DataFrame) -> DataFrame:
 
 
 def split_ratings(ratings: DataFrame, parameters: SplitParameters) -> Split:
-    """Train ratings with their folds, and test ratings."""
-    return split_by_hash(ratings, parameters.test_fraction, parameters.folds, parameters.seed)
+    """Train ratings with their folds, and test ratings.
+
+    Raises:
+        UserError: One of the two is empty, or ratings without a time are to be split by it.
+    """
+    split_by = {"random": split_by_hash, "temporal": split_by_time}[parameters.strategy]
+    split = split_by(ratings, parameters.test_fraction, parameters.folds, parameters.seed)
+    if parameters.strategy == "random":  # finds a row soon if there is one; by time it would sort them all
+        for name, rows in split._asdict().items():
+            if rows.isEmpty():
+                raise UserError(
+                    f"The split leaves no rating in the {name} set: choose another split.test_fraction "
+                    f"(it is {parameters.test_fraction}) or split.seed, or take more ratings."
+                )
+    return split
 
 
 def describe_data(

@@ -46,14 +46,14 @@ def count_distributions(ratings: DataFrame) -> pd.DataFrame:
     Returns:
         (distribution, low, high, count): `count` users, movies or ratings have a value from `low` to below `high`, in
         stars, ratings or years. Distributions: rating, mean_rating_per_user, mean_rating_per_movie, ratings_per_user,
-        ratings_per_movie (bins double in width), ratings_per_year.
+        ratings_per_movie (bins double in width), ratings_per_year (of the ratings with a time).
     """
     stars = ratings.select(
         F.lit("rating").alias("distribution"),
         F.col("rating").cast("double").alias("low"),
         (F.col("rating") + 0.5).alias("high"),
     )
-    years = ratings.select(
+    years = ratings.filter(F.col("rated_at").isNotNull()).select(
         F.lit("ratings_per_year").alias("distribution"),
         F.year("rated_at").cast("double").alias("low"),
         (F.year("rated_at") + 1.0).alias("high"),

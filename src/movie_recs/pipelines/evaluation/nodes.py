@@ -4,58 +4,106 @@ from typing import Any
 
 import pandas as pd
 from plotly.graph_objects import Figure
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs import plots
 from movie_recs.als import factor_model, fit_als, prepare_fit
-from movie_recs.metrics import cold_counts, rating_errors
+from movie_recs.cross_validation import best_candidate
+from movie_recs.metrics import BINS, count_bin, rating_errors, rmse_gains
 from movie_recs.model import FactorModel, score, to_stars
-from movie_recs.parameters import EvaluationParameters, SplitParameters, TuningParameters
+from movie_recs.movie_features import describe_movies
+from movie_recs.parameters import RatingParameters, SplitParameters
+from movie_recs.rating_model import BEFORE, BEST, fit_candidate, ladder
 
 
-def fit_reference(train_ratings: DataFrame, evaluation: EvaluationParameters, tuning: TuningParameters) -> FactorModel:
-    """The model of the reference parameters, fitted on the train ratings."""
-    reference = evaluation.reference
-    return factor_model(fit_als(prepare_fit(train_ratings), reference, tuning.seed), reference.reg_param)
+def fit_reference(train_ratings: DataFrame, parameters: RatingParameters) -> FactorModel:
+    """Plain ALS with the reference parameters, fitted on the train ratings."""
+    reference = parameters.evaluation.reference
+    als_model = fit_als(prepare_fit(train_ratings), reference, parameters.tuning.seed)
+    return factor_model(als_model, reference.reg_param)
 
 
-def predict_test(model: FactorModel, test_ratings: DataFrame) -> DataFrame:
-    """(user_id, movie_id, rating, score, predicted_stars, user_known, movie_known), a row a test rating."""
-    return score(model, test_ratings.select("user_id", "movie_id", "rating")).select(
-        "user_id",
-        "movie_id",
-        "rating",
-        "score",
-        to_stars("score").alias("predicted_stars"),
-        "user_known",
-        "movie_known",
-    )
+def fit_bias_als(
+    train_ratings: DataFrame, movies: DataFrame, cv_results: pd.DataFrame, parameters: RatingParameters
+) -> FactorModel:
+    """The best biases and ALS on what they leave, without movie features, fitted on the train ratings."""
+    candidate = best_candidate(cv_results, "bias_als")
+    catalogue = describe_movies(movies, parameters.features)
+    return fit_candidate(train_ratings, catalogue, candidate, parameters.tuning.seed).factor_model
+
+
+def predict_test(
+    taste_als: FactorModel,
+    bias_als: FactorModel,
+    reference_als: FactorModel,
+    train_ratings: DataFrame,
+    test_ratings: DataFrame,
+) -> DataFrame:
+    """A row a test rating: how many train ratings its user and its movie have, and what each model says of it.
+
+    Returns:
+        (user_id, movie_id, rating, user_ratings, movie_ratings, a column of scores for each model of the ladder,
+        predicted_stars): the stars of the last model, within 0.5 and 5.0, which scores need not be.
+    """
+    models = ladder(taste_als, bias_als, reference_als)
+    pairs = test_ratings.select("user_id", "movie_id", "rating")
+    for side in ("user", "movie"):
+        counts = train_ratings.groupBy(f"{side}_id").agg(F.count("*").cast("int").alias(f"{side}_ratings"))
+        pairs = pairs.join(counts, f"{side}_id", how="left").fillna(0, f"{side}_ratings")
+    pairs = pairs.select("user_id", "movie_id", "rating", "user_ratings", "movie_ratings")
+    return _score_all(models, pairs).select("*", to_stars(BEST).alias("predicted_stars"))
 
 
 def evaluate_models(
-    tuned: FactorModel,
-    reference: FactorModel,
-    predictions: DataFrame,
+    taste_als: FactorModel,
+    bias_als: FactorModel,
+    reference_als: FactorModel,
     train_ratings: DataFrame,
-    test_ratings: DataFrame,
+    predictions: DataFrame,
 ) -> list[dict[str, Any]]:
-    """A row a model: its errors on the test ratings as `metrics` has them, and train_rmse and train_mae."""
-    pairs = train_ratings.select("user_id", "movie_id", "rating")
-    test = {"reference_als": predict_test(reference, test_ratings), "tuned_als": predictions}
-    rows = []
-    for name, model in {"reference_als": reference, "tuned_als": tuned}.items():
-        train = rating_errors(score(model, pairs))
-        rows.append(
-            {
-                "model": name,
-                **rating_errors(test[name]),
-                **cold_counts(test[name]),
-                "train_rmse": train["rmse"],
-                "train_mae": train["mae"],
-            }
-        )
-    return rows
+    """A row a model: errors on the test ratings and on the train ratings, and what it gains on the one before it.
+
+    Returns:
+        model; rmse, mae, n, rmse_warm, mae_warm, n_warm as in `metrics.rating_errors`; train_rmse, train_mae;
+        compared_with, gain, gain_se as in `metrics.rmse_gains`.
+    """
+    models = ladder(taste_als, bias_als, reference_als)
+    train = _score_all(models, train_ratings.select("user_id", "movie_id", "rating"))
+    train_errors = _by_model(_long(train, F.lit(True)))
+    test_errors = _by_model(_long(predictions, _is_warm()))
+    compared = [(before, model) for model, before in BEFORE.items() if before]
+    gains = dict(zip(compared, rmse_gains(predictions, compared), strict=True))
+    return [
+        {
+            "model": model,
+            **test_errors[model],
+            "train_rmse": train_errors[model]["rmse"],
+            "train_mae": train_errors[model]["mae"],
+            **({"compared_with": before, **gains[before, model]} if before else {}),
+        }
+        for model, before in BEFORE.items()
+    ]
+
+
+def tabulate_ladder(predictions: DataFrame) -> pd.DataFrame:
+    """(model, movie_ratings, n, rmse, mae): test errors by how many train ratings the movie has, a row a model and bin.
+
+    `movie_ratings` is all, warm, or a bin as `metrics.count_bin` has it.
+    """
+    long = _long(predictions, _is_warm()).withColumn("bin", count_bin("movie_ratings"))
+    by_bin = [(row["model"], row["bin"], row["n"], row["rmse"], row["mae"]) for row in _collect(long, "model", "bin")]
+    for row in _collect(long, "model"):
+        by_bin.append((row["model"], "all", row["n"], row["rmse"], row["mae"]))
+        by_bin.append((row["model"], "warm", row["n_warm"], row["rmse_warm"], row["mae_warm"]))
+    table = pd.DataFrame(by_bin, columns=["model", "movie_ratings", "n", "rmse", "mae"])
+    place = {name: number for number, name in enumerate([*BEFORE, "all", "warm", *BINS])}
+    return table.sort_values(["model", "movie_ratings"], key=lambda names: names.map(place), ignore_index=True)
+
+
+def plot_ladder(model_errors: list[dict[str, Any]], ladder_table: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
+    """The error of each model, over all rows and by how well the movie is known."""
+    return plots.ladder(model_errors, ladder_table, data_summary)
 
 
 def count_errors(predictions: DataFrame) -> pd.DataFrame:
@@ -97,11 +145,46 @@ def collect_metrics(
     """All that a run is judged by, in one place: data, split, and the models of each objective."""
     return {
         "dataset": data_summary,
-        "split": {"strategy": "random", "seed": split.seed, **split_counts},
+        "split": {"strategy": split.strategy, "seed": split.seed, **split_counts},
         "rating": {"models": models, "best_params": best_params},
     }
 
 
 def count_split(train_ratings: DataFrame, test_ratings: DataFrame) -> dict[str, int]:
-    """Rows of `train` and of `test`."""
-    return {"train": train_ratings.count(), "test": test_ratings.count()}
+    """Rows of `train` and of `test`, and what of the test has no train rating: cold_users, cold_movies (ids)."""
+    return {
+        "train": train_ratings.count(),
+        "test": test_ratings.count(),
+        **{
+            f"cold_{side}s": test_ratings.select(f"{side}_id")
+            .distinct()
+            .join(train_ratings, f"{side}_id", how="left_anti")
+            .count()
+            for side in ("user", "movie")
+        },
+    }
+
+
+def _score_all(models: dict[str, FactorModel], pairs: DataFrame) -> DataFrame:
+    for name, model in models.items():
+        pairs = score(model, pairs, name)
+    return pairs
+
+
+def _is_warm() -> Column:
+    return (F.col("user_ratings") > 0) & (F.col("movie_ratings") > 0)
+
+
+def _long(scored: DataFrame, warm: Column) -> DataFrame:
+    """A row a rating and model of the ladder: (..., warm boolean, model string, score double)."""
+    scored = scored.withColumn("warm", warm)
+    others = [name for name in scored.columns if name not in BEFORE]
+    return scored.unpivot(others, list(BEFORE), "model", "score")
+
+
+def _collect(long: DataFrame, *by: str) -> list[dict[str, Any]]:
+    return [row.asDict() for row in rating_errors(long, *by).collect()]
+
+
+def _by_model(long: DataFrame) -> dict[str, dict[str, Any]]:
+    return {row.pop("model"): row for row in _collect(long, "model")}

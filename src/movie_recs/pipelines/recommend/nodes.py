@@ -6,7 +6,8 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs import als, model
+from movie_recs import model
+from movie_recs.fold_in import explain
 from movie_recs.model import FactorModel
 from movie_recs.parameters import RecommendParameters
 
@@ -46,7 +47,7 @@ def recommend_movies(
     users = factor_model.users.filter(F.col("id").isin(parameters.user_ids)).select(F.col("id").alias("user_id"))
     best = model.top_n(factor_model, users, ratings.select("user_id", "movie_id"), parameters.top_n)
     best = best.cache()  # small, and read twice: to be explained and to be shown
-    reasons = als.explain(factor_model, best, ratings, REASONS)
+    reasons = explain(factor_model, best, ratings, REASONS)
     return (
         best.join(_reason_titles(reasons, ratings, movies), ["user_id", "movie_id"], how="left")
         .join(_shown(movies), "movie_id", how="left")

@@ -6,11 +6,12 @@ from movie_recs.pipelines.tuning.nodes import choose_best, cross_validate_candid
 
 
 def create_pipeline(objective: str) -> Pipeline:
-    """train_ratings, ratings -> cv_results, best_params and two models, all in the namespace of the objective."""
+    """train_ratings, ratings, movies -> cv_results, best_params and two models, in the namespace of the objective."""
+    parameters = f"params:{objective}"
     nodes = [
         Node(
             cross_validate_candidates,
-            ["train_ratings", "params:tuning", "params:split"],
+            ["train_ratings", "movies", parameters, "params:split"],
             "cv_results",
             name="cross_validate_candidates",
         ),
@@ -18,13 +19,13 @@ def create_pipeline(objective: str) -> Pipeline:
         Node(plot_tuning, ["cv_results", "data_summary"], "cv_results_plot", name="plot_tuning"),
         Node(
             fit_best,
-            ["train_ratings", "best_params", "params:tuning"],
+            ["train_ratings", "movies", "best_params", parameters],
             ["train_als_model", "train_factor_model"],
             name="fit_on_train",
         ),
         Node(
             fit_best,
-            ["ratings", "best_params", "params:tuning"],
+            ["ratings", "movies", "best_params", parameters],
             ["als_model", "factor_model"],
             name="fit_on_all",
         ),
@@ -32,7 +33,7 @@ def create_pipeline(objective: str) -> Pipeline:
     return Pipeline(
         Pipeline(nodes, namespace="tuning", prefix_datasets_with_namespace=False),  # a box within the objective's
         namespace=objective,
-        inputs={"train_ratings", "ratings", "data_summary"},
-        parameters={"params:split"},
+        inputs={"train_ratings", "ratings", "movies", "data_summary"},
+        parameters={parameters, "params:split"},
         prefix_datasets_with_namespace=True,
     )
