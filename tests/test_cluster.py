@@ -12,7 +12,8 @@ from conftest import ROOT
 
 TINY = (
     "dataset=sample,split.folds=2,rating.evaluation.reference.max_iter=2,"
-    "rating.tuning.grid.rank=2 3,rating.tuning.grid.reg_param=0.1,rating.tuning.grid.max_iter=2"
+    "rating.tuning.grid.rank=2,rating.tuning.grid.reg_param=0.1 0.3,rating.tuning.grid.max_iter=2,"
+    "rating.tuning.baseline_grid.movie_damping=5,rating.tuning.baseline_grid.taste_reg=16"
 )
 PIPELINES = "data_processing,tuning,evaluation,recommend"  # all that makes numbers
 KEDRO_RUN = [sys.executable, "-m", "kedro", "run", f"--params={TINY}", f"--pipelines={PIPELINES}"]
