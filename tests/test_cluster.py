@@ -10,13 +10,31 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-TINY = (
-    "dataset=sample,split.folds=2,rating.evaluation.reference.max_iter=2,"
-    "rating.tuning.grid.rank=2,rating.tuning.grid.reg_param=0.1 0.3,rating.tuning.grid.max_iter=2,"
-    "rating.tuning.baseline_grid.movie_damping=5,rating.tuning.baseline_grid.taste_reg=16"
-)
-PIPELINES = "data_processing,tuning,evaluation,recommend"  # all that makes numbers
-KEDRO_RUN = [sys.executable, "-m", "kedro", "run", f"--params={TINY}", f"--pipelines={PIPELINES}"]
+TINY = {
+    "split": {"folds": 2},
+    "rating": {
+        "tuning": {
+            "baseline_grid": {"movie_damping": 5, "taste_reg": "4 32"},
+            "grid": {"rank": 2, "reg_param": 0.3, "max_iter": 2},
+        },
+        "evaluation": {"reference": {"max_iter": 2}},
+    },
+}
+PIPELINES = ("data_processing", "tuning", "evaluation")  # all that makes the numbers compared
+
+
+def flat(parameters: dict, prefix: str = "") -> list[str]:
+    """The parameters as the command line takes them: `a.b=value`."""
+    named = []
+    for key, value in parameters.items():
+        named += flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}={value}"]
+    return named
+
+
+KEDRO_RUN = [
+    *(sys.executable, "-m", "kedro", "run", "--env=cluster", f"--pipelines={','.join(PIPELINES)}"),
+    f"--params={','.join(['dataset=sample', *flat(TINY)])}",
+]
 
 pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="Spark's daemons are started by bash scripts")
 
@@ -48,10 +66,10 @@ def results(data_dir: Path) -> list[dict]:
     return [json.loads(text, parse_float=lambda digits: round(float(digits), 9)) for text in texts]
 
 
-def test_a_standalone_cluster_finds_the_same_winner_and_the_same_errors_as_embedded_spark(tmp_path):
-    run(KEDRO_RUN, MOVIE_RECS_DATA_DIR=tmp_path / "embedded")
+def test_a_standalone_cluster_finds_the_same_winner_and_the_same_errors_as_embedded_spark(tmp_path, kedro_run):
+    kedro_run(tmp_path / "embedded", *PIPELINES, **TINY)
     cluster = [sys.executable, ROOT / "scripts" / "standalone_cluster.py", "--folder", tmp_path / "spark"]
-    run([*cluster, "--", *KEDRO_RUN, "--env=cluster"], MOVIE_RECS_DATA_DIR=tmp_path / "cluster")
+    run([*cluster, "--", *KEDRO_RUN], MOVIE_RECS_DATA_DIR=tmp_path / "cluster")
 
     assert results(tmp_path / "cluster") == results(tmp_path / "embedded")
     executors = list((tmp_path / "spark").glob("worker-*/app-*/*/stderr"))
