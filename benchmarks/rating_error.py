@@ -14,25 +14,17 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
+from kedro_run import DATASET, ROOT, find_raw
 
-from movie_recs.errors import UserError
-from movie_recs.movielens import resolve_dataset
-
-ROOT = Path(__file__).parents[1]
-DATASET = "ml-latest-small"
 PIPELINES = "data_processing,tuning,evaluation"
 
 
-def main() -> int:
+def main() -> None:
     """Prints a table a split; the exit code is 1 without the data."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
     seeds = parser.parse_args().seeds
-    try:
-        raw = resolve_dataset(DATASET, ROOT / "data" / "01_raw").folder.resolve()
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
+    raw = find_raw()
     for strategy in ("random", "temporal"):
         runs = pd.concat([run(strategy, seed, raw.parent) for seed in seeds])
         table = runs.groupby("model", sort=False).mean().drop(columns="seed")
@@ -40,7 +32,6 @@ def main() -> int:
         by_seed = ", ".join(f"{row.seed}: {row.rmse:.4f}" for row in best.itertuples())
         print(f"\n{strategy} split, means over the seeds; rmse of {table.index[-1]} by seed: {by_seed}")
         print(table.round(4).to_string(), flush=True)
-    return 0
 
 
 def run(strategy: str, seed: int, raw: Path) -> pd.DataFrame:
@@ -57,4 +48,4 @@ def run(strategy: str, seed: int, raw: Path) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

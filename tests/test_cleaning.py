@@ -278,48 +278,32 @@ def test_a_file_with_its_header_only_is_refused(read):
         cleaning.separate(parsed, "ratings", 1.0)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"\xef\xbb\xbf" + lines(HEADER, "1,10,4.0,1", "2,10,4.0,1").encode(),
-        lines(HEADER, "1,10,4.0,1", "2,10,4.0,1").replace("\r\n", "\n"),
-        lines(HEADER, "1,10,4.0,1", "", "2,10,4.0,1").removesuffix("\r\n"),
-        {
-            "part-00000.csv": lines(HEADER, "1,10,4.0,1"),
-            "part-00001.csv": lines(HEADER, "2,10,4.0,1"),
-            "part-00002.csv": lines(HEADER),
+def ways_to_write(header: str, *rows: str) -> dict[str, bytes | str | dict[str, str]]:
+    one, other = rows
+    return {
+        "byte order mark": b"\xef\xbb\xbf" + lines(header, one, other).encode(),
+        "line feeds": lines(header, one, other).replace("\r\n", "\n"),
+        "blank line, open end": lines(header, one, "", other).removesuffix("\r\n"),
+        "parts": {
+            "part-00000.csv": lines(header, one),
+            "part-00001.csv": lines(header, other),
+            "part-00002.csv": lines(header),
             "_SUCCESS": "",
         },
-    ],
-    ids=["byte order mark", "line feeds", "blank line, open end", "parts"],
-)
-def test_a_file_may_be_written_in_many_ways(read, content):
-    parsed = cleaning.parse_ratings(read("ratings", content)).collect()
-    assert sorted((row["user_id"], row["record"], row["reason"]) for row in parsed) == [
-        (1, "1,10,4.0,1", None),
-        (2, "2,10,4.0,1", None),
-    ]
+    }
 
 
+@pytest.mark.parametrize("way", ways_to_write(HEADER, "", ""))
 @pytest.mark.parametrize(
-    "content",
-    [
-        b"\xef\xbb\xbf" + lines(HEADER_WITHOUT_TIME, "1,10,4.0", "2,10,4.0").encode(),
-        lines(HEADER_WITHOUT_TIME, "1,10,4.0", "2,10,4.0").replace("\r\n", "\n"),
-        lines(HEADER_WITHOUT_TIME, "1,10,4.0", "", "2,10,4.0").removesuffix("\r\n"),
-        {
-            "part-00000.csv": lines(HEADER_WITHOUT_TIME, "1,10,4.0"),
-            "part-00001.csv": lines(HEADER_WITHOUT_TIME, "2,10,4.0"),
-            "part-00002.csv": lines(HEADER_WITHOUT_TIME),
-        },
-    ],
-    ids=["byte order mark", "line feeds", "blank line, open end", "parts"],
+    ("header", "rows"),
+    [(HEADER, ("1,10,4.0,1", "2,10,4.0,1")), (HEADER_WITHOUT_TIME, ("1,10,4.0", "2,10,4.0"))],
+    ids=["with times", "without times"],
 )
-def test_a_file_without_times_may_be_written_in_as_many_ways(read, content):
-    parsed = cleaning.parse_ratings(read("ratings", content)).collect()
+def test_a_file_may_be_written_in_many_ways(read, header, rows, way):
+    parsed = cleaning.parse_ratings(read("ratings", ways_to_write(header, *rows)[way])).collect()
     assert sorted((row["user_id"], row["record"], row["reason"]) for row in parsed) == [
-        (1, "1,10,4.0", None),
-        (2, "2,10,4.0", None),
+        (1, rows[0], None),
+        (2, rows[1], None),
     ]
 
 

@@ -25,7 +25,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.fold_in import UserRows, fold_in, read_users, solve_ridge
+from movie_recs.fold_in import UserRows, fold_in, pulls_of, read_users, solve_ridge
 from movie_recs.model import FactorModel, Ridge
 from movie_recs.movie_features import Catalogue, all_features
 from movie_recs.parameters import BaselineParameters
@@ -235,8 +235,7 @@ def _solve_users(users: UserRows, sides: list[MovieSide]) -> Iterator[_Solved]:
     for (held_out, size), places in alike.items():
         ones = np.ones((len(sides[0].ids), 1))
         features = np.hstack([ones, sides[places[0]].features])
-        ridges = [sides[place].ridge for place in places]
-        pulls = np.array([[ridge.bias_damping, *[ridge.reg_param] * size] for ridge in ridges])
+        pulls = np.array([pulls_of(sides[place].ridge) for place in places])
         bias = np.stack([sides[place].intercept + sides[place].bias for place in places], axis=1)
         left = users.columns["rating"][:, None] - bias[item_rows]
         total, seen_users = np.zeros((len(places), size + 1)), 0

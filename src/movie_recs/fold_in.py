@@ -58,6 +58,13 @@ def solve_ridge(features: np.ndarray, targets: np.ndarray, pulls: np.ndarray) ->
     return np.linalg.solve(gram, (features.T @ targets).T[:, :, None])[:, :, 0]
 
 
+def pulls_of(ridge: Ridge, ratings: int = 1) -> np.ndarray:
+    """The diagonal of C for a user with so many ratings."""
+    bias = [] if ridge.bias_damping is None else [ridge.bias_damping]
+    pulls = np.maximum([*bias, *[ridge.reg_param] * ridge.size], LEAST_PULL)
+    return pulls * max(ratings, 1) if ridge.per_rating else pulls
+
+
 def fold_in(model: FactorModel, ratings: DataFrame) -> DataFrame:
     """The users' side for whoever gave these ratings, known to the model or new.
 
@@ -151,7 +158,7 @@ def _user_vector(features: np.ndarray, targets: np.ndarray, ridges: tuple[Ridge,
     """
     bias, weights = 0.0, []
     for ridge, part in zip(ridges, _parts(features, ridges), strict=True):
-        solution = solve_ridge(part, targets[:, None], _pulls(ridge, len(part))[None])[0]
+        solution = solve_ridge(part, targets[:, None], pulls_of(ridge, len(part))[None])[0]
         targets = targets - part @ solution
         if ridge.bias_damping is not None:
             bias, solution = solution[0], solution[1:]
@@ -164,7 +171,7 @@ def _influence(rated: np.ndarray, asked: np.ndarray, ridges: tuple[Ridge, ...]) 
     total = np.zeros((len(asked), len(rated)))
     before: list[tuple[np.ndarray, np.ndarray]] = []
     for ridge, part, asked_part in zip(ridges, _parts(rated, ridges), _parts(asked, ridges), strict=True):
-        solver = np.linalg.solve(part.T @ part + np.diag(_pulls(ridge, len(part))), part.T)
+        solver = np.linalg.solve(part.T @ part + np.diag(pulls_of(ridge, len(part))), part.T)
         effect = asked_part @ solver
         for earlier_part, earlier_solver in reversed(before):
             effect = effect - effect @ earlier_part @ earlier_solver
@@ -180,10 +187,3 @@ def _parts(features: np.ndarray, ridges: tuple[Ridge, ...]) -> list[np.ndarray]:
         part if ridge.bias_damping is None else np.insert(part, 0, 1.0, axis=1)
         for ridge, part in zip(ridges, np.split(features, edges, axis=1)[: len(ridges)], strict=True)
     ]
-
-
-def _pulls(ridge: Ridge, ratings: int) -> np.ndarray:
-    """The diagonal of C for a user with so many ratings."""
-    bias = [] if ridge.bias_damping is None else [ridge.bias_damping]
-    pulls = np.maximum([*bias, *[ridge.reg_param] * ridge.size], LEAST_PULL)
-    return pulls * max(ratings, 1) if ridge.per_rating else pulls

@@ -1,7 +1,13 @@
-"""What is known of a movie before anyone rates it, as numbers: its genres and its year.
+"""What a user may have a taste for in a movie, as numbers, all of about the same spread.
 
-genres: 1 / sqrt(number of genres) for each that it has, so that every list has length 1
-year:   exp(-((year - c) / WIDTH)^2 / 2) for each centre c (radial basis functions); the mean row without a year
+    genres:     1 / sqrt(number of genres) for each that it has, so that every list has length 1
+    year:       exp(-((year - c) / WIDTH)^2 / 2) for each centre c (radial basis functions); without a year the mean
+    popularity: log(1 + number of train ratings)
+    audience:   who rated it, whatever the stars: the movie's factors in an implicit ALS of the train ratings, of
+                length 1; without a rating the mean
+
+Genres and year are known before anyone rates a movie; popularity and audience follow from the ratings of a fit. That
+who rated a movie says much about how it is rated is SVD++'s idea (Koren 2008), here as features.
 """
 
 from typing import NamedTuple

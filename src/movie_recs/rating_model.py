@@ -30,12 +30,12 @@ class Fit(NamedTuple):
     factor_model: FactorModel
 
 
-def fit_candidate(ratings: DataFrame, catalogue: Catalogue, candidate: Candidate, seed: int) -> Fit:
+def fit_candidate(ratings: DataFrame, catalogue: Catalogue | None, candidate: Candidate, seed: int) -> Fit:
     """The candidate, fitted on these ratings; without a baseline, its factors are the whole model.
 
     Args:
         ratings: (user_id int, movie_id int, rating float in stars).
-        catalogue: The movies, all that are rated among them.
+        catalogue: The movies, all that are rated among them; not needed without a baseline.
         candidate: Hyperparameters, with factors.
         seed: Of all factors' first values.
     """

@@ -8,20 +8,18 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs import plots
-from movie_recs.als import factor_model, fit_als, prepare_fit
 from movie_recs.cross_validation import best_candidate
 from movie_recs.metrics import BINS, count_bin, rating_errors, rmse_gains
 from movie_recs.model import FactorModel, score, to_stars
 from movie_recs.movie_features import describe_movies
-from movie_recs.parameters import RatingParameters, SplitParameters
+from movie_recs.parameters import Candidate, RatingParameters, SplitParameters
 from movie_recs.rating_model import BEFORE, BEST, fit_candidate, ladder
 
 
 def fit_reference(train_ratings: DataFrame, parameters: RatingParameters) -> FactorModel:
     """Plain ALS with the reference parameters, fitted on the train ratings."""
-    reference = parameters.evaluation.reference
-    als_model = fit_als(prepare_fit(train_ratings), reference, parameters.tuning.seed)
-    return factor_model(als_model, reference.reg_param)
+    candidate = Candidate(model="reference_als", **parameters.evaluation.reference.model_dump())
+    return fit_candidate(train_ratings, None, candidate, parameters.tuning.seed).factor_model
 
 
 def fit_bias_als(
