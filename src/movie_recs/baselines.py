@@ -15,8 +15,9 @@ movies given the users. Users are spread over Spark's tasks, which send back sum
 small, is solved by the driver.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from pyspark.sql import functions as F
 
 from movie_recs.fold_in import UserRows, fold_in, pulls_of, read_users, solve_ridge
 from movie_recs.model import FactorModel, Ridge
-from movie_recs.movie_features import Catalogue, all_features
+from movie_recs.movie_features import Catalogue, all_features, audience_directions, fit_audience
 from movie_recs.parameters import BaselineParameters
 
 RATINGS_PER_BLOCK = 500_000  # a block is a task of every turn
@@ -64,6 +65,13 @@ class MovieSide(NamedTuple):
         """The ridge regression that a user's bias and weights solve."""
         parameters = self.problem.parameters
         return Ridge(self.features.shape[1], parameters.taste_reg or 0.0, parameters.user_damping)
+
+
+class Sums(NamedTuple):
+    """What the users' biases and tastes leave of the ratings, summed by movie, (m,), and their mean weights, (k,)."""
+
+    left: np.ndarray
+    weights: np.ndarray
 
 
 def fit_baseline(
@@ -115,7 +123,7 @@ def fit_movie_sides(blocks: DataFrame, catalogue: Catalogue, problems: list[Prob
     sides = _start(blocks, catalogue, counts, problems, seed)
     at_a_time = max(1, SUMS_AT_A_TIME // len(catalogue.ids))
     chunks = [sides[start : start + at_a_time] for start in range(0, len(sides), at_a_time)]
-    return [side for chunk in chunks for side in _alternate(blocks, chunk)]
+    return [side for chunk in chunks for side in alternate(chunk, partial(_sum_by_movie, blocks))]
 
 
 def cross_val_scores(blocks: DataFrame, sides: list[MovieSide]) -> DataFrame:
@@ -163,7 +171,11 @@ def _start(
         return seen["stars"].sum() / ratings.sum(), ratings
 
     def describe(fold: int) -> np.ndarray:
-        return all_features(catalogue, blocks.filter(F.col("fold") != fold), counted[fold][1], seed)
+        ratings, audience = counted[fold][1], None
+        if catalogue.weights.audience:
+            factors = fit_audience(catalogue.ids, blocks.filter(F.col("fold") != fold), seed)
+            audience = audience_directions(factors, ratings)
+        return all_features(catalogue, ratings, audience)
 
     counted = {fold: count(fold) for fold in {problem.held_out for problem in problems}}
     tasted = sorted({problem.held_out for problem in problems if problem.parameters.taste_reg is not None})
@@ -178,11 +190,16 @@ def _start(
     return sides
 
 
-def _alternate(blocks: DataFrame, sides: list[MovieSide]) -> list[MovieSide]:
-    """Turns of users and movies until the movies' biases stay as they are."""
-    moving = list(range(len(sides)))
+def alternate(sides: list[MovieSide], sum_by_movie: Callable[[list[MovieSide]], list[Sums]]) -> list[MovieSide]:
+    """Turns of users and movies until the movies' biases stay as they are.
+
+    Args:
+        sides: Where to start from.
+        sum_by_movie: Solves the users of each side, and sums what they leave.
+    """
+    sides, moving = list(sides), list(range(len(sides)))
     for _ in range(MOST_TURNS):
-        sums = _sum_by_movie(blocks, [sides[place] for place in moving])
+        sums = sum_by_movie([sides[place] for place in moving])
         still_moving = []
         for place, (left, weights) in zip(moving, sums, strict=True):
             side = sides[place]
@@ -251,8 +268,7 @@ def _solve_users(users: UserRows, sides: list[MovieSide]) -> Iterator[_Solved]:
         yield _Solved(held_out, places, item_rows, left, total[:, 1:], seen_users)
 
 
-def _sum_by_movie(blocks: DataFrame, sides: list[MovieSide]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each side, what the users' biases and tastes leave, summed by movie, (m,), and their mean weights, (k,)."""
+def _sum_by_movie(blocks: DataFrame, sides: list[MovieSide]) -> list[Sums]:
     shared = blocks.sparkSession.sparkContext.broadcast(sides)
 
     def sum_up(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -276,6 +292,6 @@ def _sum_by_movie(blocks: DataFrame, sides: list[MovieSide]) -> list[tuple[np.nd
     parts = blocks.mapInArrow(sum_up, schema).toPandas().sort_values(["problem", "first_user"])  # one order of sums
     shared.destroy()
     return [
-        (np.sum(list(rows["left"]), axis=0), np.sum(list(rows["weights"]), axis=0) / rows["users"].sum())
+        Sums(np.sum(list(rows["left"]), axis=0), np.sum(list(rows["weights"]), axis=0) / rows["users"].sum())
         for _, rows in parts.groupby("problem")
     ]

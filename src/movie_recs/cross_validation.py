@@ -1,20 +1,23 @@
-"""Cross-validation: every candidate on every fold, several fits at a time, one failure not the end of all."""
+"""Cross-validation: every candidate on every fold, whatever runs the trials, one failure not the end of all."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
+from contextlib import closing
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from movie_recs.errors import UserError
 from movie_recs.parameters import Candidate
+from movie_recs.trials import Engine, Outcome, Trial
 
 logger = logging.getLogger(__name__)
 
 TIE = 1e-6  # errors closer than this are equal: the last digits are those of float32 factors
+SECONDS_BETWEEN_REPORTS = 2.0
 
 SIMPLER = {  # of equal candidates, which comes first; True for the lowest value
     "rank": True,
@@ -26,11 +29,20 @@ SIMPLER = {  # of equal candidates, which comes first; True for the lowest value
     "prior_reg": False,
 }
 
-Trial = Callable[[Candidate, int], dict[str, Any]]
-"""Fits a candidate on all folds but one, and gives its errors on that one, with at least `rmse` and `rmse_warm`."""
+
+class Memory(NamedTuple):
+    """What is known of trials already, and where to keep what is found: `trial_log.TrialLog` in one context."""
+
+    find: Callable[[Trial], Outcome | None] = lambda trial: None  # noqa: ARG005 - nothing is known
+    add: Callable[[Trial, Outcome], None] = lambda trial, outcome: None  # noqa: ARG005
 
 
-def cross_validate(candidates: list[Candidate], folds: int, trial: Trial, parallelism: int) -> pd.DataFrame:
+NO_MEMORY = Memory()
+
+
+def cross_validate(
+    candidates: list[Candidate], folds: int, engine: Engine, memory: Memory = NO_MEMORY, halving: bool = False
+) -> pd.DataFrame:
     """The error of each candidate, averaged over the folds.
 
         mean_rmse = sum over folds of rmse / folds,    std_error = sd(rmse over folds) / sqrt(folds)
@@ -40,37 +52,97 @@ def cross_validate(candidates: list[Candidate], folds: int, trial: Trial, parall
     Args:
         candidates: What to compare.
         folds: Number of folds, numbered from 0.
-        trial: Fits and measures one candidate on one fold; it runs in threads.
-        parallelism: Trials at a time.
+        engine: What runs the trials.
+        memory: Trials that are known are not run.
+        halving: After the first fold, and again after the second, only the better half of each model's candidates
+            goes on (successive halving; Jamieson & Talwalkar 2016). All have been measured on the same rows, so that
+            they are compared fairly; the winner has been measured on all folds.
 
     Returns:
         A row a candidate, in their order, as `summarise` gives it.
     """
-    trials = [(candidate, fold) for candidate in candidates for fold in range(folds)]
-    outcomes: dict[tuple[Candidate, int], dict[str, Any]] = {}
-    started = time.perf_counter()
-    pool = ThreadPoolExecutor(parallelism, thread_name_prefix="trial")
-    try:
-        waiting = {pool.submit(_attempt, trial, *each): each for each in trials}
-        for done in as_completed(waiting):
-            candidate, fold = waiting[done]
-            outcomes[candidate, fold] = done.result()
-            left = len(trials) - len(outcomes)
-            half_done = min(parallelism, left) / 2  # the trials under way
-            seconds_left = (time.perf_counter() - started) / (len(outcomes) + half_done) * left
-            progress = f"trial {len(outcomes)} of {len(trials)}"
-            _report(progress, candidate, fold, outcomes[candidate, fold], seconds_left)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    return summarise(candidates, [[outcomes[candidate, fold] for fold in range(folds)] for candidate in candidates])
+    outcomes: dict[Candidate, list[Outcome]] = {candidate: [] for candidate in candidates}
+    rounds = [range(1), range(1, 2), range(2, folds)] if halving and folds > 2 else [range(folds)]
+    going_on = list(outcomes)
+    for number, some_folds in enumerate(rounds):
+        if number:
+            going_on = _better_half(going_on, outcomes)
+        found = _run([Trial(candidate, fold) for candidate in going_on for fold in some_folds], engine, memory)
+        for candidate in going_on:
+            outcomes[candidate] += [found[Trial(candidate, fold)] for fold in some_folds]
+    for candidate in outcomes.keys() - set(going_on):
+        if not any(outcome.error for outcome in outcomes[candidate]):
+            measured = len(outcomes[candidate])
+            stopped = f"not among the better half after {measured} of {folds} folds"
+            outcomes[candidate].append(Outcome(None, None, 0.0, stopped))
+    return summarise(candidates, [outcomes[candidate] for candidate in candidates])
 
 
-def summarise(candidates: list[Candidate], outcomes: list[list[dict[str, Any]]]) -> pd.DataFrame:
+def _run(trials: list[Trial], engine: Engine, memory: Memory) -> dict[Trial, Outcome]:
+    known = {trial: memory.find(trial) for trial in trials}
+    outcomes = {trial: outcome for trial, outcome in known.items() if outcome}
+    if outcomes:
+        logger.info("%d of %d trials are known from an earlier run.", len(outcomes), len(trials))
+    waiting = [trial for trial, outcome in known.items() if not outcome]
+    if not waiting:
+        return outcomes
+    progress = _Progress(trials, outcomes)
+    with closing(engine.run(waiting)) as running:
+        for trial, outcome in running:
+            memory.add(trial, outcome)
+            progress.add(trial, outcome)
+    return outcomes
+
+
+class _Progress:
+    """Says from time to time how far the trials are."""
+
+    def __init__(self, trials: list[Trial], outcomes: dict[Trial, Outcome]):
+        self._trials, self._outcomes, self._known = trials, outcomes, len(outcomes)
+        self._started = self._reported = time.perf_counter()
+
+    def add(self, trial: Trial, outcome: Outcome) -> None:
+        self._outcomes[trial] = outcome
+        done, total = len(self._outcomes), len(self._trials)
+        if outcome.error:
+            logger.warning("%s failed and is left out: %s", trial.candidate, outcome.error)
+        now = time.perf_counter()
+        if done < total and now - self._reported < SECONDS_BETWEEN_REPORTS:
+            return
+        self._reported = now
+        seconds = now - self._started
+        left = seconds / (done - self._known) * (total - done)
+        time_left = f"about {left:.0f} s left" if done < total else f"in {seconds:.1f} s"
+        logger.info("%d of %d trials done, %s%s", done, total, time_left, self._best())
+
+    def _best(self) -> str:
+        """Of the candidates whose trials are all done."""
+        errors: dict[Candidate, list[float]] = {}
+        for trial in self._trials:
+            outcome = self._outcomes.get(trial)
+            rmse = math.inf if outcome is None or outcome.rmse is None else outcome.rmse
+            errors.setdefault(trial.candidate, []).append(rmse)
+        rmse, best = min(((sum(each) / len(each), str(candidate)) for candidate, each in errors.items()))
+        return f"; best so far {best}: RMSE {rmse:.4f}" if math.isfinite(rmse) else ""
+
+
+def _better_half(candidates: list[Candidate], outcomes: dict[Candidate, list[Outcome]]) -> list[Candidate]:
+    """Of each model the half with the lowest mean error so far, in their order; none that has failed."""
+    kept = set()
+    for model in {candidate.model for candidate in candidates}:
+        rivals = [candidate for candidate in candidates if candidate.model == model]
+        sound = [candidate for candidate in rivals if not any(outcome.error for outcome in outcomes[candidate])]
+        sound.sort(key=lambda candidate: sum(outcome.rmse for outcome in outcomes[candidate]))
+        kept.update(sound[: math.ceil(len(rivals) / 2)])
+    return [candidate for candidate in candidates if candidate in kept]
+
+
+def summarise(candidates: list[Candidate], outcomes: list[list[Outcome]]) -> pd.DataFrame:
     """The table cv_results.
 
     Args:
         candidates: What was tried.
-        outcomes: For each candidate, and each fold: rmse, rmse_warm (stars), seconds, error (empty if none).
+        outcomes: For each candidate, those of its folds.
 
     Returns:
         A row a candidate: the fields of `Candidate`; mean_rmse, std_error, mean_rmse_warm (stars), seconds (summed),
@@ -82,16 +154,16 @@ def summarise(candidates: list[Candidate], outcomes: list[list[dict[str, Any]]])
     return pd.DataFrame(rows).astype(kinds)
 
 
-def _summary(candidate: Candidate, outcomes: list[dict[str, Any]]) -> dict[str, Any]:
-    errors = [outcome["error"] for outcome in outcomes if outcome["error"]]
-    rmse = np.array([outcome["rmse"] for outcome in outcomes], dtype=float)
-    warm = np.array([outcome["rmse_warm"] for outcome in outcomes], dtype=float)
+def _summary(candidate: Candidate, outcomes: list[Outcome]) -> dict[str, str | float | None]:
+    errors = [outcome.error for outcome in outcomes if outcome.error]
+    rmse = np.array([outcome.rmse for outcome in outcomes], dtype=float)
+    warm = np.array([outcome.rmse_warm for outcome in outcomes], dtype=float)
     return {
         **candidate.model_dump(),
         "mean_rmse": None if errors else rmse.mean(),
         "std_error": None if errors else rmse.std(ddof=1) / np.sqrt(len(rmse)),
         "mean_rmse_warm": None if errors else warm.mean(),
-        "seconds": sum(outcome["seconds"] for outcome in outcomes),
+        "seconds": sum(outcome.seconds for outcome in outcomes),
         "error": "; ".join(errors),
     }
 
@@ -120,28 +192,3 @@ def best_candidate(results: pd.DataFrame, model: str) -> Candidate:
     tied = finished[finished["mean_rmse"] <= finished["mean_rmse"].min() + TIE]
     best = tied.sort_values(list(SIMPLER), ascending=list(SIMPLER.values())).iloc[0]
     return Candidate(**{name: best[name] for name in Candidate.model_fields if pd.notna(best[name])})
-
-
-def _attempt(trial: Trial, candidate: Candidate, fold: int) -> dict[str, Any]:
-    started = time.perf_counter()
-    try:
-        outcome = trial(candidate, fold)
-        if not np.isfinite(outcome["rmse"] if outcome["rmse"] is not None else np.nan):
-            raise ArithmeticError(f"its RMSE is {outcome['rmse']}")
-    except Exception as error:  # whatever went wrong in this fit, the others go on
-        outcome = {"error": f"fold {fold}: {_reason(error)}"}
-    return {"rmse": None, "rmse_warm": None, "error": None, **outcome, "seconds": time.perf_counter() - started}
-
-
-def _reason(error: Exception) -> str:
-    """The first line that says something: of an error in the JVM the first only names the call."""
-    lines = [line for line in str(error).strip().splitlines() if not line.startswith("An error occurred while calling")]
-    return lines[0].removeprefix(": ") if lines else type(error).__name__
-
-
-def _report(progress: str, candidate: Candidate, fold: int, outcome: dict[str, Any], seconds_left: float) -> None:
-    name = f"{candidate}, fold {fold}"
-    if outcome["error"]:
-        logger.warning("%s: %s failed and is left out: %s", progress, name, outcome["error"])
-        return
-    logger.info("%s: %s: RMSE %.4f; about %.0f s left", progress, name, outcome["rmse"], seconds_left)

@@ -49,33 +49,47 @@ def describe_movies(movies: DataFrame, weights: FeatureWeights) -> Catalogue:
     return Catalogue(table["movie_id"].to_numpy(np.int32), features, weights)
 
 
-def all_features(catalogue: Catalogue, ratings: DataFrame, counts: np.ndarray, seed: int) -> np.ndarray:
-    """(m, k): the features of a fit on these ratings, less their mean over the ratings.
+def all_features(catalogue: Catalogue, counts: np.ndarray, audience: np.ndarray | None) -> np.ndarray:
+    """(m, k): the features of a fit, less their mean over the ratings that it sees.
 
     Args:
         catalogue: The movies.
-        ratings: (user_id int, movie_id int, ...), what the fit sees.
-        counts: (m,), how many of them each movie has.
-        seed: Of the audience's first values.
+        counts: (m,), how many of the ratings each movie has.
+        audience: As `audience_directions` gives it; None to leave it out.
     """
-    weights, parts = catalogue.weights, [catalogue.features]
-    if weights.popularity:
-        parts.append(weights.popularity * np.log1p(counts)[:, None])
-    if weights.audience:
-        parts.append(weights.audience * audience_features(catalogue.ids, ratings, counts, seed))
+    parts = [catalogue.features]
+    if catalogue.weights.popularity:
+        parts.append(catalogue.weights.popularity * np.log1p(counts)[:, None])
+    if audience is not None:
+        parts.append(catalogue.weights.audience * audience)
     features = np.hstack(parts)
     return features - counts @ features / counts.sum()
 
 
-def audience_features(ids: np.ndarray, ratings: DataFrame, counts: np.ndarray, seed: int) -> np.ndarray:
-    """(m, rank): each movie's direction among the implicit factors; arguments as of `all_features`."""
+def fit_audience(ids: np.ndarray, ratings: DataFrame, seed: int) -> np.ndarray:
+    """(m, rank): item factors of the implicit ALS of who rated what, by Spark ML; zeros for a movie without ratings.
+
+    Args:
+        ids: (m,) ascending, those of all rated movies among them.
+        ratings: (user_id int, movie_id int, ...).
+        seed: Of the first values.
+    """
     factors = fit_implicit_als(prepare_fit(ratings), AUDIENCE, seed).itemFactors.toPandas()
-    rated = np.searchsorted(ids, factors["id"])
-    features = np.zeros((len(ids), AUDIENCE.rank))
-    features[rated] = np.stack(factors["features"])
-    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), np.finfo(float).tiny)
-    features[counts == 0] = counts @ features / counts.sum()
-    return features
+    table = np.zeros((len(ids), AUDIENCE.rank))
+    table[np.searchsorted(ids, factors["id"])] = np.stack(factors["features"])
+    return table
+
+
+def audience_directions(factors: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(m, rank): each movie's direction among the implicit factors; without ratings the mean over all ratings.
+
+    Args:
+        factors: (m, rank).
+        counts: (m,), how many ratings each movie has.
+    """
+    directions = factors / np.maximum(np.linalg.norm(factors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    directions[counts == 0] = counts @ directions / counts.sum()
+    return directions
 
 
 def genre_features(genres: pd.Series) -> np.ndarray:

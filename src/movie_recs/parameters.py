@@ -170,12 +170,29 @@ class Grid(_Block):
 
 
 class TuningParameters(_Block):
-    """Cross-validation: the grids, how many fits at a time, and the seed of the factors' first values."""
+    """Cross-validation: what is tried, on which engine, and the seed of all that is drawn.
 
+    `search`: every combination of the grids, or `budget` candidates of each model from the ranges that they span, drawn
+    at random or by a tree-structured Parzen estimator. `halving`: whether the worse half of the candidates stops after
+    the first fold, and again after the second.
+    """
+
+    search: Literal["grid", "random", "tpe"] = "grid"
+    budget: int = Field(default=20, ge=1, le=10_000)
+    halving: bool = False
     baseline_grid: BaselineGrid
     grid: Grid
+    engine: Literal["auto", "kernel", "spark"] = "auto"
     parallelism: int = Field(ge=1, le=256)
     seed: Seed
+
+    @model_validator(mode="after")
+    def _halving_suits_the_search(self) -> "TuningParameters":
+        if self.halving and self.search == "tpe":
+            raise ValueError(
+                "halving goes with search: grid or random; tpe learns from candidates measured on all folds"
+            )
+        return self
 
 
 class EvaluationParameters(_Block):

@@ -12,14 +12,23 @@ from movie_recs.movie_features import describe_movies
 from movie_recs.parameters import Candidate, RatingParameters, SplitParameters
 from movie_recs.rating_model import BEST, Fit, fit_candidate
 from movie_recs.rating_search import search
+from movie_recs.trial_log import TrialLog
 
 
 def cross_validate_candidates(
-    train_ratings: DataFrame, movies: DataFrame, parameters: RatingParameters, split: SplitParameters
+    train_ratings: DataFrame,
+    movies: DataFrame,
+    finished_trials: TrialLog,
+    parameters: RatingParameters,
+    split: SplitParameters,
 ) -> pd.DataFrame:
-    """The cross-validated error of each candidate, the reference among them, as `rating_search.search` gives it."""
+    """The cross-validated error of each candidate, the reference among them, as `rating_search.search` gives it.
+
+    Each trial that ends is added to `finished_trials` at once, so that a run that is killed can be resumed.
+    """
     catalogue = describe_movies(movies, parameters.features)
-    return search(train_ratings, catalogue, parameters.tuning, parameters.evaluation.reference, split.folds)
+    tuning, reference = parameters.tuning, parameters.evaluation.reference
+    return search(train_ratings, catalogue, tuning, reference, split.folds, finished_trials)
 
 
 def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:

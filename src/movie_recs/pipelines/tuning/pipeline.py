@@ -11,7 +11,7 @@ def create_pipeline(objective: str) -> Pipeline:
     nodes = [
         Node(
             cross_validate_candidates,
-            ["train_ratings", "movies", parameters, "params:split"],
+            ["train_ratings", "movies", "finished_trials", parameters, "params:split"],
             "cv_results",
             name="cross_validate_candidates",
         ),

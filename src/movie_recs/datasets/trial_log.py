@@ -1,0 +1,29 @@
+"""The file of finished trials, in the catalog."""
+
+from typing import Any
+
+import fsspec
+from kedro.io import AbstractDataset, DatasetError
+
+from movie_recs.trial_log import TrialLog
+
+
+class TrialLogDataset(AbstractDataset[None, TrialLog]):
+    """Loads a `TrialLog`, empty if there is no file yet; cross-validation appends to it while its trials run."""
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        """`filepath` is a file of JSON lines."""
+        self.metadata = metadata
+        self._fs, self._path = fsspec.core.url_to_fs(filepath.replace("s3a://", "s3://"))
+
+    def _load(self) -> TrialLog:
+        return TrialLog(self._fs, self._path)
+
+    def _save(self, data: None) -> None:  # noqa: ARG002 - a dataset must have it
+        raise DatasetError("trials are added one by one, while they run")
+
+    def _exists(self) -> bool:
+        return True  # without a file, no trial is finished
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._path}

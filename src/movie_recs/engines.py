@@ -1,0 +1,117 @@
+"""Which engine runs the trials: compiled loops where a fold's ratings fit in a task's memory, else Spark ML."""
+
+import logging
+import os
+import re
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from movie_recs.errors import UserError
+from movie_recs.kernel_engine import KernelEngine
+from movie_recs.movie_features import AUDIENCE, Catalogue
+from movie_recs.parameters import TuningParameters
+from movie_recs.spark_engine import SparkEngine
+
+logger = logging.getLogger(__name__)
+
+GIB = 2**30
+MIB = 2**20
+
+# Bytes of a trial on the kernel engine, measured by benchmarks/tuning.py, which checks that none takes more.
+PROCESS = 350 * MIB  # Python, NumPy, pandas, PyArrow, Numba and the compiled code
+PER_RATING = 110  # the ratings of all folds, those that the fit sees by user and by movie, and what is left of them
+PER_NUMBER = 8
+
+OVERHEAD = 384 * MIB, 0.1  # Spark's own memoryOverhead of an executor: at least, and as a share of its memory
+
+
+class DataSize(NamedTuple):
+    """What decides how much memory and time a trial takes, and a fingerprint of the rows in any order."""
+
+    ratings: int
+    users: int
+    movies: int
+    fingerprint: int
+
+
+def measure_data(train_ratings: DataFrame) -> DataSize:
+    """The size of (user_id, movie_id, rating, fold)."""
+    row = train_ratings.agg(
+        F.count("*").alias("ratings"),
+        F.count_distinct("user_id").alias("users"),
+        F.count_distinct("movie_id").alias("movies"),
+        F.bit_xor(F.xxhash64("user_id", "movie_id", "rating", "fold")).alias("fingerprint"),
+    ).first()
+    return DataSize(**row.asDict())
+
+
+def open_engine(
+    name: str, train_ratings: DataFrame, catalogue: Catalogue, tuning: TuningParameters
+) -> KernelEngine | SparkEngine:
+    """The engine of this name, `kernel` or `spark`; a context manager, which frees what it holds."""
+    if name == "kernel":
+        return KernelEngine(train_ratings, catalogue, tuning.seed)
+    return SparkEngine(train_ratings, catalogue, tuning.seed, tuning.parallelism)
+
+
+def choose_engine(spark: SparkSession, catalogue: Catalogue, tuning: TuningParameters, size: DataSize) -> str:
+    """`kernel` or `spark`; how `auto` is decided is logged."""
+    if tuning.engine != "auto":
+        return tuning.engine
+    features = 1 + catalogue.features.shape[1] + 1 + AUDIENCE.rank
+    needed = estimate_memory(size, len(catalogue.ids), max(tuning.grid.rank), features)
+    available = task_memory(spark)
+    engine, fits = ("kernel", "fits in") if needed <= available else ("spark", "does not fit in")
+    logger.info(
+        "Engine %s: a trial of %s ratings needs about %.1f GB, which %s a task's %.1f GB.",
+        engine,
+        f"{size.ratings:,}",
+        needed / GIB,
+        fits,
+        available / GIB,
+    )
+    return engine
+
+
+def estimate_memory(size: DataSize, movies: int, rank: int, features: int) -> int:
+    """Bytes that the Python process of a kernel engine's task takes at most.
+
+    The process itself; each rating's share of the index; each user's Gram matrix of the features and its factor; the
+    factors of users and movies and a copy of them; and the movies' features twice, with the audience of ten folds.
+
+    Args:
+        size: Of the train ratings.
+        movies: In the catalogue, rated or not.
+        rank: The highest of the grid.
+        features: Of a movie, and the bias.
+    """
+    triangle = features * (features + 1) // 2
+    per_user = 2 * triangle + 2 * rank
+    per_movie = 2 * features + 2 * rank + 10 * AUDIENCE.rank
+    return PROCESS + PER_RATING * size.ratings + PER_NUMBER * (per_user * size.users + per_movie * movies)
+
+
+def task_memory(spark: SparkSession) -> int:
+    """Bytes that one task's Python process may take, outside the JVM.
+
+    Inside this process (`local`): the machine's memory less the JVM's, by cores. On a cluster: what an executor has for
+    Python (spark.executor.pyspark.memory, else its memoryOverhead), by its cores.
+    """
+    conf = spark.sparkContext.getConf()
+    if conf.get("spark.master", "").startswith("local"):
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return (machine - _bytes(conf.get("spark.driver.memory", "1g"))) // spark.sparkContext.defaultParallelism
+    at_least, share = OVERHEAD
+    overhead = max(at_least, share * _bytes(conf.get("spark.executor.memory", "1g"))) / MIB
+    python = conf.get("spark.executor.pyspark.memory", conf.get("spark.executor.memoryOverhead", str(overhead)))
+    return _bytes(python) // int(conf.get("spark.executor.cores", "1"))
+
+
+def _bytes(text: str) -> int:
+    """Of Spark's way to write sizes: 512m, 4g; a number alone is in MiB."""
+    match = re.fullmatch(r"([\d.]+)\s*([kmgt]?)b?", text.strip().lower())
+    if match is None:
+        raise UserError(f"{text!r} is no size of memory; Spark writes them as 512m or 4g.")
+    return int(float(match[1]) * {"k": 2**10, "": MIB, "m": MIB, "g": GIB, "t": 2**40}[match[2]])

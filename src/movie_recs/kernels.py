@@ -1,0 +1,281 @@
+"""Compiled loops over ratings in memory: what a trial of cross-validation spends its time in.
+
+All normal equations are summed and solved in float64 by Cholesky factorisation, as Spark ML's ALS does it; factors are
+float32. Every loop runs in one thread and in one order, so that the same arrays give the same bits.
+
+Rows of ratings are grouped: those of group g are `starts[g]` to `starts[g + 1]`. `lower` is the lower triangle of a
+symmetric matrix or of its Cholesky factor, row after row, k (k + 1) / 2 numbers, the factor's diagonal as its inverse.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit
+
+AT_A_TIME = 4  # vectors whose outer products are summed in one pass over the matrix
+
+# Sums may be taken in any order within a row, which lets the machine's vector units work; NaN and infinity stay as they
+# are. The machine code is kept on disk: only the first run on a machine compiles.
+_compiled: Callable = njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+
+
+@_compiled
+def group_rows(keys: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """`starts` (groups + 1,) and the rows (n,) int64 in the order of their keys, equal keys in the order they came.
+
+    Args:
+        keys: (n,) integers from 0 to groups - 1.
+        groups: How many there are.
+    """
+    starts = np.zeros(groups + 1, np.int64)
+    for key in keys:
+        starts[key + 1] += 1
+    for group in range(groups):
+        starts[group + 1] += starts[group]
+    place = starts[:-1].copy()
+    rows = np.empty(len(keys), np.int64)
+    for row in range(len(keys)):
+        key = keys[row]
+        rows[place[key]] = row
+        place[key] += 1
+    return starts, rows
+
+
+@_compiled
+def _add_outer_products(vectors: np.ndarray, weights: np.ndarray, matrix: np.ndarray) -> None:
+    """Adds sum over q of weights_q vectors_q vectors_q^T to the matrix's lower triangle, of `AT_A_TIME` vectors."""
+    first, second, third, fourth = vectors[0], vectors[1], vectors[2], vectors[3]
+    for i in range(matrix.shape[0]):
+        a, b, c, d = weights[0] * first[i], weights[1] * second[i], weights[2] * third[i], weights[3] * fourth[i]
+        row = matrix[i]
+        for j in range(i + 1):
+            row[j] += a * first[j] + b * second[j] + c * third[j] + d * fourth[j]
+
+
+@_compiled
+def _solve(matrix: np.ndarray, right: np.ndarray, size: int) -> bool:
+    """Solves the symmetric system of the first `size` rows in place; False if it is not positive definite."""
+    for i in range(size):
+        row = matrix[i]
+        for j in range(i):
+            other, known = matrix[j], 0.0
+            for k in range(j):
+                known += row[k] * other[k]
+            row[j] = (row[j] - known) * other[j]
+        known, before = 0.0, 0.0
+        for k in range(i):
+            known += row[k] * row[k]
+            before += row[k] * right[k]
+        pivot = row[i] - known
+        if not pivot > 1e-12 * row[i]:  # nor is NaN
+            return False
+        row[i] = 1 / np.sqrt(pivot)
+        right[i] = (right[i] - before) * row[i]
+    for i in range(size - 1, -1, -1):
+        row = matrix[i]
+        right[i] *= row[i]
+        for k in range(i):
+            right[k] -= row[k] * right[i]
+    return True
+
+
+@_compiled
+def solve_factors(
+    starts: np.ndarray,
+    others: np.ndarray,
+    ratings: np.ndarray,
+    fixed: np.ndarray,
+    solved: np.ndarray,
+    reg_param: float,
+    alpha: float,
+) -> int:
+    """Half an alternation of ALS: the factors of one side, those of the other being fixed.
+
+        explicit: (sum x x^T + reg_param n I) p = sum r x
+        implicit: (sum over all y y^T + sum alpha |r| x x^T + reg_param n I) p = sum over r > 0 of (1 + alpha |r|) x
+
+    over the n rated x of the other side; in the implicit model n counts those with r > 0.
+
+    Args:
+        starts: (g + 1,) groups of ratings, one a vector to solve.
+        others: (n,) the row in `fixed` of each rating.
+        ratings: (n,) float32.
+        fixed: (h, rank) float32; zeros for what has no ratings.
+        solved: (g, rank) float32, written; a group without ratings stays as it is.
+        reg_param: lambda.
+        alpha: Of the implicit model's confidence; negative for the explicit model.
+
+    Returns:
+        -1, or the first group whose system is singular.
+    """
+    rank = fixed.shape[1]
+    matrix, right = np.empty((rank, rank)), np.empty(rank)
+    vectors = np.zeros((max(rank, AT_A_TIME), rank))
+    weights, no_base = np.ones(AT_A_TIME), np.zeros((rank, rank))
+    base = _gram(fixed) if alpha >= 0 else no_base
+    for group in range(len(starts) - 1):
+        first, last = starts[group], starts[group + 1]
+        count = last - first
+        if count == 0:
+            continue
+        target = solved[group]
+        if alpha < 0 and count < rank and reg_param > 0:
+            # With few ratings the dual system (X X^T + reg_param n I) a = r, p = X^T a, is the smaller one.
+            for place in range(count):
+                vector, other = vectors[place], fixed[others[first + place]]
+                for i in range(rank):
+                    vector[i] = other[i]
+                right[place] = ratings[first + place]
+                for before in range(place + 1):
+                    product, earlier = 0.0, vectors[before]
+                    for i in range(rank):
+                        product += vector[i] * earlier[i]
+                    matrix[place, before] = product
+                matrix[place, place] += reg_param * count
+            if not _solve(matrix, right, count):
+                return group
+            for i in range(rank):
+                value = 0.0
+                for place in range(count):
+                    value += right[place] * vectors[place, i]
+                target[i] = value
+            continue
+        matrix[:] = base
+        right[:] = 0
+        pulls = 0
+        for start in range(first, last, AT_A_TIME):
+            for q in range(AT_A_TIME):
+                if start + q >= last:
+                    weights[q] = 0.0
+                    continue
+                rating, vector, other = ratings[start + q], vectors[q], fixed[others[start + q]]
+                wanted, weights[q] = rating, 1.0
+                if alpha >= 0:
+                    weights[q] = alpha * abs(rating)
+                    wanted = 1 + weights[q] if rating > 0 else 0.0
+                pulls += alpha < 0 or rating > 0
+                for i in range(rank):
+                    vector[i] = other[i]
+                    right[i] += wanted * vector[i]
+            _add_outer_products(vectors, weights, matrix)
+        for i in range(rank):
+            matrix[i, i] += reg_param * pulls
+        if not _solve(matrix, right, rank):
+            return group
+        for i in range(rank):
+            target[i] = right[i]
+    return -1
+
+
+@_compiled
+def _gram(vectors: np.ndarray) -> np.ndarray:
+    """The lower triangle of the sum of y y^T over the rows y, (rank, rank)."""
+    matrix, block = np.zeros((vectors.shape[1], vectors.shape[1])), np.zeros((AT_A_TIME, vectors.shape[1]))
+    ones = np.ones(AT_A_TIME)
+    for start in range(0, len(vectors), AT_A_TIME):
+        here = vectors[start : start + AT_A_TIME]
+        block[: len(here)] = here
+        block[len(here) :] = 0
+        _add_outer_products(block, ones, matrix)
+    return matrix
+
+
+@_compiled
+def sum_grams(starts: np.ndarray, items: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """(g, k (k + 1) / 2): of each group the sum of x x^T over its rows' features, as `lower`.
+
+    Args:
+        starts: (g + 1,) groups of rows.
+        items: (n,) the row in `features` of each row.
+        features: (m, k) float64.
+    """
+    size = features.shape[1]
+    lower = np.empty((len(starts) - 1, size * (size + 1) // 2))
+    matrix, vectors, weights = np.empty((size, size)), np.zeros((AT_A_TIME, size)), np.ones(AT_A_TIME)
+    for group in range(len(starts) - 1):
+        matrix[:] = 0
+        last = starts[group + 1]
+        for start in range(starts[group], last, AT_A_TIME):
+            for q in range(AT_A_TIME):
+                weights[q] = 1.0 if start + q < last else 0.0
+                if start + q < last:
+                    vectors[q] = features[items[start + q]]
+            _add_outer_products(vectors, weights, matrix)
+        place = 0
+        for i in range(size):
+            lower[group, place : place + i + 1] = matrix[i, : i + 1]
+            place += i + 1
+    return lower
+
+
+@_compiled
+def factorise(grams: np.ndarray, pulls: np.ndarray) -> np.ndarray:
+    """(g, k (k + 1) / 2): the Cholesky factor of each group's Gram matrix with the pulls (k,) added to its diagonal."""
+    factors = grams.copy()
+    for group in range(len(factors)):
+        lower = factors[group]
+        start = 0
+        for i in range(len(pulls)):
+            row = lower[start : start + i + 1]
+            row[i] += pulls[i]
+            other_start = 0
+            for j in range(i):
+                other, known = lower[other_start : other_start + j + 1], 0.0
+                for k in range(j):
+                    known += row[k] * other[k]
+                row[j] = (row[j] - known) * other[j]
+                other_start += j + 1
+            known = 0.0
+            for k in range(i):
+                known += row[k] * row[k]
+            row[i] = 1 / np.sqrt(row[i] - known)
+            start += i + 1
+    return factors
+
+
+@_compiled
+def solve_ridges(
+    factors: np.ndarray, starts: np.ndarray, items: np.ndarray, features: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+    """(g, k): the weights of each group's ridge regression of its targets on its features.
+
+    Args:
+        factors: As `factorise` gives them.
+        starts: (g + 1,) groups of rows.
+        items: (n,) the row in `features` of each row.
+        features: (m, k) float64.
+        targets: (n,) float64.
+    """
+    size = features.shape[1]
+    weights = np.zeros((len(starts) - 1, size))
+    for group in range(len(starts) - 1):
+        right, lower = weights[group], factors[group]
+        for row in range(starts[group], starts[group + 1]):
+            target, vector = targets[row], features[items[row]]
+            for i in range(size):
+                right[i] += target * vector[i]
+        start = 0
+        for i in range(size):
+            before = 0.0
+            for k in range(i):
+                before += lower[start + k] * right[k]
+            right[i] = (right[i] - before) * lower[start + i]
+            start += i + 1
+        for i in range(size - 1, -1, -1):
+            start -= i + 1
+            right[i] *= lower[start + i]
+            for k in range(i):
+                right[k] -= lower[start + k] * right[i]
+    return weights
+
+
+@_compiled
+def predict(groups: np.ndarray, items: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(n,): the dot product of row groups_n of `left` and row items_n of `right`, in float64."""
+    products = np.empty(len(groups))
+    for row in range(len(groups)):
+        one, two, product = left[groups[row]], right[items[row]], 0.0
+        for i in range(left.shape[1]):
+            product += np.float64(one[i]) * np.float64(two[i])
+        products[row] = product
+    return products

@@ -1,0 +1,132 @@
+"""Which candidates to try next: every combination of a grid, or a budget of draws from the ranges that it spans."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pandas as pd
+
+from movie_recs.parameters import BaselineGrid, Candidate, Grid, TuningParameters
+
+AT_A_TIME = 8  # candidates that tpe draws before it learns of any: a constant, so that cores do not change the choice
+
+
+class Strategy(Protocol):
+    """What proposes one model's candidates."""
+
+    def ask(self) -> list[Candidate]:
+        """The next candidates, none of them asked before; empty at the end."""
+
+    def tell(self, results: pd.DataFrame) -> None:
+        """What became of those that were asked last, as `cross_validation.summarise` has it."""
+
+
+class Listed:
+    """These candidates, all at once."""
+
+    def __init__(self, candidates: list[Candidate]):
+        self._left = list(dict.fromkeys(candidates))
+
+    def ask(self) -> list[Candidate]:
+        """All of them, then none."""
+        asked, self._left = self._left, []
+        return asked
+
+    def tell(self, results: pd.DataFrame) -> None:
+        """Learns nothing."""
+
+
+class Drawn:
+    """A budget of draws by one of Optuna's samplers: integers uniformly, other numbers on a logarithmic scale.
+
+    Args:
+        make: A candidate from its values.
+        ranges: By hyperparameter, values of which the lowest and the highest count.
+        search: `random` or `tpe` (Bergstra, Bardenet, Bengio & Kegl 2011).
+        budget: How many candidates.
+        seed: Of the sampler.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[dict[str, Any]], Candidate],
+        ranges: dict[str, list[float]],
+        search: str,
+        budget: int,
+        seed: int,
+    ):
+        import optuna  # a second that a grid need not pay
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        seed %= 2**32
+        sampler = (
+            optuna.samplers.RandomSampler(seed)
+            if search == "random"
+            else optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+        )
+        self._study = optuna.create_study(sampler=sampler)
+        self._distributions = {
+            name: optuna.distributions.IntDistribution(min(values), max(values))
+            if all(isinstance(value, int) for value in values)
+            else optuna.distributions.FloatDistribution(min(values), max(values), log=min(values) > 0)
+            for name, values in ranges.items()
+        }
+        self._make, self._left = make, budget
+        self._at_a_time = budget if search == "random" else AT_A_TIME
+        self._asked: list[tuple[Any, Candidate]] = []
+        self._results: dict[Candidate, float | None] = {}
+
+    def ask(self) -> list[Candidate]:
+        """The next draws; what was drawn before counts for the budget but is not asked again."""
+        while self._left:
+            number = min(self._at_a_time, self._left)
+            self._left -= number
+            drawn = [self._study.ask(self._distributions) for _ in range(number)]
+            self._asked = [(trial, self._make(_rounded(trial.params))) for trial in drawn]
+            new = dict.fromkeys(candidate for _, candidate in self._asked if candidate not in self._results)
+            if new:
+                return list(new)
+            self._tell_study()
+        return []
+
+    def tell(self, results: pd.DataFrame) -> None:
+        """Hands the mean errors to the sampler; a candidate that failed is one to stay away from."""
+        means = [None if pd.isna(value) else float(value) for value in results["mean_rmse"]]
+        new = dict.fromkeys(candidate for _, candidate in self._asked if candidate not in self._results)
+        self._results.update(zip(new, means, strict=True))
+        self._tell_study()
+
+    def _tell_study(self) -> None:
+        from optuna.trial import TrialState
+
+        for trial, candidate in self._asked:
+            value = self._results[candidate]
+            self._study.tell(trial, value, state=TrialState.FAIL if value is None else TrialState.COMPLETE)
+
+
+def baseline_strategy(model: str, tuning: TuningParameters) -> Strategy:
+    """Candidates of `bias` or `taste`."""
+    grid = tuning.baseline_grid
+    names = list(BaselineGrid.model_fields)[: 2 if model == "bias" else None]
+    combinations = grid.bias_candidates() if model == "bias" else grid.taste_candidates()
+    listed = [Candidate(model=model, **parameters.model_dump()) for parameters in combinations]
+    return _strategy(listed, {name: getattr(grid, name) for name in names}, {"model": model}, tuning)
+
+
+def factor_strategy(model: str, base: Candidate, tuning: TuningParameters) -> Strategy:
+    """Candidates of `bias_als` or `taste_als`: factors on what this baseline leaves."""
+    fixed = {"model": model, **base.baseline.model_dump()}
+    listed = [Candidate(**fixed, **als.model_dump()) for als in tuning.grid.candidates()]
+    return _strategy(listed, {name: getattr(tuning.grid, name) for name in Grid.model_fields}, fixed, tuning)
+
+
+def _strategy(
+    listed: list[Candidate], ranges: dict[str, list[float]], fixed: dict[str, Any], tuning: TuningParameters
+) -> Strategy:
+    if tuning.search == "grid":
+        return Listed(listed)
+    return Drawn(lambda values: Candidate(**fixed, **values), ranges, tuning.search, tuning.budget, tuning.seed)
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    """Three significant digits, which can be read and written down without loss."""
+    return {name: value if isinstance(value, int) else float(f"{value:.3g}") for name, value in values.items()}
