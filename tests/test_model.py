@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from movie_recs import model
-from movie_recs.model import FactorModel, Ridge, first_parts, score, similar_items, to_stars, top_n
+from movie_recs.model import FactorModel, Ridge, score, score_parts, similar_items, to_stars, top_n
 
 FACTORS = "id int, bias float, features array<float>"
 RANK, N_USERS, N_ITEMS = 4, 12, 40
@@ -61,21 +61,15 @@ def test_a_model_without_factors_scores_by_its_biases(spark):
 BIAS_AND_ONE, ONE_MORE = Ridge(1, 8.0, bias_damping=5.0), Ridge(1, 0.1, per_rating=True)
 
 
-@pytest.mark.parametrize(
-    ("parts", "ridges", "expected"),
-    [
-        (2, (BIAS_AND_ONE, ONE_MORE), [3 + 0.5 - 0.25 + 2, 3 - 0.5 + 0.25 + 0 + 2, 3 + 0.0 + 0.75 + 0 - 1]),
-        (1, (BIAS_AND_ONE,), [3 + 0.5 - 0.25 + 2, 3 - 0.5 + 0.25 + 0, 3 + 0.0 + 0.75 + 0]),
-        (0, (), [3.0, 3.0, 3.0]),
-    ],
-)
-def test_the_first_parts_score_without_those_after_them(spark, tiny, parts, ridges, expected):
+def test_the_first_parts_score_without_those_after_them(spark, tiny):
     """Features are (1, 0) . (2, 0), (0, 2) . (1, 1), and for the unknown user the average (0.5, 1) . (0, -1)."""
-    shortened = first_parts(tiny._replace(ridges=(BIAS_AND_ONE, ONE_MORE)), parts)
+    model = tiny._replace(ridges=(BIAS_AND_ONE, ONE_MORE))
     pairs = spark.createDataFrame([(1, 20), (2, 10), (77, 30)], "user_id int, movie_id int")
-    assert shortened.ridges == ridges
-    assert shortened.users.dtypes == tiny.users.dtypes
-    assert [row["score"] for row in score(shortened, pairs).orderBy("user_id", "movie_id").collect()] == expected
+    scored = score_parts(model, pairs, {"none": 0, "one": 1, "two": 2, "all": None}).orderBy("user_id", "movie_id")
+    whole = [3 + 0.5 - 0.25 + 2, 3 - 0.5 + 0.25 + 0 + 2, 3 + 0.0 + 0.75 + 0 - 1]
+    expected = {"none": [3.0] * 3, "one": [3 + 0.5 - 0.25 + 2, 3 - 0.5 + 0.25 + 0, 3 + 0.0 + 0.75 + 0]}
+    assert scored.columns == ["user_id", "movie_id", "none", "one", "two", "all"]
+    assert scored.drop("user_id", "movie_id").toPandas().to_dict("list") == {**expected, "two": whole, "all": whole}
 
 
 def test_stars_are_scores_within_half_a_star_and_five(spark):

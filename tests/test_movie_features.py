@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from movie_recs.movie_features import CENTRES, Catalogue, all_features, audience_features, describe_movies
+from movie_recs.movie_features import (
+    CENTRES,
+    Catalogue,
+    all_features,
+    audience_directions,
+    describe_movies,
+    fit_audience,
+)
 from movie_recs.parameters import FeatureWeights
 
 GENRES = FeatureWeights(genres=1, year=0, popularity=0, audience=0)
@@ -100,13 +107,13 @@ def pairs(spark):
 
 @pytest.fixture(scope="module")
 def audience(pairs):
-    return audience_features(IDS, pairs, COUNTS, seed=1)
+    return audience_directions(fit_audience(IDS, pairs, seed=1), COUNTS)
 
 
-def test_features_are_less_their_mean_over_the_ratings(pairs):
+def test_features_are_less_their_mean_over_the_ratings():
     genres = np.array([[1, 0]] * 3 + [[0, 1]] * 4)
     catalogue = Catalogue(IDS, genres, FeatureWeights(genres=1, year=0, popularity=0.5, audience=0))
-    features = all_features(catalogue, pairs, COUNTS, seed=1)
+    features = all_features(catalogue, COUNTS, None)
     expected = np.column_stack([genres, 0.5 * np.log(1 + COUNTS)])
     expected -= np.mean([expected[movie == IDS][0] for _, movie in PAIRS], axis=0)
     np.testing.assert_allclose(features, expected)
@@ -119,14 +126,15 @@ def test_movies_with_one_audience_point_one_way(audience):
     assert np.abs(likeness[:3, 3:]).max() < 0.2
 
 
-def test_a_movie_without_an_audience_is_the_mean_over_the_ratings(pairs, audience):
+def test_a_movie_without_an_audience_is_the_mean_over_the_ratings(audience):
     np.testing.assert_allclose(audience[6], COUNTS @ audience / COUNTS.sum())
     catalogue = Catalogue(IDS, np.zeros((7, 0)), FeatureWeights(genres=0, year=0, popularity=0, audience=0.7))
-    features = all_features(catalogue, pairs, COUNTS, seed=1)
+    features = all_features(catalogue, COUNTS, audience)
     np.testing.assert_allclose(features, 0.7 * (audience - audience[6]), atol=1e-12)
 
 
 def test_the_audience_is_the_same_whatever_the_stars_and_the_order(spark, audience):
     rows = [(*pair, 0.5 + number % 10 / 2) for number, pair in enumerate(reversed(PAIRS))]
     rated = spark.createDataFrame(rows, "user_id int, movie_id int, rating float").repartition(3, "movie_id")
-    np.testing.assert_array_equal(audience_features(IDS, rated, COUNTS, seed=1), audience)
+    again = audience_directions(fit_audience(IDS, rated, seed=1), COUNTS)
+    np.testing.assert_array_equal(again, audience)

@@ -11,7 +11,7 @@ from movie_recs.metrics import rating_errors, rmse_gains
 from movie_recs.model import FactorModel, score
 from movie_recs.movie_features import describe_movies, genre_features
 from movie_recs.parameters import AlsParameters, Candidate, FeatureWeights, TuningParameters
-from movie_recs.rating_model import BEFORE, fit_candidate, ladder
+from movie_recs.rating_model import BEFORE, fit_candidate, score_ladder
 from movie_recs.rating_search import search
 
 NOISE = 0.5  # stars, as all strengths are
@@ -65,12 +65,6 @@ def kept(model: FactorModel) -> FactorModel:
     return model._replace(users=model.users.cache(), items=model.items.cache())
 
 
-def add_scores(models: dict[str, FactorModel], pairs):
-    for name, model in models.items():
-        pairs = score(model, pairs, name)
-    return pairs.cache()
-
-
 def gains_of(predictions, *models: str) -> dict[str, dict[str, float]]:
     return dict(zip(models, rmse_gains(predictions, [(BEFORE[model], model) for model in models]), strict=True))
 
@@ -107,12 +101,12 @@ def fits(everything):
 def models(fits):
     taste_als, bias_als = (fit.factor_model for fit in fits)
     reference = kept(FactorModel(3.0, bias_als.users.limit(1), bias_als.items.limit(1), bias_als.ridges))
-    return ladder(taste_als, bias_als, reference)
+    return taste_als, bias_als, reference
 
 
 @pytest.fixture(scope="module")
 def predictions(everything, models):
-    return add_scores(models, everything[0].filter("fold = 0"))
+    return score_ladder(*models, everything[0].filter("fold = 0")).cache()
 
 
 def test_the_test_error_is_that_of_the_planted_noise(predictions):
@@ -126,14 +120,14 @@ def test_each_rung_gains_where_its_part_was_planted(predictions):
     assert all(gains_clearly(gain) for gain in gains.values()), gains
 
 
-def test_the_ladder_goes_from_the_train_mean_to_all_parts(everything, models, predictions):
-    assert list(models) == list(BEFORE)
-    assert list(models) == ["global_mean", "bias", "reference_als", "bias_als", "taste", "taste_als"]
+def test_the_ladder_goes_from_the_train_mean_to_all_parts(everything, fits, predictions):
+    rungs = ["global_mean", "bias", "reference_als", "bias_als", "taste", "taste_als"]
+    assert list(BEFORE) == rungs
+    assert predictions.columns == [*everything[0].columns, *rungs]
     train_mean = everything[0].filter("fold > 0").agg(F.avg("rating")).first()[0]
     lowest, highest = predictions.agg(F.min("global_mean"), F.max("global_mean")).first()
     assert lowest == highest == pytest.approx(train_mean, abs=1e-9)
-    sizes = {name: len(model.users.first()["features"]) for name, model in models.items()}
-    assert sizes == {"global_mean": 0, "bias": 0, "reference_als": 2, "bias_als": 2, "taste": 3, "taste_als": 5}
+    assert [fit.factor_model.ridges[0].size for fit in fits] == [3, 0]
 
 
 def test_scores_are_the_sum_of_intercept_biases_taste_and_spark_mls_model(fits, predictions):
@@ -179,8 +173,7 @@ def test_a_rung_gains_nothing_where_its_part_was_not_planted(spark, parts):
 
     biases = kept(fit_baseline(train, catalogue, bias.baseline))
     everything = kept(fit_candidate(train, catalogue, taste_als, seed=1).factor_model)
-    models = ladder(taste_als=everything, bias_als=biases, reference_als=biases)
-    predictions = add_scores({name: models[name] for name in ("global_mean", "bias", "taste", "taste_als")}, test)
+    predictions = score_ladder(taste_als=everything, bias_als=biases, reference_als=biases, pairs=test).cache()
     gains = gains_of(predictions, "bias", "taste", "taste_als")
     for part, rung in (("bias", "bias"), ("taste", "taste"), ("factors", "taste_als")):
         assert (gains_clearly if part in parts else gains_nothing)(gains[rung]), (rung, gains[rung])

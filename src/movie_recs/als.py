@@ -25,13 +25,14 @@ class FitInput(NamedTuple):
     blocks: int
 
 
-def prepare_fit(ratings: DataFrame) -> FitInput:
+def prepare_fit(ratings: DataFrame, blocks: int | None = None) -> FitInput:
     """The ratings in as few blocks as their number asks for, in an order that does not depend on how they came.
 
     The order of the sums in a fit, and so its last digits, follow from it: in one block the same ratings give the same
-    model. With more blocks on a cluster the last digits depend on which block arrives first.
+    model. With more blocks on a cluster the last digits depend on which block arrives first. Their number, if given, is
+    as `blocks_for` has it.
     """
-    blocks = blocks_for(ratings)
+    blocks = blocks or blocks_for(ratings)
     return FitInput(ratings.repartition(blocks, "user_id").sortWithinPartitions("user_id", "movie_id"), blocks)
 
 

@@ -27,7 +27,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.fold_in import UserRows, fold_in, pulls_of, read_users, solve_ridge
-from movie_recs.model import FactorModel, Ridge
+from movie_recs.model import FactorModel, Ridge, factor_table
 from movie_recs.movie_features import Catalogue, all_features, audience_directions, fit_audience
 from movie_recs.parameters import BaselineParameters
 
@@ -90,9 +90,8 @@ def fit_baseline(
         (side,) = fit_movie_sides(blocks, catalogue, [Problem(parameters)], seed)
     finally:
         blocks.unpersist()
-    rows = {"id": side.ids, "bias": side.bias.astype("float32"), "features": list(side.features.astype("float32"))}
-    schema = "id int, bias float, features array<float>"
-    items = ratings.sparkSession.createDataFrame(pd.DataFrame(rows), schema)
+    spark = ratings.sparkSession
+    items = factor_table(spark, side.ids, side.bias, side.features)
     model = FactorModel(side.intercept, items.limit(0), items, (side.ridge,))
     return model._replace(users=fold_in(model, ratings))
 

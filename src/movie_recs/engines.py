@@ -27,22 +27,23 @@ PER_NUMBER = 8
 OVERHEAD = 384 * MIB, 0.1  # Spark's own memoryOverhead of an executor: at least, and as a share of its memory
 
 
+FINGERPRINTED = ("user_id", "movie_id", "rating", "fold")
+
+
 class DataSize(NamedTuple):
     """What decides how much memory and time a trial takes, and a fingerprint of the rows in any order."""
 
     ratings: int
     users: int
-    movies: int
     fingerprint: int
 
 
-def measure_data(train_ratings: DataFrame) -> DataSize:
-    """The size of (user_id, movie_id, rating, fold)."""
-    row = train_ratings.agg(
+def measure_data(ratings: DataFrame) -> DataSize:
+    """The size of (user_id, movie_id, rating, perhaps fold)."""
+    row = ratings.agg(
         F.count("*").alias("ratings"),
         F.count_distinct("user_id").alias("users"),
-        F.count_distinct("movie_id").alias("movies"),
-        F.bit_xor(F.xxhash64("user_id", "movie_id", "rating", "fold")).alias("fingerprint"),
+        F.bit_xor(F.xxhash64(*(name for name in FINGERPRINTED if name in ratings.columns))).alias("fingerprint"),
     ).first()
     return DataSize(**row.asDict())
 
@@ -56,13 +57,23 @@ def open_engine(
     return SparkEngine(train_ratings, catalogue, tuning.seed, tuning.parallelism)
 
 
-def choose_engine(spark: SparkSession, catalogue: Catalogue, tuning: TuningParameters, size: DataSize) -> str:
-    """`kernel` or `spark`; how `auto` is decided is logged."""
+def choose_engine(
+    ratings: DataFrame, catalogue: Catalogue, tuning: TuningParameters, size: DataSize | None = None
+) -> str:
+    """`kernel` or `spark`; how `auto` is decided is logged.
+
+    Args:
+        ratings: (user_id int, movie_id int, rating float in stars).
+        catalogue: The movies.
+        tuning: What `tuning.engine` says, and the ranks.
+        size: As `measure_data` has it, if that is known already.
+    """
     if tuning.engine != "auto":
         return tuning.engine
+    size = size or measure_data(ratings)
     features = 1 + catalogue.features.shape[1] + 1 + AUDIENCE.rank
     needed = estimate_memory(size, len(catalogue.ids), max(tuning.grid.rank), features)
-    available = task_memory(spark)
+    available = task_memory(ratings.sparkSession)
     engine, fits = ("kernel", "fits in") if needed <= available else ("spark", "does not fit in")
     logger.info(
         "Engine %s: a trial of %s ratings needs about %.1f GB, which %s a task's %.1f GB.",

@@ -14,8 +14,9 @@ from pyspark.sql import functions as F
 from movie_recs import kernels
 from movie_recs.baselines import NO_FOLD, MovieSide, Problem, Sums, alternate
 from movie_recs.fold_in import pulls_of
+from movie_recs.model import FactorModel, Ridge, factor_table
 from movie_recs.movie_features import AUDIENCE, Catalogue, all_features, audience_directions
-from movie_recs.parameters import AlsParameters, BaselineParameters
+from movie_recs.parameters import AlsParameters, BaselineParameters, Candidate
 
 EXPLICIT = -1.0  # no alpha: ratings are targets, not confidences
 
@@ -39,7 +40,7 @@ class Seen(NamedTuple):
     """The ratings that a fit sees, by user and by movie.
 
     users, movies: (n,) int32 and ratings: (n,) float64, by user; user_starts: (users + 1,); by_movie: (n,) the rows by
-    movie; movie_starts: (movies + 1,).
+    movie; movie_starts: (movies + 1,); user_ids, movie_ids: as in `Interactions`.
     """
 
     users: np.ndarray
@@ -48,6 +49,8 @@ class Seen(NamedTuple):
     user_starts: np.ndarray
     by_movie: np.ndarray
     movie_starts: np.ndarray
+    user_ids: np.ndarray
+    movie_ids: np.ndarray
 
     @property
     def movie_counts(self) -> np.ndarray:
@@ -105,7 +108,16 @@ def select_seen(interactions: Interactions, held_out: int = NO_FOLD) -> Seen:
     user_starts = np.searchsorted(users, np.arange(len(interactions.user_ids) + 1, dtype=np.int32))
     movie_starts, by_movie = kernels.group_rows(movies, len(interactions.movie_ids))
     ratings = interactions.ratings[rows].astype(float)
-    return Seen(users, movies, ratings, user_starts, by_movie.astype(np.int32), movie_starts)
+    return Seen(
+        users,
+        movies,
+        ratings,
+        user_starts,
+        by_movie.astype(np.int32),
+        movie_starts,
+        interactions.user_ids,
+        interactions.movie_ids,
+    )
 
 
 def fit_audience(seen: Seen, seed: int) -> np.ndarray:
@@ -130,12 +142,12 @@ class UserRidges:
         self.features = np.hstack([np.ones((len(features), 1)), features])
         self.grams = kernels.sum_grams(seen.user_starts, seen.movies, self.features)
 
-    def fit(self, movie_ids: np.ndarray, parameters: BaselineParameters, held_out: int = NO_FOLD) -> Tastes:
+    def fit(self, parameters: BaselineParameters, held_out: int = NO_FOLD) -> Tastes:
         """The baseline of these hyperparameters, as `baselines.fit_movie_sides` fits it."""
         seen, counts = self.seen, self.seen.movie_counts
         intercept = seen.ratings.sum() / len(seen.ratings)
         problem = Problem(parameters, held_out)
-        side = MovieSide(problem, intercept, movie_ids, np.zeros(len(counts)), self.features[:, 1:], counts)
+        side = MovieSide(problem, intercept, seen.movie_ids, np.zeros(len(counts)), self.features[:, 1:], counts)
         factors = kernels.factorise(self.grams, pulls_of(side.ridge))
         are_users = seen.rated_users
 
@@ -155,6 +167,37 @@ class UserRidges:
         targets = seen.ratings - side.intercept - side.bias[seen.movies]
         weights = kernels.solve_ridges(factors, seen.user_starts, seen.movies, self.features, targets)
         return weights, targets - kernels.predict(seen.users, seen.movies, weights, self.features)
+
+
+def fit_model(ratings: DataFrame, catalogue: Catalogue, candidate: Candidate, seed: int) -> FactorModel:
+    """A baseline, and factors where the candidate has some, fitted in the driver's memory.
+
+    Args:
+        ratings: (user_id int, movie_id int, rating float in stars).
+        catalogue: The movies, all that are rated among them.
+        candidate: Hyperparameters, with a baseline.
+        seed: Of all first values.
+    """
+    seen = select_seen(collect_interactions(ratings, catalogue.ids))
+    features = np.zeros((len(catalogue.ids), 0))
+    if candidate.taste_reg is not None:
+        features = movie_features(seen, catalogue, fit_audience(seen, seed) if catalogue.weights.audience else None)
+    tastes = UserRidges(seen, features).fit(candidate.baseline)
+    side, _, weights = tastes
+    users, items, ridges = [weights[:, 1:]], [side.features], (side.ridge,)
+    if candidate.als is not None:
+        left = (seen.ratings - tastes.scores(seen.users, seen.movies)).astype(np.float32)
+        (factors,) = fit_factors(seen, left, candidate.als, [candidate.max_iter], seed)
+        users.append(factors[0])
+        items.append(factors[1])
+        ridges += (Ridge(candidate.rank, candidate.reg_param, per_rating=True),)
+    spark = ratings.sparkSession
+    return FactorModel(
+        side.intercept,
+        factor_table(spark, seen.user_ids, weights[:, 0], np.hstack(users)),
+        factor_table(spark, side.ids, side.bias, np.hstack(items)),
+        ridges,
+    )
 
 
 def fit_factors(

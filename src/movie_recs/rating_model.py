@@ -6,9 +6,10 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.als import add_factors, factor_model, fit_als, prepare_fit
+from movie_recs import in_memory
+from movie_recs.als import add_factors, blocks_for, factor_model, fit_als, prepare_fit
 from movie_recs.baselines import fit_baseline
-from movie_recs.model import FactorModel, first_parts, score
+from movie_recs.model import FactorModel, score, score_parts
 from movie_recs.movie_features import Catalogue
 from movie_recs.parameters import Candidate
 
@@ -30,33 +31,54 @@ class Fit(NamedTuple):
     factor_model: FactorModel
 
 
-def fit_candidate(ratings: DataFrame, catalogue: Catalogue | None, candidate: Candidate, seed: int) -> Fit:
+def fit_candidate(
+    ratings: DataFrame, catalogue: Catalogue | None, candidate: Candidate, seed: int, engine: str = "spark"
+) -> Fit:
     """The candidate, fitted on these ratings; without a baseline, its factors are the whole model.
+
+    The factors are Spark ML's ALS, whatever the engine.
 
     Args:
         ratings: (user_id int, movie_id int, rating float in stars).
         catalogue: The movies, all that are rated among them; not needed without a baseline.
         candidate: Hyperparameters, with factors.
         seed: Of all factors' first values.
+        engine: Of the baseline: `kernel`, in the driver's memory, or `spark`, by passes over the ratings.
     """
+    blocks = blocks_for(ratings)
     if candidate.baseline is None:
-        als_model = fit_als(prepare_fit(ratings), candidate.als, seed)
+        als_model = fit_als(prepare_fit(ratings, blocks), candidate.als, seed)
         return Fit(als_model, factor_model(als_model, candidate.als.reg_param))
-    base = fit_baseline(ratings, catalogue, candidate.baseline, seed)
+    if engine == "kernel":
+        base = in_memory.fit_model(ratings, catalogue, candidate.without_factors, seed)
+    else:
+        base = fit_baseline(ratings, catalogue, candidate.baseline, seed)
     left = score(base, ratings.select("user_id", "movie_id", "rating")).select(
         "user_id", "movie_id", (F.col("rating") - F.col("score")).cast("float").alias("rating")
     )
-    als_model = fit_als(prepare_fit(left), candidate.als, seed)
+    als_model = fit_als(prepare_fit(left, blocks), candidate.als, seed)
     return Fit(als_model, add_factors(base, als_model, candidate.als.reg_param))
 
 
-def ladder(taste_als: FactorModel, bias_als: FactorModel, reference_als: FactorModel) -> dict[str, FactorModel]:
-    """The models of `BEFORE` by name: what comes before a model's factors is a rung of its own."""
-    return {
-        "global_mean": first_parts(bias_als, 0),
-        "bias": first_parts(bias_als, 1),
-        "reference_als": reference_als,
-        "bias_als": bias_als,
-        "taste": first_parts(taste_als, 1),
-        "taste_als": taste_als,
-    }
+def fit_rung(
+    ratings: DataFrame, catalogue: Catalogue, candidate: Candidate, seed: int, engine: str = "spark"
+) -> FactorModel:
+    """A model that is measured and not used; arguments as of `fit_candidate`.
+
+    On the engine `kernel` its factors are fitted in memory, as those of cross-validation's trials are.
+    """
+    if engine == "kernel":
+        return in_memory.fit_model(ratings, catalogue, candidate, seed)
+    return fit_candidate(ratings, catalogue, candidate, seed).factor_model
+
+
+def score_ladder(
+    taste_als: FactorModel, bias_als: FactorModel, reference_als: FactorModel, pairs: DataFrame
+) -> DataFrame:
+    """The pairs with a column of scores for each model of `BEFORE`, in its order, after their own.
+
+    What comes before a model's factors is a rung of its own.
+    """
+    scored = score_parts(bias_als, pairs, {"global_mean": 0, "bias": 1, "bias_als": 2})
+    scored = score_parts(taste_als, score(reference_als, scored, "reference_als"), {"taste": 1, "taste_als": 2})
+    return scored.select(*pairs.columns, *BEFORE)

@@ -40,7 +40,7 @@ def search(
         log: Trials that are in it are not run again, and those that end are added to it.
     """
     size = measure_data(train_ratings)
-    engine_name = choose_engine(train_ratings.sparkSession, catalogue, tuning, size)
+    engine_name = choose_engine(train_ratings, catalogue, tuning, size)
     memory = NO_MEMORY
     if log is not None:
         context = {

@@ -9,11 +9,12 @@ from pyspark.sql import functions as F
 
 from movie_recs import plots
 from movie_recs.cross_validation import best_candidate
+from movie_recs.engines import choose_engine
 from movie_recs.metrics import BINS, count_bin, rating_errors, rmse_gains
-from movie_recs.model import FactorModel, score, to_stars
+from movie_recs.model import FactorModel, to_stars
 from movie_recs.movie_features import describe_movies
 from movie_recs.parameters import Candidate, RatingParameters, SplitParameters
-from movie_recs.rating_model import BEFORE, BEST, fit_candidate, ladder
+from movie_recs.rating_model import BEFORE, BEST, fit_candidate, fit_rung, score_ladder
 
 
 def fit_reference(train_ratings: DataFrame, parameters: RatingParameters) -> FactorModel:
@@ -28,7 +29,8 @@ def fit_bias_als(
     """The best biases and ALS on what they leave, without movie features, fitted on the train ratings."""
     candidate = best_candidate(cv_results, "bias_als")
     catalogue = describe_movies(movies, parameters.features)
-    return fit_candidate(train_ratings, catalogue, candidate, parameters.tuning.seed).factor_model
+    engine = choose_engine(train_ratings, catalogue, parameters.tuning)
+    return fit_rung(train_ratings, catalogue, candidate, parameters.tuning.seed, engine)
 
 
 def predict_test(
@@ -44,13 +46,12 @@ def predict_test(
         (user_id, movie_id, rating, user_ratings, movie_ratings, a column of scores for each model of the ladder,
         predicted_stars): the stars of the last model, within 0.5 and 5.0, which scores need not be.
     """
-    models = ladder(taste_als, bias_als, reference_als)
     pairs = test_ratings.select("user_id", "movie_id", "rating")
     for side in ("user", "movie"):
         counts = train_ratings.groupBy(f"{side}_id").agg(F.count("*").cast("int").alias(f"{side}_ratings"))
         pairs = pairs.join(counts, f"{side}_id", how="left").fillna(0, f"{side}_ratings")
     pairs = pairs.select("user_id", "movie_id", "rating", "user_ratings", "movie_ratings")
-    return _score_all(models, pairs).select("*", to_stars(BEST).alias("predicted_stars"))
+    return score_ladder(taste_als, bias_als, reference_als, pairs).select("*", to_stars(BEST).alias("predicted_stars"))
 
 
 def evaluate_models(
@@ -66,8 +67,7 @@ def evaluate_models(
         model; rmse, mae, n, rmse_warm, mae_warm, n_warm as in `metrics.rating_errors`; train_rmse, train_mae;
         compared_with, gain, gain_se as in `metrics.rmse_gains`.
     """
-    models = ladder(taste_als, bias_als, reference_als)
-    train = _score_all(models, train_ratings.select("user_id", "movie_id", "rating"))
+    train = score_ladder(taste_als, bias_als, reference_als, train_ratings.select("user_id", "movie_id", "rating"))
     train_errors = _by_model(_long(train, F.lit(True)))
     test_errors = _by_model(_long(predictions, _is_warm()))
     compared = [(before, model) for model, before in BEFORE.items() if before]
@@ -161,12 +161,6 @@ def count_split(train_ratings: DataFrame, test_ratings: DataFrame) -> dict[str, 
             for side in ("user", "movie")
         },
     }
-
-
-def _score_all(models: dict[str, FactorModel], pairs: DataFrame) -> DataFrame:
-    for name, model in models.items():
-        pairs = score(model, pairs, name)
-    return pairs
 
 
 def _is_warm() -> Column:

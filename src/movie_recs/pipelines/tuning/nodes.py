@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 
 from movie_recs import plots
 from movie_recs.cross_validation import best_candidate
+from movie_recs.engines import choose_engine
 from movie_recs.movie_features import describe_movies
 from movie_recs.parameters import Candidate, RatingParameters, SplitParameters
 from movie_recs.rating_model import BEST, Fit, fit_candidate
@@ -44,4 +45,5 @@ def plot_tuning(cv_results: pd.DataFrame, data_summary: dict[str, Any]) -> Figur
 def fit_best(ratings: DataFrame, movies: DataFrame, best_params: dict[str, Any], parameters: RatingParameters) -> Fit:
     """The winner, fitted on these ratings."""
     catalogue = describe_movies(movies, parameters.features)
-    return fit_candidate(ratings, catalogue, Candidate(**best_params), parameters.tuning.seed)
+    engine = choose_engine(ratings, catalogue, parameters.tuning)
+    return fit_candidate(ratings, catalogue, Candidate(**best_params), parameters.tuning.seed, engine)
