@@ -35,7 +35,8 @@ data: $(READY)  ## download a data set: make data DATASET=ml-32m
 viz: $(READY)  ## the pipeline's graph in a browser
 	$(BIN)/kedro viz run
 
-bench: $(READY)  ## kedro run against a plain script, and the errors of several seeds; takes forty minutes
+bench: $(READY)  ## tuning and a whole run against plain Spark, and the errors of several seeds; takes an hour
+	$(BIN)/python benchmarks/tuning.py
 	$(BIN)/python benchmarks/kedro_run.py
 	$(BIN)/python benchmarks/rating_error.py
 

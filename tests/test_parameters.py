@@ -60,6 +60,11 @@ def test_the_shipped_parameters_are_valid(shipped):
         ("rating.features.year", 101, "rating.features.year is 101 but should be less than or equal to 100"),
         ("rating.features.popularity", "much", "rating.features.popularity is 'much' but should be a valid number"),
         ("rating.evaluation.reference.max_iter", 0, "max_iter is 0 but should be greater than or equal to 1"),
+        ("rating.tuning.search", "all", "rating.tuning.search is 'all' but should be 'grid', 'random' or 'tpe'"),
+        ("rating.tuning.engine", "gpu", "rating.tuning.engine is 'gpu' but should be 'auto', 'kernel' or 'spark'"),
+        ("rating.tuning.budget", 0, "rating.tuning.budget is 0 but should be greater than or equal to 1"),
+        ("rating.tuning.budget", 10_001, "rating.tuning.budget is 10001 but should be less than or equal to 10000"),
+        ("rating.tuning.halving", "perhaps", "rating.tuning.halving is 'perhaps' but should be a valid boolean"),
         ("rating.tuning.parallelism", "many", "rating.tuning.parallelism is 'many' but should be a valid integer"),
         ("eda.damping", float("inf"), "eda.damping is inf but should be a finite number"),
         ("eda.top", 2.5, "eda.top is 2.5 but should be a valid integer"),
@@ -88,7 +93,10 @@ def test_a_wrong_value_is_named_with_what_is_allowed(shipped, name, value, said)
         ("split.fold", "split.fold is no parameter (there are strategy, test_fraction, folds, seed)"),
         ("rating.feature", "rating.feature is no parameter (there are features, tuning, evaluation)"),
         ("rating.features.genre", "rating.features.genre is no parameter (there are genres, year, popularity"),
-        ("rating.tuning.grids", "grids is no parameter (there are baseline_grid, grid, parallelism, seed)"),
+        (
+            "rating.tuning.grids",
+            "grids is no parameter (there are search, budget, halving, baseline_grid, grid, engine, parallelism, seed)",
+        ),
         (
             "rating.tuning.baseline_grid.user_reg",
             "user_reg is no parameter (there are user_damping, movie_damping, taste_reg, prior_reg)",
@@ -108,6 +116,18 @@ def test_a_missing_key_is_named(shipped):
     del without["split"]["seed"]
     with pytest.raises(UserError, match=r"split\.seed is missing"):
         check_parameters(without)
+
+
+@pytest.mark.parametrize("search", ["grid", "random"])
+def test_halving_goes_with_a_search_that_does_not_learn(shipped, search):
+    halved = changed(changed(shipped, "rating.tuning.halving", True), "rating.tuning.search", search)
+    assert check_parameters(halved).rating.tuning.halving is True
+
+
+def test_halving_with_tpe_is_refused_with_the_searches_that_it_goes_with(shipped):
+    halved = changed(changed(shipped, "rating.tuning.halving", True), "rating.tuning.search", "tpe")
+    with pytest.raises(UserError, match=r"rating\.tuning is .* but halving goes with search: grid or random"):
+        check_parameters(halved)
 
 
 def test_a_weight_of_0_leaves_a_kind_of_feature_out(shipped):

@@ -98,8 +98,9 @@ class _Progress:
     """Says from time to time how far the trials are."""
 
     def __init__(self, trials: list[Trial], outcomes: dict[Trial, Outcome]):
-        self._trials, self._outcomes, self._known = trials, outcomes, len(outcomes)
+        self._trials, self._outcomes = trials, outcomes
         self._started = self._reported = time.perf_counter()
+        self._first: tuple[float, int] | None = None  # before it, workers start and code is loaded
 
     def add(self, trial: Trial, outcome: Outcome) -> None:
         self._outcomes[trial] = outcome
@@ -107,12 +108,17 @@ class _Progress:
         if outcome.error:
             logger.warning("%s failed and is left out: %s", trial.candidate, outcome.error)
         now = time.perf_counter()
+        if self._first is None:
+            self._first = now, done
+            self._reported = now - SECONDS_BETWEEN_REPORTS / 2  # there is no rate yet
         if done < total and now - self._reported < SECONDS_BETWEEN_REPORTS:
             return
         self._reported = now
-        seconds = now - self._started
-        left = seconds / (done - self._known) * (total - done)
-        time_left = f"about {left:.0f} s left" if done < total else f"in {seconds:.1f} s"
+        if done == total:
+            time_left = f"in {now - self._started:.1f} s"
+        else:
+            since, before = self._first
+            time_left = f"about {(now - since) / max(done - before, 1) * (total - done):.0f} s left"
         logger.info("%d of %d trials done, %s%s", done, total, time_left, self._best())
 
     def _best(self) -> str:

@@ -122,7 +122,7 @@ def task_memory(spark: SparkSession) -> int:
 
 def _bytes(text: str) -> int:
     """Of Spark's way to write sizes: 512m, 4g; a number alone is in MiB."""
-    match = re.fullmatch(r"([\d.]+)\s*([kmgt]?)b?", text.strip().lower())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", text.strip().lower())
     if match is None:
         raise UserError(f"{text!r} is no size of memory; Spark writes them as 512m or 4g.")
     return int(float(match[1]) * {"k": 2**10, "": MIB, "m": MIB, "g": GIB, "t": 2**40}[match[2]])

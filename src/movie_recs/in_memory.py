@@ -207,6 +207,7 @@ def fit_factors(
     iterations: Iterable[int],
     seed: int,
     alpha: float = EXPLICIT,
+    start: np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The factors of users and of movies after each of these numbers of alternations: Spark ML's ALS, in memory.
 
@@ -220,6 +221,7 @@ def fit_factors(
         iterations: Ascending.
         seed: Of the users' first values.
         alpha: Of the implicit model's confidence 1 + alpha |r|; negative for the explicit model.
+        start: The users' first values, (users, rank) float32, instead of random ones.
 
     Yields:
         (users, rank) and (movies, rank) float32; zeros for who or what has no ratings.
@@ -227,9 +229,7 @@ def fit_factors(
     Raises:
         ArithmeticError: A system of normal equations is singular.
     """
-    generator = np.random.default_rng([seed % 2**64, parameters.rank])
-    users = generator.standard_normal((len(seen.user_starts) - 1, parameters.rank), dtype=np.float32)
-    users /= np.linalg.norm(users, axis=1, keepdims=True)
+    users = _first_values(len(seen.user_starts) - 1, parameters.rank, seed) if start is None else start.copy()
     users[~seen.rated_users] = 0
     items = np.zeros((len(seen.movie_starts) - 1, parameters.rank), np.float32)
     by_user = seen.user_starts, seen.movies, ratings, items, users
@@ -242,3 +242,9 @@ def fit_factors(
                     raise ArithmeticError("the normal equations are singular: raise reg_param, or lower the rank")
         done = wanted
         yield users.copy(), items.copy()
+
+
+def _first_values(count: int, rank: int, seed: int) -> np.ndarray:
+    """(count, rank) float32: points spread evenly over the unit sphere, as Spark ML draws them."""
+    values = np.random.default_rng([seed % 2**64, rank]).standard_normal((count, rank), dtype=np.float32)
+    return values / np.linalg.norm(values, axis=1, keepdims=True)

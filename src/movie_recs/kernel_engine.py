@@ -157,12 +157,14 @@ class KernelEngine:
         shared, ended = self._shared, self._context.accumulator([], _Gather())
         group = f"trials-{uuid4()}"
 
-        def run(place: int) -> None:
-            ended.add([(place, _run_path(shared, paths[place]))])
+        def run(numbered: tuple[int, list[Trial]]) -> None:
+            place, path = numbered
+            ended.add([(place, _run_path(shared, path))])
 
         def run_all() -> None:
             self._context.setJobGroup(group, "cross-validation", interruptOnCancel=True)
-            self._context.parallelize(places, len(places)).foreach(run)
+            numbered = [(place, paths[place]) for place in places]
+            self._context.parallelize(numbered, len(places)).foreach(run)
 
         given = 0
         with ThreadPoolExecutor(1) as pool:

@@ -81,7 +81,7 @@ class Drawn:
             number = min(self._at_a_time, self._left)
             self._left -= number
             drawn = [self._study.ask(self._distributions) for _ in range(number)]
-            self._asked = [(trial, self._make(_rounded(trial.params))) for trial in drawn]
+            self._asked = [(trial, self._make(self._rounded(trial.params))) for trial in drawn]
             new = dict.fromkeys(candidate for _, candidate in self._asked if candidate not in self._results)
             if new:
                 return list(new)
@@ -94,6 +94,14 @@ class Drawn:
         new = dict.fromkeys(candidate for _, candidate in self._asked if candidate not in self._results)
         self._results.update(zip(new, means, strict=True))
         self._tell_study()
+
+    def _rounded(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Three significant digits, which can be read and written down without loss; within the range all the same."""
+        return {
+            name: value if isinstance(value, int) else min(max(float(f"{value:.3g}"), limits.low), limits.high)
+            for name, limits in self._distributions.items()
+            for value in [values[name]]
+        }
 
     def _tell_study(self) -> None:
         from optuna.trial import TrialState
@@ -125,8 +133,3 @@ def _strategy(
     if tuning.search == "grid":
         return Listed(listed)
     return Drawn(lambda values: Candidate(**fixed, **values), ranges, tuning.search, tuning.budget, tuning.seed)
-
-
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    """Three significant digits, which can be read and written down without loss."""
-    return {name: value if isinstance(value, int) else float(f"{value:.3g}") for name, value in values.items()}

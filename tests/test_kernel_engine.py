@@ -1,0 +1,116 @@
+"""Trials as Spark tasks: the same outcomes however they are spread, one failure not the end of the others."""
+
+import os
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from movie_recs.kernel_engine import KernelEngine
+from movie_recs.movie_features import Catalogue
+from movie_recs.parameters import Candidate, FeatureWeights
+from movie_recs.trials import Trial
+
+COLD_USER, COLD_MOVIE = 99, 55  # in fold 0 only
+BASELINE = {"user_damping": 5, "movie_damping": 3, "taste_reg": 4, "prior_reg": 3}
+
+
+def plain(rank=2, reg_param=0.1, max_iter=5) -> Candidate:
+    return Candidate(model="als", rank=rank, reg_param=reg_param, max_iter=max_iter)
+
+
+TASTE = Candidate(model="taste", **BASELINE)
+TASTE_ALS = Candidate(model="taste_als", **BASELINE, rank=2, reg_param=0.1, max_iter=5)
+CANDIDATES = [plain(), plain(max_iter=2), plain(rank=3), TASTE, TASTE_ALS]
+TRIALS = [Trial(candidate, fold) for candidate in CANDIDATES for fold in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def ratings(spark):
+    rng = np.random.default_rng(8)
+    user, movie = np.nonzero(rng.random((40, 30)) < 0.5)
+    stars = np.round(2 * np.clip(3 + rng.normal(size=40)[user] / 2 + rng.normal(size=30)[movie], 0.5, 5)) / 2
+    table = pd.DataFrame({"user_id": user + 1, "movie_id": movie + 1, "rating": stars})
+    table["fold"] = rng.integers(0, 2, len(table))
+    table.loc[len(table)] = (COLD_USER, 1, 4.5, 0)
+    table.loc[len(table)] = (1, COLD_MOVIE, 1.5, 0)
+    table = table.astype({"user_id": "int32", "movie_id": "int32", "rating": "float32", "fold": "int32"})
+    return spark.createDataFrame(table).cache()
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    ids = np.array([*range(1, 31), COLD_MOVIE], dtype=np.int32)
+    weights = FeatureWeights(genres=1, year=0, popularity=0.5, audience=0.7)
+    return Catalogue(ids, np.random.default_rng(9).random((len(ids), 3)), weights)
+
+
+@pytest.fixture(scope="module")
+def engine(ratings, catalogue):
+    with KernelEngine(ratings, catalogue, seed=1) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def outcomes(engine):
+    return errors(engine.run(TRIALS))
+
+
+def errors(ended) -> dict:
+    return {trial: (outcome.rmse, outcome.rmse_warm, outcome.error) for trial, outcome in ended}
+
+
+def test_every_trial_ends_once(outcomes):
+    assert set(outcomes) == set(TRIALS)
+    assert all(rmse > 0 and not error for rmse, _, error in outcomes.values())
+
+
+def test_outcomes_do_not_depend_on_how_trials_are_spread(engine, outcomes):
+    one_by_one = {trial: found for each in TRIALS for trial, found in errors(engine.run([each])).items()}
+    assert one_by_one == outcomes
+    assert errors(engine.run(TRIALS[::-1])) == outcomes
+
+
+def test_cold_rows_count_in_one_error_and_not_in_the_other(outcomes):
+    for candidate in CANDIDATES:
+        assert outcomes[Trial(candidate, 0)][0] != outcomes[Trial(candidate, 0)][1]
+        assert outcomes[Trial(candidate, 1)][0] == outcomes[Trial(candidate, 1)][1]
+
+
+def test_a_singular_candidate_is_recorded_and_the_others_go_on(engine, outcomes):
+    singular = Trial(plain(rank=25, reg_param=0), 0)
+    found = errors(engine.run([singular, *TRIALS]))
+    assert found.pop(singular)[2].startswith("fold 0: the normal equations are singular")
+    assert found == outcomes
+
+
+def test_a_fold_without_ratings_is_recorded(engine):
+    ((_, _, error),) = errors(engine.run([Trial(plain(), 7)])).values()
+    assert error == "fold 7: it has no ratings to measure the fit on"
+
+
+class Deadly(int):
+    """A fold that ends the worker which is told of it, as the machine does when memory is short."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_a_trial_that_kills_its_worker_harms_no_other(engine, outcomes):
+    killing = Trial(plain(rank=4), Deadly(0))
+    found = errors(engine.run([killing, *TRIALS]))
+    assert found.pop(killing)[2].startswith("fold 0: ")
+    assert found == outcomes
+
+
+def test_closing_it_early_stops_its_job(spark, engine):
+    slow = [Trial(plain(rank=30, max_iter=1000 - number), fold) for number in range(20) for fold in (0, 1)]
+    slow += [Trial(plain(rank=30, reg_param=0.01 * number, max_iter=1000), 0) for number in range(1, 20)]
+    running = engine.run([*TRIALS, *slow])
+    next(running)
+    running.close()
+    tracker, deadline = spark.sparkContext.statusTracker(), time.monotonic() + 10
+    while tracker.getActiveJobsIds() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not tracker.getActiveJobsIds()
