@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from movie_recs.kernel_engine import KernelEngine
+from movie_recs.in_memory import UserRidges, collect_interactions, fit_factors, select_seen
+from movie_recs.kernel_engine import KernelEngine, _paths
 from movie_recs.movie_features import Catalogue
 from movie_recs.parameters import Candidate, FeatureWeights
 from movie_recs.trials import Trial
@@ -22,6 +23,7 @@ def plain(rank=2, reg_param=0.1, max_iter=5) -> Candidate:
 
 TASTE = Candidate(model="taste", **BASELINE)
 TASTE_ALS = Candidate(model="taste_als", **BASELINE, rank=2, reg_param=0.1, max_iter=5)
+BIAS_ALS = Candidate(model="bias_als", user_damping=5, movie_damping=3, rank=2, reg_param=0.1, max_iter=5)
 CANDIDATES = [plain(), plain(max_iter=2), plain(rank=3), TASTE, TASTE_ALS]
 TRIALS = [Trial(candidate, fold) for candidate in CANDIDATES for fold in (0, 1)]
 
@@ -78,6 +80,39 @@ def test_cold_rows_count_in_one_error_and_not_in_the_other(outcomes):
         assert outcomes[Trial(candidate, 1)][0] == outcomes[Trial(candidate, 1)][1]
 
 
+@pytest.mark.parametrize("place", [0, 5], ids=["plain", "on a baseline"])
+def test_cold_rows_have_mean_factors_or_on_a_baseline_none(ratings, engine, place):
+    candidate = [*CANDIDATES, BIAS_ALS][place]
+    interactions = collect_interactions(ratings)  # no catalogue is needed
+    seen = select_seen(interactions, 0)
+    rows = np.flatnonzero(interactions.folds == 0)
+    u, i = interactions.users[rows], interactions.movies[rows]
+    base, left = 0.0, seen.ratings
+    if candidate.baseline:
+        tastes = UserRidges(seen, np.zeros((len(interactions.movie_ids), 0))).fit(candidate.baseline, 0)
+        base, left = tastes.scores(u, i), seen.ratings - tastes.scores(seen.users, seen.movies)
+    ((users, items),) = fit_factors(seen, left.astype(np.float32), candidate.als, [candidate.max_iter], 1)
+    users, items = users.astype(float), items.astype(float)
+    if not candidate.baseline:
+        cold_user, cold_movie = (
+            np.searchsorted(*both)
+            for both in ((interactions.user_ids, COLD_USER), (interactions.movie_ids, COLD_MOVIE))
+        )
+        users[cold_user] = np.delete(users, cold_user, axis=0).mean(axis=0)
+        items[cold_movie] = np.delete(items, cold_movie, axis=0).mean(axis=0)
+    scores = np.clip(base + (users[u] * items[i]).sum(axis=1), 0.5, 5)
+    expected = np.sqrt(np.mean((interactions.ratings[rows] - scores) ** 2))
+    ((rmse, _, _),) = errors(engine.run([Trial(candidate, 0)])).values()
+    assert rmse == pytest.approx(expected, rel=1e-9)
+
+
+def test_trials_that_differ_in_max_iter_alone_are_one_fit():
+    fits = [[(trial.candidate.max_iter, trial.fold) for trial in path] for path in _paths(TRIALS)]
+    assert [(2, 0), (5, 0)] in fits
+    assert [(2, 1), (5, 1)] in fits
+    assert sum(map(len, fits)) == len(TRIALS) == len(fits) + 2
+
+
 def test_a_singular_candidate_is_recorded_and_the_others_go_on(engine, outcomes):
     singular = Trial(plain(rank=25, reg_param=0), 0)
     found = errors(engine.run([singular, *TRIALS]))
@@ -104,13 +139,16 @@ def test_a_trial_that_kills_its_worker_harms_no_other(engine, outcomes):
     assert found == outcomes
 
 
-def test_closing_it_early_stops_its_job(spark, engine):
-    slow = [Trial(plain(rank=30, max_iter=1000 - number), fold) for number in range(20) for fold in (0, 1)]
-    slow += [Trial(plain(rank=30, reg_param=0.01 * number, max_iter=1000), 0) for number in range(1, 20)]
-    running = engine.run([*TRIALS, *slow])
+def test_closing_it_early_cancels_its_job(spark, engine, monkeypatch):
+    monkeypatch.setattr("movie_recs.kernel_engine.uuid4", lambda: "closed")
+    slow = [Trial(plain(rank=30, reg_param=0.01 * number, max_iter=1000), 0) for number in range(1, 40)]
+    running = engine.run([Trial(TASTE, 0), *slow])
     next(running)
     running.close()
-    tracker, deadline = spark.sparkContext.statusTracker(), time.monotonic() + 10
+    tracker = spark.sparkContext.statusTracker()
+    (job,) = tracker.getJobIdsForGroup("trials-closed")
+    deadline = time.monotonic() + 5
     while tracker.getActiveJobsIds() and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(0.05)
     assert not tracker.getActiveJobsIds()
+    assert tracker.getJobInfo(job).status == "FAILED"  # without a cancellation it ends by itself, and SUCCEEDED

@@ -10,7 +10,7 @@ from movie_recs import kernels
 EXPLICIT = -1.0
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def rows():
     """Groups of 0, 1, 2, 3, 5, 8 and 30 rows, each row of one of 20 others."""
     rng = np.random.default_rng(1)
@@ -24,6 +24,13 @@ def test_rows_are_grouped_in_the_order_they_came():
     starts, order = kernels.group_rows(keys, 5)
     assert starts.tolist() == [0, 2, 3, 3, 6, 6]
     assert order.tolist() == np.argsort(keys, kind="stable").tolist()
+
+
+def test_many_rows_are_grouped_as_a_stable_sort_does():
+    keys = np.random.default_rng(3).integers(0, 300, 1000, dtype=np.int32)
+    starts, order = kernels.group_rows(keys, 400)
+    np.testing.assert_array_equal(order, np.argsort(keys, kind="stable"))
+    np.testing.assert_array_equal(np.diff(starts), np.bincount(keys, minlength=400))
 
 
 def expected_factors(starts, others, ratings, fixed, reg_param, alpha):
@@ -68,6 +75,17 @@ def test_factors_that_are_no_numbers_are_not_solved(rows):
     fixed, solved = np.full((20, 2), np.nan, np.float32), np.zeros((len(starts) - 1, 2), np.float32)
     ratings = np.ones(len(others), np.float32)
     assert kernels.solve_factors(starts, others, ratings, fixed, solved, 0.1, EXPLICIT) == 1
+
+
+@pytest.mark.parametrize("alpha", [EXPLICIT, 1.0], ids=["explicit", "implicit"])
+def test_a_rating_that_is_no_number_does_not_pass_for_a_solution(rows, alpha):
+    starts, others, rng = rows
+    fixed, solved = rng.normal(size=(20, 4)).astype(np.float32), np.zeros((len(starts) - 1, 4), np.float32)
+    for group in (1, 6):  # by the dual system and by the normal equations
+        ratings = np.ones(len(others), np.float32)
+        ratings[starts[group]] = np.nan
+        failed = kernels.solve_factors(starts, others, ratings, fixed, solved, 0.1, alpha)
+        assert failed == group or not np.isfinite(solved[group]).any()
 
 
 @pytest.mark.parametrize("size", [1, 4, 9])

@@ -178,8 +178,9 @@ class KernelEngine:
                     if is_over:
                         break
             finally:
-                if not job.done():
+                while not job.done():  # again and again: what has not begun yet cannot be cancelled
                     self._context.cancelJobGroup(group)
+                    wait([job], POLL)
         job.result()  # raises what Spark has raised
 
     def _prepare(self, trials: list[Trial]) -> None:
