@@ -18,8 +18,8 @@ help:  ## this list
 run: $(READY)  ## the whole pipeline, on ml-latest-small where it is on disk, else on the synthetic sample
 	$(BIN)/kedro run
 
-test: $(READY)  ## all tests
-	$(BIN)/pytest
+test: $(READY)  ## all tests, two files at a time
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(READY)  ## style and format
 	$(BIN)/ruff check .
@@ -35,10 +35,11 @@ data: $(READY)  ## download a data set: make data DATASET=ml-32m
 viz: $(READY)  ## the pipeline's graph in a browser
 	$(BIN)/kedro viz run
 
-bench: $(READY)  ## tuning and a whole run against plain Spark, and the errors of several seeds; takes an hour
+bench: $(READY)  ## tuning, lists and a whole run against plain Spark, and the models by several seeds; takes two hours
 	$(BIN)/python benchmarks/tuning.py
 	$(BIN)/python benchmarks/kedro_run.py
-	$(BIN)/python benchmarks/rating_error.py
+	$(BIN)/python benchmarks/top_n.py
+	$(BIN)/python benchmarks/several_seeds.py
 
 clean:  ## remove all that runs have made, raw data apart, and the environment
 	rm -rf .venv build .pytest_cache .ruff_cache .viz data/0[2-9]_*

@@ -28,13 +28,15 @@ from pyspark.ml.recommendation import ALS
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import DataFrame, SparkSession
 
+from movie_recs.candidates import RatingCandidate
 from movie_recs.config import ConfigLoader
 from movie_recs.cross_validation import best_candidate, cross_validate
 from movie_recs.engines import GIB, MIB, estimate_memory, measure_data
 from movie_recs.hooks import configure_spark
 from movie_recs.kernel_engine import KernelEngine
 from movie_recs.movie_features import AUDIENCE, describe_movies
-from movie_recs.parameters import Candidate, FeatureWeights
+from movie_recs.parameters import FeatureWeights
+from movie_recs.rating_trials import collect_trial_data
 from movie_recs.schemas import RATINGS
 from movie_recs.settings import CONFIG_LOADER_ARGS
 from movie_recs.spark_engine import SparkEngine
@@ -43,7 +45,7 @@ from movie_recs.trials import Trial
 
 RANKS, REG_PARAMS, MAX_ITER, FOLDS, SEED = [5, 10, 15], [0.1, 0.2, 0.4], 10, 5, 42
 CANDIDATES = [
-    Candidate(model="als", rank=rank, reg_param=reg_param, max_iter=MAX_ITER)
+    RatingCandidate(model="als", rank=rank, reg_param=reg_param, max_iter=MAX_ITER)
     for rank in RANKS
     for reg_param in REG_PARAMS
 ]
@@ -52,8 +54,8 @@ LEAST_RATIOS = {"CrossValidator": 25, "engine spark": 5}  # of their time to the
 SCALES = {"100 thousand": (610, 6_000), "1 million": (6_100, 9_000), "10 million": (61_000, 12_000)}  # users, movies
 MOST_GROWTH = 1.5  # of the time a rating and trial
 TASTE = {"user_damping": 5, "movie_damping": 5, "taste_reg": 8, "prior_reg": 10}
-SCALED = [Candidate(model="als", rank=10, reg_param=0.1, max_iter=10)]
-SCALED += [Candidate(model="taste_als", rank=20, reg_param=0.2, max_iter=10, **TASTE)]
+SCALED = [RatingCandidate(model="als", rank=10, reg_param=0.1, max_iter=10)]
+SCALED += [RatingCandidate(model="taste_als", rank=20, reg_param=0.2, max_iter=10, **TASTE)]
 
 
 def main() -> int:
@@ -72,16 +74,17 @@ def main() -> int:
     return int(failures > 0)
 
 
-def start_spark() -> SparkSession:
-    """The session of conf/base/spark.yml."""
+def start_spark(**options: str) -> SparkSession:
+    """The session of conf/base/spark.yml, but for these options (with `_` for the dots)."""
     loader = ConfigLoader(str(ROOT / "conf"), **{**CONFIG_LOADER_ARGS, "default_run_env": "base"})
-    configure_spark(loader["spark"], ROOT / "conf" / "base")
+    others = {name.replace("_", "."): value for name, value in options.items()}
+    configure_spark({**loader["spark"], **others}, ROOT / "conf" / "base")
     return SparkSession.builder.getOrCreate()
 
 
 def compare(rounds: int, raw: Path) -> int:
     """How many of the ratios are below their limit."""
-    spark = start_spark()
+    spark = start_spark(spark_driver_extraJavaOptions="-Xss16m")  # both of Java's compilers: the session is a long one
     ratings = spark.read.csv(str(raw / "ratings.csv"), header=True, schema="userId int, movieId int, rating float")
     ratings = ratings.toDF("user_id", "movie_id", "rating")
     train = split_by_hash(ratings, 0.2, FOLDS, SEED).train.cache()
@@ -134,13 +137,13 @@ def with_spark_engine(train: DataFrame) -> dict[str, float]:
 
 def with_kernel_engine(train: DataFrame) -> dict[str, float]:
     """Compiled trials."""
-    with KernelEngine(train, None, SEED) as engine:
+    with KernelEngine(train.sparkSession.sparkContext, collect_trial_data(train, None, SEED)) as engine:
         return described(cross_validate(CANDIDATES, FOLDS, engine))
 
 
 def described(results: pd.DataFrame) -> dict[str, float]:
     """The best candidate of a `cv_results`."""
-    best = best_candidate(results, "als")
+    best = best_candidate(results, RatingCandidate, "als")
     row = results[(results["rank"] == best.rank) & (results["reg_param"] == best.reg_param)].iloc[0]
     return {"rank": best.rank, "regParam": best.reg_param, "warm_rmse": round(row["mean_rmse_warm"], 4)}
 
@@ -178,7 +181,7 @@ def measure_scale(name: str) -> dict[str, float]:
         train = split_by_hash(ratings.select("user_id", "movie_id", "rating"), 0.2, FOLDS, SEED).train.cache()
         size = measure_data(train)
         seconds = {}
-        with KernelEngine(train, catalogue, SEED) as engine:
+        with KernelEngine(spark.sparkContext, collect_trial_data(train, catalogue, SEED)) as engine:
             list(engine.run([Trial(SCALED[0].model_copy(update={"max_iter": 1}), 0)]))  # starts the worker
             for candidate in SCALED:
                 outcomes = [outcome for _, outcome in engine.run([Trial(candidate, fold) for fold in (0, 1)])]

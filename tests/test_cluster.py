@@ -19,6 +19,14 @@ TINY = {
         },
         "evaluation": {"reference": {"max_iter": 2}},
     },
+    "ranking": {
+        "tuning": {
+            "grid": {"rank": 2, "reg_param": 0.3, "alpha": 1, "max_iter": 2},
+            "ease_reg": 300,
+            "weight_grid": {"star_weight": 0.2, "half_life": 5, "old_weight": "0.1 1"},
+            "als_weight": 0.3,
+        }
+    },
 }
 PIPELINES = ("data_processing", "tuning", "evaluation")  # all that makes the numbers compared
 

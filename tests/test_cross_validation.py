@@ -7,19 +7,23 @@ import pandas as pd
 import pytest
 
 from movie_recs import cross_validation
+from movie_recs.candidates import RatingCandidate
 from movie_recs.cross_validation import Memory, best_candidate, summarise
 from movie_recs.errors import UserError
-from movie_recs.parameters import Candidate
 from movie_recs.trials import Outcome, Trial, attempt
 
 
-def als(rank: int, reg_param: float = 0.1, max_iter: int = 10) -> Candidate:
-    return Candidate(model="als", rank=rank, reg_param=reg_param, max_iter=max_iter)
+def als(rank: int, reg_param: float = 0.1, max_iter: int = 10) -> RatingCandidate:
+    return RatingCandidate(model="als", rank=rank, reg_param=reg_param, max_iter=max_iter)
 
 
-def taste(user_damping: float, movie_damping: float, taste_reg: float, prior_reg: float) -> Candidate:
+def taste(user_damping: float, movie_damping: float, taste_reg: float, prior_reg: float) -> RatingCandidate:
     dampings = {"user_damping": user_damping, "movie_damping": movie_damping}
-    return Candidate(model="taste", **dampings, taste_reg=taste_reg, prior_reg=prior_reg)
+    return RatingCandidate(model="taste", **dampings, taste_reg=taste_reg, prior_reg=prior_reg)
+
+
+def outcome(rmse: float, rmse_warm: float, seconds: float = 1.0) -> Outcome:
+    return Outcome({"rmse": rmse, "rmse_warm": rmse_warm}, seconds)
 
 
 FIVE, TEN = als(5), als(10)
@@ -35,7 +39,7 @@ class Inline:
         try:
             for trial in trials[::-1] if self.backwards else trials:
                 self.begun.append(trial)
-                yield trial, attempt(lambda trial=trial: [self.errors(*trial)], trial.fold)[0]
+                yield trial, attempt(lambda trial=trial: [self.errors(*trial)], [trial])[0]
         finally:
             self.is_closed = True
 
@@ -44,14 +48,14 @@ def cross_validate(candidates, folds, errors, **options) -> pd.DataFrame:
     return cross_validation.cross_validate(candidates, folds, Inline(errors), **options)
 
 
-def rank_and_fold(candidate: Candidate, fold: int) -> dict:
+def rank_and_fold(candidate: RatingCandidate, fold: int) -> dict:
     """An RMSE of rank / 10 + fold: rank 5 gives 0.5, 1.5, 2.5 ..."""
     return {"rmse": candidate.rank / 10 + fold, "rmse_warm": candidate.rank / 10}
 
 
-def results(*rows: tuple[Candidate, float]) -> pd.DataFrame:
+def results(*rows: tuple[RatingCandidate, float]) -> pd.DataFrame:
     """As two folds of the same error give it."""
-    return summarise([candidate for candidate, _ in rows], [[Outcome(rmse, 0.8, 1.0)] * 2 for _, rmse in rows])
+    return summarise([candidate for candidate, _ in rows], [[outcome(rmse, 0.8)] * 2 for _, rmse in rows])
 
 
 def test_mean_and_standard_error_over_the_folds():
@@ -98,7 +102,7 @@ def test_a_failed_trial_is_recorded_and_its_candidate_not_chosen(failure, said):
     assert table["error"].tolist() == [said, ""]
     assert np.isnan(table["mean_rmse"][0])
     assert table["mean_rmse"][1] == 2.0
-    assert best_candidate(table, "als") == TEN
+    assert best_candidate(table, RatingCandidate, "als") == TEN
 
 
 def test_without_any_finished_candidate_the_first_error_is_said():
@@ -106,11 +110,11 @@ def test_without_any_finished_candidate_the_first_error_is_said():
         raise ValueError(f"rank {candidate.rank} fails")
 
     with pytest.raises(UserError, match=r"None of the 2 candidates of als could .* fold 0: rank 5 fails"):
-        best_candidate(cross_validate([FIVE, TEN], 2, trial), "als")
+        best_candidate(cross_validate([FIVE, TEN], 2, trial), RatingCandidate, "als")
 
 
 def test_the_table_holds_the_candidates_fields_and_what_became_of_them():
-    fine, failed = Outcome(0.9, 0.8, 2.0), Outcome(None, None, 3.0, "fold 1: no")
+    fine, failed = outcome(0.9, 0.8, 2.0), Outcome({}, 3.0, "fold 1: no")
     table = summarise([taste(5, 3, 8, 10), TEN], [[fine, fine], [fine, failed]])
     assert table.columns.tolist() == [
         "model", "user_damping", "movie_damping", "taste_reg", "prior_reg", "rank", "reg_param", "max_iter",
@@ -125,13 +129,13 @@ def test_the_table_holds_the_candidates_fields_and_what_became_of_them():
 
 
 def test_the_lowest_error_wins():
-    assert best_candidate(results((FIVE, 0.88), (TEN, 0.87), (als(15), 0.89)), "als") == TEN
+    assert best_candidate(results((FIVE, 0.88), (TEN, 0.87), (als(15), 0.89)), RatingCandidate, "als") == TEN
 
 
 def test_only_rows_of_the_model_asked_for_are_looked_at():
     table = results((FIVE, 0.88), (taste(5, 3, 8, 10), 0.5), (TEN, 0.87), (taste(2, 3, 8, 10), 0.6))
-    assert best_candidate(table, "als") == TEN
-    assert best_candidate(table, "taste") == taste(5, 3, 8, 10)
+    assert best_candidate(table, RatingCandidate, "als") == TEN
+    assert best_candidate(table, RatingCandidate, "taste") == taste(5, 3, 8, 10)
 
 
 def test_failures_are_counted_and_told_of_the_model_asked_for_only():
@@ -141,9 +145,9 @@ def test_failures_are_counted_and_told_of_the_model_asked_for_only():
         return {"rmse": 0.9, "rmse_warm": 0.8}
 
     table = cross_validate([taste(5, 3, 8, 10), FIVE], 2, trial)
-    assert best_candidate(table, "taste") == taste(5, 3, 8, 10)
+    assert best_candidate(table, RatingCandidate, "taste") == taste(5, 3, 8, 10)
     with pytest.raises(UserError, match=r"None of the 1 candidates of als could .* fold 0: rank 5 fails"):
-        best_candidate(table, "als")
+        best_candidate(table, RatingCandidate, "als")
 
 
 @pytest.mark.parametrize(
@@ -170,18 +174,18 @@ def test_failures_are_counted_and_told_of_the_model_asked_for_only():
     ],
 )
 def test_a_tie_goes_to_the_simpler_model(rows, simplest):
-    assert best_candidate(results(*rows), simplest.model) == simplest
-    assert best_candidate(results(*reversed(rows)), simplest.model) == simplest
+    assert best_candidate(results(*rows), RatingCandidate, simplest.model) == simplest
+    assert best_candidate(results(*reversed(rows)), RatingCandidate, simplest.model) == simplest
 
 
 def test_results_read_back_from_a_file_give_the_same_candidates(tmp_path):
     both = taste(5, 3, 8, 10).model_copy(update={"model": "both", "rank": 20, "reg_param": 0.15, "max_iter": 12})
-    bias = Candidate(model="bias", user_damping=2.5, movie_damping=3)
+    bias = RatingCandidate(model="bias", user_damping=2.5, movie_damping=3)
     table = results((bias, 0.88), (taste(5, 3, 8, 10), 0.87), (FIVE, 0.9), (both, 0.86), (TEN, 1 / 3))
     table.to_csv(tmp_path / "cv_results.csv", index=False)
     read = pd.read_csv(tmp_path / "cv_results.csv")
     for model, expected in {"bias": bias, "taste": taste(5, 3, 8, 10), "als": TEN, "both": both}.items():
-        for found in (best_candidate(table, model), best_candidate(read, model)):
+        for found in (best_candidate(table, RatingCandidate, model), best_candidate(read, RatingCandidate, model)):
             assert found == expected
             assert str(found) == str(expected)
             assert found.model_dump_json() == expected.model_dump_json()  # a rank is an integer
@@ -209,7 +213,7 @@ def test_an_interrupt_closes_the_engine_and_runs_no_other_trial():
 
 class TestMemory:
     def test_a_known_trial_is_not_run_and_a_new_one_is_added(self):
-        known = {Trial(FIVE, 0): Outcome(0.5, 0.5, 1.0), Trial(TEN, 1): Outcome(2.0, 1.0, 1.0)}
+        known = {Trial(FIVE, 0): outcome(0.5, 0.5), Trial(TEN, 1): outcome(2.0, 1.0)}
         added, engine = {}, Inline(rank_and_fold)
         table = cross_validation.cross_validate([FIVE, TEN], 2, engine, Memory(known.get, added.__setitem__))
         assert engine.begun == list(added) == [Trial(FIVE, 1), Trial(TEN, 0)]
@@ -217,7 +221,7 @@ class TestMemory:
         pd.testing.assert_frame_equal(table.drop(columns="seconds"), without.drop(columns="seconds"))
 
     def test_when_all_is_known_the_engine_is_not_called(self):
-        table = cross_validation.cross_validate([FIVE], 2, None, Memory(lambda trial: Outcome(0.9, 0.8, 1.0)))
+        table = cross_validation.cross_validate([FIVE], 2, None, Memory(lambda trial: outcome(0.9, 0.8)))
         assert table["mean_rmse"].tolist() == [0.9]
 
 
@@ -239,7 +243,7 @@ class TestHalving:
         }
         # of five: three, then two; on the first two folds rank 5 has a mean of 0.5, ranks 7 and 8 of 0.2 and 0.3
         assert list(measured.values()) == [2, 5, 5, 1, 1, 5, 1]
-        assert best_candidate(table, "als") == als(7)
+        assert best_candidate(table, RatingCandidate, "als") == als(7)
         assert table["mean_rmse"].notna().tolist() == [False, True, True, False, False, True, False]
         assert table["error"][0] == "not among the better half after 2 of 5 folds"
         assert table["error"][3] == "not among the better half after 1 of 5 folds"

@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 
 from movie_recs.als import factor_model, fit_als, prepare_fit
+from movie_recs.candidates import RatingCandidate
 from movie_recs.fold_in import explain, fold_in, solve_ridge
-from movie_recs.model import FactorModel, Ridge, score, top_n
+from movie_recs.model import FactorModel, Ridge, score
 from movie_recs.movie_features import Catalogue, describe_movies
-from movie_recs.parameters import AlsParameters, Candidate, FeatureWeights
+from movie_recs.parameters import AlsParameters, FeatureWeights
 from movie_recs.rating_model import fit_candidate
+from movie_recs.retrieval import top_n
 
 FACTORS, RATINGS = "id int, bias float, features array<float>", "user_id int, movie_id int, rating float"
 USERS, MOVIES = 30, 20
@@ -113,7 +115,7 @@ class TestFoldIn:
 
     def test_a_train_users_own_ratings_give_her_scores_back_where_factors_follow_a_taste(self, ratings, catalogue):
         baseline = {"user_damping": 5, "movie_damping": 3, "taste_reg": 8, "prior_reg": 10}
-        candidate = Candidate(model="taste_als", **baseline, **FACTORS_ONLY.model_dump())
+        candidate = RatingCandidate(model="taste_als", **baseline, **FACTORS_ONLY.model_dump())
         model = fit_candidate(ratings, catalogue, candidate, seed=1).factor_model
         assert [ridge.size for ridge in model.ridges] == [3, 3]
         assert_same_scores(model, model._replace(users=fold_in(model, ratings)), ratings)
@@ -142,7 +144,9 @@ class TestFoldIn:
             if rng.random() < 0.5
         ]
         ratings = spark.createDataFrame(planted, RATINGS)
-        candidate = Candidate(model="bias_als", user_damping=5, movie_damping=3, rank=2, reg_param=0.05, max_iter=10)
+        candidate = RatingCandidate(
+            model="bias_als", user_damping=5, movie_damping=3, rank=2, reg_param=0.05, max_iter=10
+        )
         model = fit_candidate(ratings, catalogue, candidate, seed=1).factor_model
 
         loves_odd = [(100, 1, 5.0), (100, 3, 4.0), (100, 5, 4.5), (100, 2, 1.0), (100, 4, 0.5)]

@@ -6,10 +6,11 @@ import pytest
 from pyspark.ml.recommendation import ALS
 
 from movie_recs.baselines import fit_baseline
+from movie_recs.candidates import RatingCandidate
 from movie_recs.in_memory import EXPLICIT, collect_interactions, fit_factors, fit_model, select_seen
 from movie_recs.model import arrays
 from movie_recs.movie_features import Catalogue
-from movie_recs.parameters import AlsParameters, Candidate, FeatureWeights
+from movie_recs.parameters import AlsParameters, FeatureWeights
 
 USERS, MOVIES, HELD_OUT = 200, 150, 0
 
@@ -131,7 +132,7 @@ def test_a_baseline_is_that_of_the_passes_over_the_ratings(ratings, taste):
     ids = np.arange(10, 10 * MOVIES + 20, 10, dtype=np.int32)  # and a movie that nobody has rated
     features = np.random.default_rng(2).random((len(ids), 3))
     weights = FeatureWeights(genres=1, year=0, popularity=0.5, audience=0)
-    candidate = Candidate(model="any", user_damping=5, movie_damping=3, **taste)
+    candidate = RatingCandidate(model="any", user_damping=5, movie_damping=3, **taste)
     catalogue = Catalogue(ids, features, weights)
     ours, theirs = fit_model(ratings, catalogue, candidate, 1), fit_baseline(ratings, catalogue, candidate.baseline)
     assert ours.intercept == pytest.approx(theirs.intercept, abs=1e-9)

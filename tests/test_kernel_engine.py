@@ -7,23 +7,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from movie_recs.candidates import RatingCandidate
 from movie_recs.in_memory import UserRidges, collect_interactions, fit_factors, select_seen
 from movie_recs.kernel_engine import KernelEngine, _paths
 from movie_recs.movie_features import Catalogue
-from movie_recs.parameters import Candidate, FeatureWeights
+from movie_recs.parameters import FeatureWeights
+from movie_recs.rating_trials import collect_trial_data
 from movie_recs.trials import Trial
 
 COLD_USER, COLD_MOVIE = 99, 55  # in fold 0 only
 BASELINE = {"user_damping": 5, "movie_damping": 3, "taste_reg": 4, "prior_reg": 3}
 
 
-def plain(rank=2, reg_param=0.1, max_iter=5) -> Candidate:
-    return Candidate(model="als", rank=rank, reg_param=reg_param, max_iter=max_iter)
+def plain(rank=2, reg_param=0.1, max_iter=5) -> RatingCandidate:
+    return RatingCandidate(model="als", rank=rank, reg_param=reg_param, max_iter=max_iter)
 
 
-TASTE = Candidate(model="taste", **BASELINE)
-TASTE_ALS = Candidate(model="taste_als", **BASELINE, rank=2, reg_param=0.1, max_iter=5)
-BIAS_ALS = Candidate(model="bias_als", user_damping=5, movie_damping=3, rank=2, reg_param=0.1, max_iter=5)
+TASTE = RatingCandidate(model="taste", **BASELINE)
+TASTE_ALS = RatingCandidate(model="taste_als", **BASELINE, rank=2, reg_param=0.1, max_iter=5)
+BIAS_ALS = RatingCandidate(model="bias_als", user_damping=5, movie_damping=3, rank=2, reg_param=0.1, max_iter=5)
 CANDIDATES = [plain(), plain(max_iter=2), plain(rank=3), TASTE, TASTE_ALS]
 TRIALS = [Trial(candidate, fold) for candidate in CANDIDATES for fold in (0, 1)]
 
@@ -49,8 +51,8 @@ def catalogue():
 
 
 @pytest.fixture(scope="module")
-def engine(ratings, catalogue):
-    with KernelEngine(ratings, catalogue, seed=1) as engine:
+def engine(spark, ratings, catalogue):
+    with KernelEngine(spark.sparkContext, collect_trial_data(ratings, catalogue, seed=1)) as engine:
         yield engine
 
 
@@ -60,7 +62,10 @@ def outcomes(engine):
 
 
 def errors(ended) -> dict:
-    return {trial: (outcome.rmse, outcome.rmse_warm, outcome.error) for trial, outcome in ended}
+    return {
+        trial: (outcome.measures.get("rmse"), outcome.measures.get("rmse_warm"), outcome.error)
+        for trial, outcome in ended
+    }
 
 
 def test_every_trial_ends_once(outcomes):

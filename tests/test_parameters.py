@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from movie_recs.candidates import RatingCandidate
 from movie_recs.config import ConfigLoader
 from movie_recs.errors import UserError
-from movie_recs.parameters import AlsParameters, BaselineGrid, BaselineParameters, Candidate, Grid, check_parameters
+from movie_recs.parameters import AlsParameters, BaselineGrid, BaselineParameters, Grid, check_parameters
 from movie_recs.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -89,13 +90,13 @@ def test_a_wrong_value_is_named_with_what_is_allowed(shipped, name, value, said)
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("splitt", "splitt is no parameter (there are dataset, data_processing, split, eda, rating, recommend)"),
+        ("splitt", "splitt is no parameter (there are dataset, data_processing, split, eda, rating, ranking,"),
         ("split.fold", "split.fold is no parameter (there are strategy, test_fraction, folds, seed)"),
         ("rating.feature", "rating.feature is no parameter (there are features, tuning, evaluation)"),
         ("rating.features.genre", "rating.features.genre is no parameter (there are genres, year, popularity"),
         (
             "rating.tuning.grids",
-            "grids is no parameter (there are search, budget, halving, baseline_grid, grid, engine, parallelism, seed)",
+            "grids is no parameter (there are search, budget, halving, engine, seed, baseline_grid, grid, parallelism)",
         ),
         (
             "rating.tuning.baseline_grid.user_reg",
@@ -202,7 +203,7 @@ FACTORS = AlsParameters(rank=20, reg_param=0.15, max_iter=10)
 )
 def test_a_candidate_is_named_by_its_rung_and_what_it_has_and_gives_its_parts_back(baseline, als, name):
     values = {name: value for part in (baseline, als) if part for name, value in part.model_dump().items()}
-    candidate = Candidate(model="rung", **values)
+    candidate = RatingCandidate(model="rung", **values)
     assert candidate.baseline == baseline
     assert candidate.als == als
     assert str(candidate) == name

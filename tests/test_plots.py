@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from movie_recs import plots
+from movie_recs.candidates import RankingCandidate, RatingCandidate
 
 DATA = {"name": "ml-test", "synthetic": False, "ratings": 1234}
 
@@ -49,6 +50,11 @@ LADDER = pd.DataFrame(
     ],
     columns=["model", "movie_ratings", "n", "rmse"],
 )
+LEADERBOARD = pd.DataFrame(
+    [("random", 10, 0.01, 0.001, 0.5), ("ease", 10, 0.38, 0.01, 0.1)],
+    columns=["model", "k", "ndcg", "ndcg_se", "coverage"],
+)
+RMSE = RatingCandidate.MEASURE
 ERRORS = pd.DataFrame(
     [(4.0, 3.5, 3, -1.5, 0.75), (4.0, 4.0, 1, 0.5, 0.25), (1.0, 3.0, 2, 4.0, 8.0)],
     columns=["rating", "predicted_stars", "rows", "error_sum", "squared_error_sum"],
@@ -58,10 +64,11 @@ FIGURES = [
     (plots.distributions, BINS),
     (plots.top_movies, TOP_MOVIES),
     (plots.tags, TAGS),
-    (plots.cv_results, CV_RESULTS),
+    (lambda table, data: plots.cv_results(table, RMSE, data), CV_RESULTS),
     (plots.predicted_against_actual, ERRORS),
     (plots.error_by_rating, ERRORS),
     (partial(plots.ladder, MODELS), LADDER),
+    (plots.leaderboard, LEADERBOARD),
 ]
 
 
@@ -81,11 +88,11 @@ def test_an_empty_table_gives_a_figure(plot, table):
 
 
 def test_no_finished_candidate_gives_an_empty_figure():
-    assert not plots.cv_results(CV_RESULTS.assign(mean_rmse=None, std_error=None), DATA).data
+    assert not plots.cv_results(CV_RESULTS.assign(mean_rmse=None, std_error=None), RMSE, DATA).data
 
 
 def test_candidates_stand_by_model_best_first_without_those_that_failed():
-    taste, taste_als = plots.cv_results(CV_RESULTS, DATA).data
+    taste, taste_als = plots.cv_results(CV_RESULTS, RMSE, DATA).data
     assert list(taste.x) == [0.85, 0.9]
     assert list(taste.y) == ["taste: user 5, movie 5, taste 8, prior 10", "taste: user 5, movie 3, taste 8, prior 10"]
     assert taste.marker.size[0] > taste.marker.size[1]
@@ -96,7 +103,7 @@ def test_of_many_candidates_the_best_are_shown():
     many = pd.concat(
         [CV_RESULTS[:1].assign(user_damping=damping, mean_rmse=1 - damping / 1000) for damping in range(99)]
     )
-    (shown,) = plots.cv_results(many, DATA).data
+    (shown,) = plots.cv_results(many, RMSE, DATA).data
     assert list(shown.x) == [1 - damping / 1000 for damping in range(98, 98 - plots.SHOWN_CANDIDATES, -1)]
 
 
@@ -147,3 +154,18 @@ def test_error_by_rating_is_the_mean_over_the_rows_with_these_stars():
     assert list(mean.x) == [1.0, 4.0]
     assert list(mean.y) == [2.0, -0.25]  # 4 / 2 rows, (-1.5 + 0.5) / 4 rows
     assert list(rmse.y) == [2.0, 0.5]  # sqrt(8 / 2), sqrt((0.75 + 0.25) / 4)
+
+
+def test_of_a_measure_that_is_no_error_the_highest_stands_first():
+    table = pd.DataFrame(
+        [("ease", 100, 0.1, 0.01), ("ease", 300, 0.2, 0.01)], columns=["model", "ease_reg", "mean_ndcg", "std_error"]
+    )
+    figure = plots.cv_results(table, RankingCandidate.MEASURE, DATA)
+    assert list(figure.data[0].y) == ["ease: ease reg 300", "ease: ease reg 100"]
+    assert figure.layout.xaxis.title.text.startswith("NDCG")
+
+
+def test_the_leaderboard_sets_accuracy_against_coverage():
+    random, ease = plots.leaderboard(LEADERBOARD, DATA).data
+    assert (list(random.x), list(random.y)) == ([0.5], [0.01])
+    assert (ease.name, list(ease.y), list(ease.error_y.array)) == ("ease", [0.38], [0.01])

@@ -6,11 +6,12 @@ import pytest
 from pyspark.sql import functions as F
 
 from movie_recs.baselines import fit_baseline
+from movie_recs.candidates import RatingCandidate
 from movie_recs.cross_validation import best_candidate
 from movie_recs.metrics import rating_errors, rmse_gains
 from movie_recs.model import FactorModel, score
 from movie_recs.movie_features import describe_movies, genre_features
-from movie_recs.parameters import AlsParameters, Candidate, FeatureWeights, TuningParameters
+from movie_recs.parameters import AlsParameters, FeatureWeights, TuningParameters
 from movie_recs.rating_model import BEFORE, fit_candidate, score_ladder
 from movie_recs.rating_search import search
 
@@ -81,8 +82,8 @@ def gains_nothing(gain: dict[str, float]) -> bool:
 
 DAMPINGS = {"user_damping": 3, "movie_damping": 3}  # about noise^2 / strength^2, as is taste_reg
 FACTORS = {"rank": RANK, "reg_param": 0.015, "max_iter": 5}
-TASTE_ALS = Candidate(model="taste_als", **DAMPINGS, taste_reg=3, prior_reg=1, **FACTORS)
-BIAS_ALS = Candidate(model="bias_als", **DAMPINGS, **FACTORS)
+TASTE_ALS = RatingCandidate(model="taste_als", **DAMPINGS, taste_reg=3, prior_reg=1, **FACTORS)
+BIAS_ALS = RatingCandidate(model="bias_als", **DAMPINGS, **FACTORS)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,7 @@ def test_scores_are_the_sum_of_intercept_biases_taste_and_spark_mls_model(fits, 
 
 def test_a_candidate_without_a_baseline_is_plain_als(spark):
     ratings, catalogue = planted(spark, users=20, movies=20, factors=0.3)
-    reference = Candidate(model="reference_als", rank=2, reg_param=0.1, max_iter=2)
+    reference = RatingCandidate(model="reference_als", rank=2, reg_param=0.1, max_iter=2)
     fit = fit_candidate(ratings, catalogue, reference, seed=1)
     both = fit.als_model.transform(score(fit.factor_model, ratings)).toPandas()
     np.testing.assert_allclose(both["score"], both["prediction"], atol=1e-4)
@@ -166,7 +167,7 @@ def test_a_rung_gains_nothing_where_its_part_was_not_planted(spark, parts):
     ratings, catalogue = planted(spark, users=200, movies=150, **parts)
     train, test = ratings.filter("fold > 0").withColumn("fold", F.col("fold") % 2), ratings.filter("fold = 0")
     results = search(train, catalogue, TUNING, AlsParameters(rank=1, reg_param=1, max_iter=1), folds=2)
-    bias, taste_als = (best_candidate(results, model) for model in ("bias", "taste_als"))
+    bias, taste_als = (best_candidate(results, RatingCandidate, model) for model in ("bias", "taste_als"))
     assert (bias.user_damping, bias.movie_damping) == ((3, 3) if "bias" in parts else (1e4, 1e4))
     assert taste_als.taste_reg == (3 if "taste" in parts else 1e4)
     assert taste_als.reg_param == (0.03 if "factors" in parts else 1)

@@ -11,12 +11,13 @@ from pyspark.sql import functions as F
 from movie_recs import spark_engine
 from movie_recs.als import fit_als
 from movie_recs.baselines import fit_baseline
+from movie_recs.candidates import RatingCandidate
 from movie_recs.cross_validation import best_candidate
 from movie_recs.kernel_engine import KernelEngine
 from movie_recs.metrics import rating_errors
 from movie_recs.model import score
 from movie_recs.movie_features import Catalogue
-from movie_recs.parameters import AlsParameters, Candidate, FeatureWeights, TuningParameters
+from movie_recs.parameters import AlsParameters, FeatureWeights, TuningParameters
 from movie_recs.rating_model import fit_candidate
 from movie_recs.rating_search import search
 from movie_recs.trial_log import TrialLog
@@ -93,10 +94,10 @@ def test_each_model_has_a_row_a_combination(results):
 def test_factors_are_tried_on_what_the_best_baselines_leave(results):
     for model in ("bias", "taste"):
         tried = results[results["model"] == f"{model}_als"]
-        best = best_candidate(results, model).baseline
+        best = best_candidate(results, RatingCandidate, model).baseline
         assert tried["rank"].tolist() == [1, 2]
         for _, row in tried.iterrows():
-            assert Candidate(**row[list(Candidate.model_fields)].dropna()).baseline == best
+            assert RatingCandidate(**row[list(RatingCandidate.model_fields)].dropna()).baseline == best
     (reference,) = results[results["model"] == "reference_als"].to_dict("records")
     assert AlsParameters(**{name: reference[name] for name in AlsParameters.model_fields}) == REFERENCE
     assert np.isnan(reference["user_damping"])
@@ -105,7 +106,7 @@ def test_factors_are_tried_on_what_the_best_baselines_leave(results):
 @pytest.mark.parametrize("model", ["taste", "taste_als"])
 def test_an_error_is_that_of_models_fitted_on_the_other_folds(results, ratings, catalogue, model, request):
     engine = request.node.callspec.params["results"]
-    best = best_candidate(results, model)
+    best = best_candidate(results, RatingCandidate, model)
     errors = []
     for fold in range(FOLDS):
         train, held_out = ratings.filter(F.col("fold") != fold), ratings.filter(F.col("fold") == fold)
@@ -134,7 +135,7 @@ def test_a_fit_that_fails_is_recorded_and_the_others_go_on(results_with_a_failur
     }
     assert results_with_a_failure.loc[failed, "mean_rmse"].isna().all()
     assert results_with_a_failure.loc[~failed, "mean_rmse"].notna().all()
-    assert best_candidate(results_with_a_failure, "taste_als").rank == 1
+    assert best_candidate(results_with_a_failure, RatingCandidate, "taste_als").rank == 1
 
 
 def test_the_spark_engines_errors_do_not_depend_on_its_parallelism(ratings, catalogue, results_with_a_failure):

@@ -25,8 +25,20 @@ ONE_CANDIDATE = {
             "grid": {"rank": 20, "reg_param": 0.2, "max_iter": 10},
         }
     },
+    "ranking": {
+        "tuning": {
+            "grid": {"rank": 50, "reg_param": 0.3, "alpha": 2, "max_iter": 5},
+            "ease_reg": 300,
+            "weight_grid": {"star_weight": 0.2, "half_life": 5, "old_weight": 1},
+            "als_weight": 0.6,
+        }
+    },
 }
 LADDER = ["global_mean", "bias", "reference_als", "bias_als", "taste", "taste_als"]
+RANKINGS = [
+    *("random", "most_popular", "damped_mean", "rating_by_stars"),
+    *("implicit_als", "recent_als", "ease", "blend"),
+]
 KEDRO = [sys.executable, "-m", "kedro"]
 
 
@@ -48,6 +60,7 @@ def sample_run(kedro_run, tmp_path_factory) -> Path:
         data_dir,
         split={"folds": 2},
         rating={"tuning": {"grid": grid, "baseline_grid": baseline_grid}},
+        ranking=ONE_CANDIDATE["ranking"],
         recommend={"movie_ids": [463, 471, 999_999]},
     )
     return data_dir
@@ -78,9 +91,39 @@ class TestOnTheSample:
     @pytest.mark.parametrize("name", TABLES)
     def test_a_table_keeps_to_its_contract(self, sample_run, spark, name):
         layer = "02_intermediate" if name == "set_aside" else "0[357]_*"
-        (path,) = sample_run.glob(f"{layer}/sample/{name.removeprefix('rating.')}")
+        folder = {"ranking.lists": "ranking_lists"}.get(name, name.removeprefix("rating."))
+        (path,) = sample_run.glob(f"{layer}/sample/{folder}")
         found = ", ".join(f"{column} {kind}" for column, kind in spark.read.parquet(str(path)).dtypes)
         assert found == TABLES[name]
+
+    def test_the_leaderboard_measures_every_model_over_the_same_users(self, sample_run):
+        metrics = read_json(sample_run / "08_reporting/sample/metrics.json")["ranking"]
+        assert [row["model"] for row in metrics["models"]] == RANKINGS
+        test = pd.read_parquet(sample_run / "05_model_input/sample/test_ratings")
+        for row in metrics["models"]:
+            assert row["n_users"] == test["user_id"].nunique()
+            assert row["n_users"] + row["users_without_held_out"] == 610
+            assert row["users_without_list"] == 0
+            assert 0 <= row["ndcg"] <= row["hit_rate"] <= 1
+        ndcg = {row["model"]: row["ndcg"] for row in metrics["models"]}
+        assert ndcg["random"] < ndcg["most_popular"] < max(ndcg["ease"], ndcg["blend"])
+        table = pd.read_csv(sample_run / "08_reporting/sample/leaderboard.csv")
+        assert table["ndcg"].tolist() == pytest.approx(list(ndcg.values()))
+
+    def test_the_lists_that_are_measured_are_whole_and_hold_no_train_rating(self, sample_run):
+        lists = pd.read_parquet(sample_run / "07_model_output/sample/ranking_lists")
+        train = pd.read_parquet(sample_run / "05_model_input/sample/train_ratings")
+        assert lists.merge(train, on=["user_id", "movie_id"]).empty
+        ranks = lists.sort_values("rank").groupby(["model", "user_id"])["rank"].apply(list)
+        assert len(ranks) == 610 * len(RANKINGS)
+        assert ranks.map(lambda each: each == list(range(1, 11))).all()
+
+    def test_the_winner_ranks_best_in_cross_validation(self, sample_run):
+        results = pd.read_csv(sample_run / "08_reporting/sample/ranking/cv_results.csv")
+        best = read_json(sample_run / "06_models/sample/ranking/best_params.json")
+        assert best["model"] == results.loc[results["mean_ndcg"].idxmax(), "model"]
+        (als_model,) = (sample_run / "06_models/sample/ranking/als_model").glob("*/als_model")
+        assert ALSModel.load(str(als_model)).rank == best["als_model"]["rank"] == 50
 
     def test_every_test_row_is_measured(self, sample_run):
         metrics = read_json(sample_run / "08_reporting/sample/metrics.json")
@@ -186,7 +229,8 @@ class TestOnTheSample:
 
     def test_every_figure_says_that_the_data_is_synthetic(self, sample_run):
         figures = list((sample_run / "08_reporting/sample").glob("*_plot.json"))
-        assert len(figures) == 8
+        figures += (sample_run / "08_reporting/sample/ranking").glob("*_plot.json")
+        assert len(figures) == 10
         for figure in figures:
             assert "sample, synthetic data" in read_json(figure)["layout"]["title"]["text"], figure
 
@@ -210,6 +254,51 @@ class TestOnTheSample:
         outputs = json.dumps([cell.get("outputs") for cell in notebook.cells])
         assert "610" in outputs
         assert "recommendations" in outputs or "title" in outputs
+
+    def test_whatever_is_asked_the_known_ids_are_answered(self, sample_run, kedro_run, tmp_path, caplog):
+        """600 unknown ids, new users by title, by file and without ratings, all in one run; then no user at all."""
+        movies = pd.read_parquet(sample_run / "03_primary/sample/movies").drop_duplicates("title", keep=False)
+        (one, other), title = movies["movie_id"].iloc[:2].tolist(), movies["title"].iloc[0]
+        person = tmp_path / "ada.csv"
+        person.write_text(f"movieId,rating\n{one},5\n{other},4.5\nx,3\n")
+        output = sample_run / "07_model_output/sample"
+        asked = {
+            "user_ids": [1, *range(100_000, 100_600)],
+            "new_users": [{"name": "Grace", "ratings": {title.upper(): 5, other: 4}}, {"name": "New", "ratings": {}}],
+            "new_user_ratings": str(person),
+            "filters": {"genres": "Drama Comedy", "min_ratings": 3},
+            "similarity": "cosine",
+        }
+        kedro_run(sample_run, "recommend", recommend=asked)
+        assert "user 100000, 100001" in caplog.text
+        assert "(600 of 601 asked): no rating in this data set" in caplog.text
+        assert len(pd.read_csv(output / "unknown_ids.csv").query("kind == 'user'")) == 600
+        lists = pd.read_csv(output / "recommendations.csv")
+        assert lists["user_id"].tolist() == [1] * 10
+        assert lists["genres"].str.contains("Drama|Comedy").all()
+        new = pd.read_csv(output / "new_user_recommendations.csv")
+        assert new.groupby("name").size().to_dict() == {"Grace": 10, "New": 10, "ada": 10}
+        assert new.loc[new["name"] == "Grace", "because"].notna().any()
+        ratings = pd.read_parquet(sample_run / "03_primary/sample/ratings")
+        by_popularity = ratings.groupby("movie_id").size()
+        assert by_popularity[new.loc[new["name"] == "New", "movie_id"]].mean() > by_popularity.mean()
+        kedro_run(
+            sample_run, "recommend", recommend={"user_ids": [], "movie_ids": [], "filters": {"genres": ["Opera"]}}
+        )
+        assert pd.read_csv(output / "recommendations.csv").empty
+        assert pd.read_csv(output / "similar_movies.csv").empty
+        kedro_run(sample_run, "recommend", recommend={"user_ids": 1, "filters": {"genres": ["Opera"]}})
+        assert pd.read_csv(output / "recommendations.csv").empty
+        assert "No movie passes recommend.filters {'genres': ['Opera']}; the genres are Action" in caplog.text
+        assert "user 1: no list" in caplog.text
+
+    def test_all_users_get_a_list(self, sample_run, kedro_run):
+        kedro_run(sample_run, "recommend", recommend={"user_ids": "all", "movie_ids": "all", "top_n": 3})
+        lists = pd.read_csv(sample_run / "07_model_output/sample/recommendations.csv")
+        assert lists.groupby("user_id").size().to_dict() == dict.fromkeys(range(1, 611), 3)
+        similar = pd.read_csv(sample_run / "07_model_output/sample/similar_movies.csv")
+        assert similar.groupby("movie_id").size().to_dict() == dict.fromkeys(similar["movie_id"].unique(), 3)
+        assert similar["movie_id"].nunique() == 600
 
     def test_a_run_killed_while_it_writes_the_model_leaves_the_earlier_one(self, sample_run, kedro_run):
         models = sample_run / "06_models/sample/rating/als_model"
@@ -254,6 +343,7 @@ class TestWhatIsSaid:
     def test_recommend_without_a_model_says_what_to_run(self, tmp_path):
         run = kedro(tmp_path, "run", "--pipeline=recommend", "--params", "dataset=sample")
         assert run.returncode == 1
+        assert "ranking.factor_model" in run.stdout + run.stderr
         assert "rating.factor_model" in run.stdout + run.stderr
         assert "run `kedro run` first" in run.stdout + run.stderr
         assert "Traceback" not in run.stdout + run.stderr
@@ -441,6 +531,14 @@ class TestOnMovieLens:
             assert tables[0]["id"].equals(tables[1]["id"])
             assert tables[0]["bias"].equals(tables[1]["bias"])
             np.testing.assert_array_equal(*(np.stack(table["features"]) for table in tables))
+
+    def test_rankings_are_as_good_as_they_were(self, small_run):
+        metrics = read_json(small_run / "08_reporting/ml-latest-small/metrics.json")
+        ndcg = {row["model"]: row["ndcg"] for row in metrics["ranking"]["models"]}
+        assert ndcg["random"] < 0.01 < ndcg["rating_by_stars"] < ndcg["damped_mean"] < ndcg["most_popular"] < 0.2
+        assert 0.33 <= ndcg["implicit_als"] < ndcg["ease"]
+        assert 0.37 <= ndcg["ease"] < ndcg["blend"] < 0.4
+        assert {row["n_users"] for row in metrics["ranking"]["models"]} == {610}
 
     def test_users_575_and_232_and_movie_471_are_answered_and_463_is_unknown(self, small_run):
         output = small_run / "07_model_output/ml-latest-small"

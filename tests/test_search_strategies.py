@@ -4,12 +4,14 @@ import math
 
 import pytest
 
+from movie_recs.candidates import RatingCandidate
 from movie_recs.cross_validation import summarise
-from movie_recs.parameters import Candidate, TuningParameters
-from movie_recs.search_strategies import Strategy, baseline_strategy, factor_strategy
+from movie_recs.parameters import TuningParameters
+from movie_recs.rating_search import baseline_strategy, factor_strategy
+from movie_recs.search_strategies import Strategy
 from movie_recs.trials import Outcome
 
-BASE = Candidate(model="bias", user_damping=5, movie_damping=3)
+BASE = RatingCandidate(model="bias", user_damping=5, movie_damping=3)
 GRID = {"rank": [2, 40], "reg_param": [0.01, 1.0], "max_iter": [10]}
 
 
@@ -18,16 +20,18 @@ def tuning(search="grid", budget=24, seed=1, grid=GRID) -> TuningParameters:
     return TuningParameters(search=search, budget=budget, baseline_grid=baselines, grid=grid, parallelism=1, seed=seed)
 
 
-def error(candidate: Candidate) -> float:
+def error(candidate: RatingCandidate) -> float:
     """Lowest at reg_param 0.2."""
     return 0.8 + math.log(candidate.reg_param / 0.2) ** 2
 
 
-def draw_all(strategy: Strategy, error=error) -> list[Candidate]:
+def draw_all(strategy: Strategy, error=error) -> list[RatingCandidate]:
     drawn = []
     while asked := strategy.ask():
         values = [error(candidate) for candidate in asked]
-        outcomes = [Outcome(value, value, 1.0, "" if value else "fold 0: no") for value in values]
+        outcomes = [
+            Outcome({"rmse": value, "rmse_warm": value}, 1.0, "" if value else "fold 0: no") for value in values
+        ]
         strategy.tell(summarise(asked, [[outcome] * 2 for outcome in outcomes]))
         drawn += asked
     return drawn

@@ -7,16 +7,16 @@ from conftest import ROOT
 from fsspec.implementations.local import LocalFileSystem
 from kedro.io import AbstractDataset, DatasetError
 
+from movie_recs.candidates import RatingCandidate
 from movie_recs.config import ConfigLoader
 from movie_recs.datasets.trial_log import TrialLogDataset
-from movie_recs.parameters import Candidate
 from movie_recs.settings import CONFIG_LOADER_ARGS
 from movie_recs.trial_log import TrialLog
 from movie_recs.trials import Outcome, Trial
 
 CONTEXT = {"data": [100, 10, -5], "seed": 1}
-TRIAL = Trial(Candidate(model="als", rank=5, reg_param=0.1, max_iter=10), 2)
-OUTCOME = Outcome(0.9123456789012345, None, 1.5)
+TRIAL = Trial(RatingCandidate(model="als", rank=5, reg_param=0.1, max_iter=10), 2)
+OUTCOME = Outcome({"rmse": 0.9123456789012345, "rmse_warm": None}, 1.5)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_the_same_parameters_under_another_name_are_the_same_trial(path):
 
 
 def test_a_failed_trial_is_not_kept(path):
-    open_log(path).add(CONTEXT, TRIAL, Outcome(None, None, 1.0, "fold 2: singular"))
+    open_log(path).add(CONTEXT, TRIAL, Outcome({}, 1.0, "fold 2: singular"))
     assert open_log(path).find(CONTEXT, TRIAL) is None
 
 

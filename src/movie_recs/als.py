@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.model import FactorModel, Ridge
-from movie_recs.parameters import AlsParameters
+from movie_recs.parameters import AlsParameters, ImplicitAlsParameters
 
 RATINGS_PER_BLOCK = 2_000_000  # a block is a task of every half iteration: fewer blocks, less overhead
 
@@ -60,12 +60,20 @@ def fit_implicit_als(fit_input: FitInput, parameters: AlsParameters, seed: int) 
         parameters: Rank, regularisation and number of alternations.
         seed: Of the factors' first values.
     """
-    return (
-        _als(fit_input, parameters, seed)
-        .setImplicitPrefs(True)
-        .setAlpha(1.0)
-        .fit(fit_input.ratings.withColumn("rating", F.lit(1.0)))
-    )
+    ones = fit_input._replace(ratings=fit_input.ratings.withColumn("rating", F.lit(1.0)))
+    return fit_weighted_als(ones, ImplicitAlsParameters(**parameters.model_dump(), alpha=1.0), seed)
+
+
+def fit_weighted_als(fit_input: FitInput, parameters: ImplicitAlsParameters, seed: int) -> ALSModel:
+    """The implicit model of preferences of some weight: the confidence in each is 1 + alpha times its `rating`.
+
+    Args:
+        fit_input: As `prepare_fit` gives it; ratings are positive.
+        parameters: Rank, regularisation, number of alternations, and alpha.
+        seed: Of the factors' first values.
+    """
+    als = _als(fit_input, parameters, seed).setImplicitPrefs(True).setAlpha(parameters.alpha)
+    return als.fit(fit_input.ratings)
 
 
 def factor_model(als_model: ALSModel, reg_param: float) -> FactorModel:

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from movie_recs.errors import UserError
-from movie_recs.parameters import NEWEST_ID, OLDEST_ID
+from movie_recs.parameter_types import NEWEST_ID, OLDEST_ID
 from movie_recs.schemas import MAX_STARS, MIN_STARS, NO_GENRES, RAW_HEADERS, STAR_STEP, TIME
 
 logger = logging.getLogger(__name__)

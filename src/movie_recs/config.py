@@ -13,15 +13,16 @@ PROJECT = Path(__file__).parents[2]
 
 
 class ConfigLoader(OmegaConfigLoader):
-    """`OmegaConfigLoader` whose catalog may say `${globals:dataset}` and `${globals:raw_dir}`.
+    """`OmegaConfigLoader` whose catalog may say `${globals:dataset}`, `raw_dir` and `new_user_ratings`.
 
-    The parameter `dataset` decides, from whatever parameters file or command line it comes; only a loader sees them all
-    before the catalog is read, with and without hooks.
+    The parameters `dataset` and `recommend.new_user_ratings` decide, from whatever parameters file or command line they
+    come; only a loader sees them all before the catalog is read, with and without hooks.
     """
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key == "catalog":
-            self["globals"] = {**super().__getitem__("globals"), **self._dataset()}
+            person = (self["parameters"].get("recommend") or {}).get("new_user_ratings")
+            self["globals"] = {**super().__getitem__("globals"), **self._dataset(), "new_user_ratings": person}
         return super().__getitem__(key)
 
     def _dataset(self) -> dict[str, str]:

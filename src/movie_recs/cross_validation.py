@@ -10,24 +10,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from movie_recs.candidates import Candidate
 from movie_recs.errors import UserError
-from movie_recs.parameters import Candidate
 from movie_recs.trials import Engine, Outcome, Trial
 
 logger = logging.getLogger(__name__)
 
-TIE = 1e-6  # errors closer than this are equal: the last digits are those of float32 factors
+TIE = 1e-6  # measures closer than this are equal: the last digits are those of float32 factors
 SECONDS_BETWEEN_REPORTS = 2.0
-
-SIMPLER = {  # of equal candidates, which comes first; True for the lowest value
-    "rank": True,
-    "reg_param": False,
-    "max_iter": True,
-    "taste_reg": False,
-    "movie_damping": False,
-    "user_damping": False,
-    "prior_reg": False,
-}
 
 
 class Memory(NamedTuple):
@@ -41,17 +31,21 @@ NO_MEMORY = Memory()
 
 
 def cross_validate(
-    candidates: list[Candidate], folds: int, engine: Engine, memory: Memory = NO_MEMORY, halving: bool = False
+    candidates: list[Candidate],
+    folds: int | list[int],
+    engine: Engine,
+    memory: Memory = NO_MEMORY,
+    halving: bool = False,
 ) -> pd.DataFrame:
-    """The error of each candidate, averaged over the folds.
+    """The measure of each candidate, averaged over the folds.
 
-        mean_rmse = sum over folds of rmse / folds,    std_error = sd(rmse over folds) / sqrt(folds)
+        mean = sum over folds of the measure / folds,    std_error = sd(measure over folds) / sqrt(folds)
 
-    A candidate is compared only if all its folds succeeded; else its `mean_rmse` is empty and `error` says why.
+    A candidate is compared only if all its folds succeeded; else its mean is empty and `error` says why.
 
     Args:
-        candidates: What to compare.
-        folds: Number of folds, numbered from 0.
+        candidates: What to compare, all of one objective.
+        folds: Number of folds, numbered from 0; or which of them are held out in turn.
         engine: What runs the trials.
         memory: Trials that are known are not run.
         halving: After the first fold, and again after the second, only the better half of each model's candidates
@@ -62,7 +56,8 @@ def cross_validate(
         A row a candidate, in their order, as `summarise` gives it.
     """
     outcomes: dict[Candidate, list[Outcome]] = {candidate: [] for candidate in candidates}
-    rounds = [range(1), range(1, 2), range(2, folds)] if halving and folds > 2 else [range(folds)]
+    numbers = list(range(folds)) if isinstance(folds, int) else folds
+    rounds = [numbers[:1], numbers[1:2], numbers[2:]] if halving and len(numbers) > 2 else [numbers]
     going_on = list(outcomes)
     for number, some_folds in enumerate(rounds):
         if number:
@@ -73,8 +68,8 @@ def cross_validate(
     for candidate in outcomes.keys() - set(going_on):
         if not any(outcome.error for outcome in outcomes[candidate]):
             measured = len(outcomes[candidate])
-            stopped = f"not among the better half after {measured} of {folds} folds"
-            outcomes[candidate].append(Outcome(None, None, 0.0, stopped))
+            stopped = f"not among the better half after {measured} of {len(numbers)} folds"
+            outcomes[candidate].append(Outcome({}, 0.0, stopped))
     return summarise(candidates, [outcomes[candidate] for candidate in candidates])
 
 
@@ -123,22 +118,30 @@ class _Progress:
 
     def _best(self) -> str:
         """Of the candidates whose trials are all done."""
-        errors: dict[Candidate, list[float]] = {}
+        losses: dict[Candidate, list[float]] = {}
         for trial in self._trials:
-            outcome = self._outcomes.get(trial)
-            rmse = math.inf if outcome is None or outcome.rmse is None else outcome.rmse
-            errors.setdefault(trial.candidate, []).append(rmse)
-        rmse, best = min(((sum(each) / len(each), str(candidate)) for candidate, each in errors.items()))
-        return f"; best so far {best}: RMSE {rmse:.4f}" if math.isfinite(rmse) else ""
+            losses.setdefault(trial.candidate, []).append(_loss(trial.candidate, self._outcomes.get(trial)))
+        loss, _, best = min((sum(each) / len(each), str(candidate), candidate) for candidate, each in losses.items())
+        measure = best.MEASURE
+        if not math.isfinite(loss):
+            return ""
+        return f"; best so far {best}: {measure.name.upper()} {measure.loss(loss):.4f}"
+
+
+def _loss(candidate: Candidate, outcome: Outcome | None) -> float:
+    """What came of a trial, less being better; infinite if nothing did."""
+    measure = candidate.MEASURE
+    value = outcome and outcome.measures.get(measure.name)
+    return math.inf if value is None else measure.loss(value)
 
 
 def _better_half(candidates: list[Candidate], outcomes: dict[Candidate, list[Outcome]]) -> list[Candidate]:
-    """Of each model the half with the lowest mean error so far, in their order; none that has failed."""
+    """Of each model the half with the lowest mean loss so far, in their order; none that has failed."""
     kept = set()
     for model in {candidate.model for candidate in candidates}:
         rivals = [candidate for candidate in candidates if candidate.model == model]
         sound = [candidate for candidate in rivals if not any(outcome.error for outcome in outcomes[candidate])]
-        sound.sort(key=lambda candidate: sum(outcome.rmse for outcome in outcomes[candidate]))
+        sound.sort(key=lambda candidate: sum(_loss(candidate, outcome) for outcome in outcomes[candidate]))
         kept.update(sound[: math.ceil(len(rivals) / 2)])
     return [candidate for candidate in candidates if candidate in kept]
 
@@ -147,12 +150,12 @@ def summarise(candidates: list[Candidate], outcomes: list[list[Outcome]]) -> pd.
     """The table cv_results.
 
     Args:
-        candidates: What was tried.
+        candidates: What was tried, all of one objective.
         outcomes: For each candidate, those of its folds.
 
     Returns:
-        A row a candidate: the fields of `Candidate`; mean_rmse, std_error, mean_rmse_warm (stars), seconds (summed),
-        error.
+        A row a candidate: the fields of the candidates; the mean of their measure, std_error, the means of the other
+        measures; seconds (summed), error. With one fold the standard error is the trial's own, if it has one.
     """
     rows = [_summary(*pair) for pair in zip(candidates, outcomes, strict=True)]
     texts, integers = ("model", "error"), ("rank", "max_iter")
@@ -162,39 +165,46 @@ def summarise(candidates: list[Candidate], outcomes: list[list[Outcome]]) -> pd.
 
 def _summary(candidate: Candidate, outcomes: list[Outcome]) -> dict[str, str | float | None]:
     errors = [outcome.error for outcome in outcomes if outcome.error]
-    rmse = np.array([outcome.rmse for outcome in outcomes], dtype=float)
-    warm = np.array([outcome.rmse_warm for outcome in outcomes], dtype=float)
+    measure = candidate.MEASURE
+    values = {
+        name: np.array([outcome.measures.get(name) for outcome in outcomes], dtype=float)
+        for name in (measure.name, f"{measure.name}_se", *measure.others)
+    }
+    deciding = values[measure.name]
+    spread = deciding.std(ddof=1) / np.sqrt(len(deciding)) if len(deciding) > 1 else values[f"{measure.name}_se"][0]
     return {
         **candidate.model_dump(),
-        "mean_rmse": None if errors else rmse.mean(),
-        "std_error": None if errors else rmse.std(ddof=1) / np.sqrt(len(rmse)),
-        "mean_rmse_warm": None if errors else warm.mean(),
+        measure.mean: None if errors else deciding.mean(),
+        "std_error": None if errors else spread,
+        **{f"mean_{name}": None if errors else values[name].mean() for name in measure.others},
         "seconds": sum(outcome.seconds for outcome in outcomes),
         "error": "; ".join(errors),
     }
 
 
-def best_candidate(results: pd.DataFrame, model: str) -> Candidate:
-    """The model's candidate with the lowest mean RMSE; of equal ones the simplest.
-
-    Simpler is a lower rank, then more regularisation and damping, then fewer iterations.
+def best_candidate(results: pd.DataFrame, kind: type[Candidate], *models: str) -> Candidate:
+    """The candidate of these models with the best mean; of equal ones the simplest, as `kind.SIMPLER` has it.
 
     Args:
         results: As `cross_validate` gives them, or as read from a file.
-        model: Which rung of the ladder; the others' rows are not looked at.
+        kind: The objective's candidates.
+        models: Which kinds of model to choose from; the others' rows are not looked at.
 
     Raises:
         UserError: There is none, or none could be fitted on all folds.
     """
-    tried = results[results["model"] == model]
+    names = " or ".join(models)
+    tried = results[results["model"].isin(models)]
     if tried.empty:
-        raise UserError(f"There is no candidate of {model} among the results: run the pipeline tuning again.")
-    finished = tried.dropna(subset="mean_rmse")
+        raise UserError(f"There is no candidate of {names} among the results: run the pipeline tuning again.")
+    finished = tried.dropna(subset=kind.MEASURE.mean)
     if finished.empty:
         raise UserError(
-            f"None of the {len(tried)} candidates of {model} could be fitted on all folds; "
+            f"None of the {len(tried)} candidates of {names} could be fitted on all folds; "
             f"the first error: {tried['error'].iloc[0]}"
         )
-    tied = finished[finished["mean_rmse"] <= finished["mean_rmse"].min() + TIE]
-    best = tied.sort_values(list(SIMPLER), ascending=list(SIMPLER.values())).iloc[0]
-    return Candidate(**{name: best[name] for name in Candidate.model_fields if pd.notna(best[name])})
+    losses = kind.MEASURE.loss(finished[kind.MEASURE.mean])
+    tied = finished[losses <= losses.min() + TIE]
+    # What a candidate does not have makes it simpler than any value would.
+    best = tied.sort_values(list(kind.SIMPLER), ascending=list(kind.SIMPLER.values()), na_position="first").iloc[0]
+    return kind.from_row(best)

@@ -8,11 +8,10 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from movie_recs.ease import LARGEST_EXACT
 from movie_recs.errors import UserError
-from movie_recs.kernel_engine import KernelEngine
 from movie_recs.movie_features import AUDIENCE, Catalogue
-from movie_recs.parameters import TuningParameters
-from movie_recs.spark_engine import SparkEngine
+from movie_recs.parameters import SearchParameters, TuningParameters
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +26,7 @@ PER_NUMBER = 8
 OVERHEAD = 384 * MIB, 0.1  # Spark's own memoryOverhead of an executor: at least, and as a share of its memory
 
 
-FINGERPRINTED = ("user_id", "movie_id", "rating", "fold")
+FINGERPRINTED = ("user_id", "movie_id", "rating", "rated_at", "fold")
 
 
 class DataSize(NamedTuple):
@@ -39,22 +38,13 @@ class DataSize(NamedTuple):
 
 
 def measure_data(ratings: DataFrame) -> DataSize:
-    """The size of (user_id, movie_id, rating, perhaps fold)."""
+    """The size of (user_id, movie_id, rating, perhaps rated_at, perhaps fold)."""
     row = ratings.agg(
         F.count("*").alias("ratings"),
         F.count_distinct("user_id").alias("users"),
         F.bit_xor(F.xxhash64(*(name for name in FINGERPRINTED if name in ratings.columns))).alias("fingerprint"),
     ).first()
     return DataSize(**row.asDict())
-
-
-def open_engine(
-    name: str, train_ratings: DataFrame, catalogue: Catalogue, tuning: TuningParameters
-) -> KernelEngine | SparkEngine:
-    """The engine of this name, `kernel` or `spark`; a context manager, which frees what it holds."""
-    if name == "kernel":
-        return KernelEngine(train_ratings, catalogue, tuning.seed)
-    return SparkEngine(train_ratings, catalogue, tuning.seed, tuning.parallelism)
 
 
 def choose_engine(
@@ -73,7 +63,14 @@ def choose_engine(
     size = size or measure_data(ratings)
     features = 1 + catalogue.features.shape[1] + 1 + AUDIENCE.rank
     needed = estimate_memory(size, len(catalogue.ids), max(tuning.grid.rank), features)
-    available = task_memory(ratings.sparkSession)
+    return decide(tuning, size, needed, ratings.sparkSession)
+
+
+def decide(tuning: SearchParameters, size: DataSize, needed: int, spark: SparkSession) -> str:
+    """`kernel` or `spark`, as the parameters say; if those leave it open, by the bytes that a trial needs at most."""
+    if tuning.engine != "auto":
+        return tuning.engine
+    available = task_memory(spark)
     engine, fits = ("kernel", "fits in") if needed <= available else ("spark", "does not fit in")
     logger.info(
         "Engine %s: a trial of %s ratings needs about %.1f GB, which %s a task's %.1f GB.",
@@ -102,6 +99,21 @@ def estimate_memory(size: DataSize, movies: int, rank: int, features: int) -> in
     per_user = 2 * triangle + 2 * rank
     per_movie = 2 * features + 2 * rank + 10 * AUDIENCE.rank
     return PROCESS + PER_RATING * size.ratings + PER_NUMBER * (per_user * size.users + per_movie * movies)
+
+
+def estimate_ranking_memory(size: DataSize, movies: int, rank: int, ease_rank: int) -> int:
+    """Bytes that the Python process of a ranking trial takes at most; arguments as of `estimate_memory`.
+
+    The process; each rating's share; the decomposition: Gram matrix, its vectors and LAPACK's copies of them where it
+    is taken whole; and the vectors of users and movies, those of movies three times.
+    """
+    smaller = min(size.users, movies)
+    ease_size = min(smaller, ease_rank)
+    gram = 4 * PER_NUMBER * smaller**2 if smaller <= LARGEST_EXACT else 0
+    per_movie = 3 * ease_size + 2 * rank
+    per_user = 2 * ease_size + 2 * rank
+    vectors = PER_NUMBER * (per_movie * movies + per_user * size.users)
+    return PROCESS + PER_RATING * size.ratings + gram + vectors
 
 
 def task_memory(spark: SparkSession) -> int:

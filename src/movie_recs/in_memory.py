@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs import kernels
 from movie_recs.baselines import NO_FOLD, MovieSide, Problem, Sums, alternate
+from movie_recs.candidates import RatingCandidate
 from movie_recs.fold_in import pulls_of
 from movie_recs.model import FactorModel, Ridge, factor_table
 from movie_recs.movie_features import AUDIENCE, Catalogue, all_features, audience_directions
-from movie_recs.parameters import AlsParameters, BaselineParameters, Candidate
+from movie_recs.parameters import AlsParameters, BaselineParameters
 
 EXPLICIT = -1.0  # no alpha: ratings are targets, not confidences
 
@@ -25,13 +26,14 @@ class Interactions(NamedTuple):
     """Ratings by user, then by movie.
 
     users, movies: (n,) int32, rows of `user_ids` and of `movie_ids`; ratings: (n,) float32 in stars; folds: (n,) int16;
-    user_ids, movie_ids: ascending, int32.
+    times: (n,) int64 in microseconds; user_ids, movie_ids: ascending, int32.
     """
 
     users: np.ndarray
     movies: np.ndarray
     ratings: np.ndarray
     folds: np.ndarray
+    times: np.ndarray
     user_ids: np.ndarray
     movie_ids: np.ndarray
 
@@ -84,11 +86,13 @@ def collect_interactions(ratings: DataFrame, movie_ids: np.ndarray | None = None
     """The ratings in memory, in the same order however they came.
 
     Args:
-        ratings: (user_id int, movie_id int, rating float in stars, perhaps fold int).
+        ratings: (user_id int, movie_id int, rating float in stars, perhaps fold int, perhaps rated_at timestamp).
         movie_ids: Ascending ids, those of all rated movies among them; without them, the rated ones.
     """
     fold = (F.col("fold") if "fold" in ratings.columns else F.lit(0)).cast("short").alias("fold")
-    table = ratings.select("user_id", "movie_id", F.col("rating").cast("float").alias("rating"), fold).toArrow()
+    rating = F.col("rating").cast("float").alias("rating")
+    time = microseconds() if "rated_at" in ratings.columns else F.lit(0).cast("long").alias("time")
+    table = ratings.select("user_id", "movie_id", rating, fold, time).toArrow()
     columns = [table[name].to_numpy() for name in table.column_names]
     user_ids, users = np.unique(columns[0], return_inverse=True)
     movie_ids = np.unique(columns[1]) if movie_ids is None else movie_ids
@@ -98,7 +102,12 @@ def collect_interactions(ratings: DataFrame, movie_ids: np.ndarray | None = None
     users, movies = users.astype(np.int32), movies.astype(np.int32)
     by_movie = kernels.group_rows(movies, len(movie_ids))[1]
     order = by_movie[kernels.group_rows(users[by_movie], len(user_ids))[1]]
-    return Interactions(users[order], movies[order], columns[2][order], columns[3][order], user_ids, movie_ids)
+    return Interactions(users[order], movies[order], *(column[order] for column in columns[2:]), user_ids, movie_ids)
+
+
+def microseconds() -> Column:
+    """`rated_at` as a long `time`; a rating without one is as old as can be."""
+    return F.coalesce(F.unix_micros("rated_at"), F.lit(-(2**63))).alias("time")
 
 
 def select_seen(interactions: Interactions, held_out: int = NO_FOLD) -> Seen:
@@ -169,7 +178,7 @@ class UserRidges:
         return weights, targets - kernels.predict(seen.users, seen.movies, weights, self.features)
 
 
-def fit_model(ratings: DataFrame, catalogue: Catalogue, candidate: Candidate, seed: int) -> FactorModel:
+def fit_model(ratings: DataFrame, catalogue: Catalogue, candidate: RatingCandidate, seed: int) -> FactorModel:
     """A baseline, and factors where the candidate has some, fitted in the driver's memory.
 
     Args:

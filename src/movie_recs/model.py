@@ -2,10 +2,10 @@
 
     score(u, i) = mu + b_u + b_i + p_u . q_i
 
-So there is one way to score pairs, one top-N and one search for similar movies, whatever the model.
+So there is one way to score pairs and one way to find the best of all (retrieval.py), whatever the model.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +15,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from movie_recs.parameters import RatingWeights
 from movie_recs.schemas import MAX_STARS, MIN_STARS
-
-BLOCK_SCORES = 8_000_000  # scores held at a time by a task: 64 MB of float64
 
 
 class Ridge(NamedTuple):
@@ -40,6 +39,28 @@ class Ridge(NamedTuple):
     per_rating: bool = False
 
 
+class Folding(NamedTuple):
+    """How a user's vector follows from her ratings in a ranking model (`preferences` has the formulas).
+
+    Args:
+        als_size: Number of features of implicit ALS's part, which comes first.
+        ease_size: Number of features of EASE's part.
+        preferred: Which ratings count: `all`, `liked` or `above_mean`.
+        weights: How much each of them counts.
+        als_weight: What ALS's part is multiplied by.
+        reg_param: Of ALS.
+        alpha: Of ALS.
+    """
+
+    als_size: int
+    ease_size: int
+    preferred: str
+    weights: RatingWeights
+    als_weight: float = 1.0
+    reg_param: float = 0.0
+    alpha: float = 0.0
+
+
 class FactorModel(NamedTuple):
     """A fitted model.
 
@@ -48,12 +69,14 @@ class FactorModel(NamedTuple):
         users: (id int, bias float, features array<float>), a row a known user.
         items: the same for movies; `features` of both have the same length.
         ridges: The parts of a user's vector in their order; their sizes add up to that length.
+        folding: Of a ranking model, in the place of ridges.
     """
 
     intercept: float
     users: DataFrame
     items: DataFrame
     ridges: tuple[Ridge, ...] = ()
+    folding: Folding | None = None
 
 
 def factor_table(spark: SparkSession, ids: np.ndarray, bias: np.ndarray, features: np.ndarray) -> DataFrame:
@@ -67,6 +90,15 @@ def factor_table(spark: SparkSession, ids: np.ndarray, bias: np.ndarray, feature
     """
     rows = {"id": ids, "bias": bias.astype(np.float32), "features": list(features.astype(np.float32))}
     return spark.createDataFrame(pd.DataFrame(rows), "id int, bias float, features array<float>")
+
+
+def add_newcomers(model: FactorModel, users: DataFrame) -> FactorModel:
+    """The model with a vector of zeros for each user (user_id int) that it does not know: movies go by their biases."""
+    rank = len(model.items.select("features").first()[0])
+    new = users.select(F.col("user_id").alias("id")).join(model.users, "id", how="left_anti").distinct()
+    zero = F.lit(0.0).cast("float")
+    newcomers = new.select("id", zero.alias("bias"), F.array_repeat(zero, rank).alias("features"))
+    return model._replace(users=model.users.unionByName(newcomers))
 
 
 def score(model: FactorModel, pairs: DataFrame, column: str = "score") -> DataFrame:
@@ -124,71 +156,6 @@ def to_stars(score: Column | str) -> Column:
     return F.when(F.isnan(score), F.lit(float("nan"))).otherwise(stars)  # to Spark NaN is the greatest number
 
 
-def top_n(model: FactorModel, users: DataFrame, seen: DataFrame, n: int) -> DataFrame:
-    """The n movies with the highest scores for each user, without those that the user has seen.
-
-    Exact: blocks of users are scored against all movies by matrix multiplication; a task holds at most `BLOCK_SCORES`
-    scores. Users that the model does not know are left out.
-
-    Args:
-        model: The model.
-        users: (user_id int).
-        seen: (user_id int, movie_id int), what not to recommend.
-        n: Length of the lists; shorter where less is left.
-
-    Returns:
-        (user_id int, rank int from 1, movie_id int, score double); ties by movie_id.
-    """
-    history = (
-        seen.join(users, "user_id", how="left_semi").groupBy("user_id").agg(F.collect_set("movie_id").alias("seen"))
-    )
-    queries = (
-        model.users.join(users, F.col("id") == F.col("user_id"), how="left_semi")
-        .join(history, F.col("id") == F.col("user_id"), how="left")
-        .select("id", "bias", "features", F.coalesce("seen", F.array().cast("array<int>")).alias("seen"))
-    )
-    intercept = model.intercept
-
-    def scores(queries: pd.DataFrame, items: "Arrays") -> np.ndarray:
-        biases = intercept + queries["bias"].to_numpy(float)[:, None] + items.bias
-        values = biases + _matrix(queries["features"]) @ items.features.T
-        for row, seen in zip(values, queries["seen"], strict=True):
-            row[np.isin(items.ids, seen)] = -np.inf
-        return values
-
-    ranked = _best_items(queries, model.items, scores, n)
-    return ranked.select(F.col("id").alias("user_id"), "rank", "movie_id", F.col("value").alias("score"))
-
-
-def similar_items(model: FactorModel, movies: DataFrame, n: int) -> DataFrame:
-    """The n movies nearest to each movie by L2 distance of their features, without the movie itself.
-
-    Args:
-        model: The model.
-        movies: (movie_id int); those that the model does not know are left out.
-        n: Length of the lists.
-
-    Returns:
-        (movie_id int, rank int from 1, similar_movie_id int, distance double); ties by similar_movie_id.
-    """
-    queries = model.items.join(movies, F.col("id") == F.col("movie_id"), how="left_semi").select("id", "features")
-
-    def closeness(queries: pd.DataFrame, items: "Arrays") -> np.ndarray:
-        vectors = _matrix(queries["features"])
-        # Not by |a|^2 + |b|^2 - 2ab, whose rounding tells equal movies apart.
-        values = -np.array([np.sqrt(((items.features - vector) ** 2).sum(axis=1)) for vector in vectors])
-        values[items.ids == queries["id"].to_numpy()[:, None]] = -np.inf
-        return values
-
-    ranked = _best_items(queries, model.items, closeness, n)
-    return ranked.select(
-        F.col("id").alias("movie_id"),
-        "rank",
-        F.col("movie_id").alias("similar_movie_id"),
-        (-F.col("value")).alias("distance"),
-    )
-
-
 class Arrays(NamedTuple):
     """A table of factors in memory, by ascending id, and a last row with the averages for any unknown id.
 
@@ -217,42 +184,3 @@ def arrays(factors: DataFrame) -> Arrays:
         np.append(bias, bias.mean() if len(order) else 0.0),
         np.vstack([features, features.mean(axis=0, keepdims=True)]) if len(order) else np.zeros((1, 0)),
     )
-
-
-def _best_items(
-    queries: DataFrame, items: DataFrame, values: Callable[[pd.DataFrame, Arrays], np.ndarray], n: int
-) -> DataFrame:
-    """(id, rank, movie_id, value): the n highest finite values of each query over all items, ties by movie_id."""
-    with_average = arrays(items)
-    catalogue = Arrays(with_average.ids, with_average.bias[:-1], with_average.features[:-1])
-    shared = queries.sparkSession.sparkContext.broadcast(catalogue)
-    rows_at_a_time = max(1, BLOCK_SCORES // max(1, len(catalogue.ids)))
-
-    def rank_blocks(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for batch in batches:
-            for start in range(0, len(batch), rows_at_a_time):
-                block = batch.iloc[start : start + rows_at_a_time]
-                yield _ranked(block["id"].to_numpy(), values(block, shared.value), shared.value.ids, n)
-
-    return queries.mapInPandas(rank_blocks, "id int, rank int, movie_id int, value double")
-
-
-def _ranked(query_ids: np.ndarray, values: np.ndarray, item_ids: np.ndarray, n: int) -> pd.DataFrame:
-    """The n highest finite values of each row, by value descending, then by item id (`item_ids` ascend)."""
-    n = min(n, values.shape[1])
-    frames = []
-    for query_id, row in zip(query_ids, values, strict=True):
-        # All that reach the n-th highest value, so that a tie at the end is broken by id and not by chance.
-        candidates = np.flatnonzero(row >= np.partition(row, -n)[-n]) if n else np.array([], int)
-        candidates = candidates[np.isfinite(row[candidates])]
-        best = candidates[np.argsort(-row[candidates], kind="stable")][:n]
-        frames.append(
-            pd.DataFrame(
-                {"id": query_id, "rank": np.arange(1, len(best) + 1), "movie_id": item_ids[best], "value": row[best]}
-            )
-        )
-    return pd.concat(frames)
-
-
-def _matrix(features: pd.Series) -> np.ndarray:
-    return np.array(features.to_list(), dtype=float).reshape(len(features), -1)

@@ -35,6 +35,11 @@ class Catalogue(NamedTuple):
     weights: FeatureWeights
 
 
+def movie_ids(movies: DataFrame) -> np.ndarray:
+    """(m,) int32, ascending."""
+    return np.sort(movies.select("movie_id").toArrow()["movie_id"].to_numpy())
+
+
 def describe_movies(movies: DataFrame, weights: FeatureWeights) -> Catalogue:
     """All movies with their genres and years, which must fit in the driver's memory.
 

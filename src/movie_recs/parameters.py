@@ -6,46 +6,35 @@ One model per node-facing block; `Parameters` is the whole file, so that a missp
 from itertools import product
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from movie_recs.errors import UserError
-
-OLDEST_ID, NEWEST_ID = 1, 2**31 - 1  # Spark ML's ALS takes 32-bit integers
-
-
-def _split_words(value: Any) -> Any:
-    """The command line cannot give lists: ``"575 232"`` stands for ``[575, 232]``, and ``575`` for ``[575]``."""
-    if isinstance(value, str):
-        return value.replace(",", " ").split()
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def _unique(values: list) -> list:
-    return list(dict.fromkeys(values))
-
-
-Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]  # Spark takes a 64-bit integer
-Identifier = Annotated[int, Field(ge=OLDEST_ID, le=NEWEST_ID)]
-Identifiers = Annotated[list[Identifier], BeforeValidator(_split_words)]
-Rank = Annotated[int, Field(ge=1, le=1000)]
-RegParam = Annotated[float, Field(ge=0)]
-MaxIter = Annotated[int, Field(ge=1, le=1000)]
-Weight = Annotated[float, Field(ge=0, le=100)]
-Damping = Annotated[float, Field(gt=0, le=1e9)]
-DampingValues = Annotated[list[Damping], Field(min_length=1), BeforeValidator(_split_words)]
+from movie_recs.parameter_types import (
+    EITHER,
+    Block,
+    Damping,
+    DampingValues,
+    Identifiers,
+    IdentifiersOrAll,
+    MaxIter,
+    Rank,
+    RegParam,
+    Seed,
+    Share,
+    Stars,
+    Weight,
+    split_words,
+    unique,
+)
 
 
-class _Block(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DataProcessingParameters(_Block):
+class DataProcessingParameters(Block):
     """`max_bad_rows`: the share of a file's rows that may be set aside before the run stops."""
 
     max_bad_rows: float = Field(ge=0, le=1)
 
 
-class SplitParameters(_Block):
+class SplitParameters(Block):
     """Holdout by hash of (user, movie, seed) or by time, and folds by hash."""
 
     strategy: Literal["random", "temporal"] = "random"
@@ -54,14 +43,14 @@ class SplitParameters(_Block):
     seed: Seed
 
 
-class EdaParameters(_Block):
+class EdaParameters(Block):
     """`top`: rows in each list of movies; `damping`: ratings at the global mean added to each movie's own."""
 
     top: int = Field(ge=1, le=1000)
     damping: float = Field(ge=0)
 
 
-class AlsParameters(_Block):
+class AlsParameters(Block):
     """Hyperparameters of explicit ALS, in MLlib's words."""
 
     rank: Rank
@@ -69,7 +58,31 @@ class AlsParameters(_Block):
     max_iter: MaxIter
 
 
-class FeatureWeights(_Block):
+class ImplicitAlsParameters(AlsParameters):
+    """Hyperparameters of implicit ALS: the confidence in a preference is 1 + alpha times its weight."""
+
+    alpha: Weight
+
+
+class RatingWeights(Block):
+    """How much each of a user's ratings counts in her vector (`preferences.weigh` has the formula).
+
+    `star_weight`: what a star above her own mean adds; `half_life`: ratings after which a rating counts half, from the
+    newest, down to `old_weight`; without a half-life old and new count the same.
+    """
+
+    star_weight: Weight = 0.0
+    half_life: Damping | None = None
+    old_weight: Share | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "RatingWeights":
+        if (self.half_life is None) != (self.old_weight is None):
+            raise ValueError("half_life and old_weight go together")
+        return self
+
+
+class FeatureWeights(Block):
     """How much each kind of movie feature counts; 0 leaves it out."""
 
     genres: Weight
@@ -78,7 +91,7 @@ class FeatureWeights(_Block):
     audience: Weight
 
 
-class BaselineParameters(_Block):
+class BaselineParameters(Block):
     """Hyperparameters of the damped biases and, unless `taste_reg` is None, of the taste on movie features.
 
     Each is a number of ratings' worth of pull: of a user's bias to 0 (`user_damping`), of a movie's bias to what its
@@ -97,43 +110,7 @@ class BaselineParameters(_Block):
         return self
 
 
-class Candidate(_Block):
-    """One combination of hyperparameters of one rung of the ladder `model`; None for what the rung does not have."""
-
-    model: str
-    user_damping: float | None = None
-    movie_damping: float | None = None
-    taste_reg: float | None = None
-    prior_reg: float | None = None
-    rank: int | None = None
-    reg_param: float | None = None
-    max_iter: int | None = None
-
-    def __str__(self) -> str:
-        values = self.model_dump(exclude={"model"}, exclude_none=True)
-        return ", ".join([self.model, *(f"{name} {value:g}" for name, value in values.items())])
-
-    @property
-    def baseline(self) -> BaselineParameters | None:
-        """What comes before the factors; None for plain ALS."""
-        if self.user_damping is None:
-            return None
-        return BaselineParameters(**{name: getattr(self, name) for name in BaselineParameters.model_fields})
-
-    @property
-    def als(self) -> AlsParameters | None:
-        """The factors; None for a baseline alone."""
-        if self.rank is None:
-            return None
-        return AlsParameters(rank=self.rank, reg_param=self.reg_param, max_iter=self.max_iter)
-
-    @property
-    def without_factors(self) -> "Candidate":
-        """Its baseline alone."""
-        return self.model_copy(update=dict.fromkeys(AlsParameters.model_fields))
-
-
-class BaselineGrid(_Block):
+class BaselineGrid(Block):
     """Values to combine, for the biases alone and for the taste."""
 
     user_damping: DampingValues
@@ -143,12 +120,12 @@ class BaselineGrid(_Block):
 
     def bias_candidates(self) -> list[BaselineParameters]:
         """Every combination of the dampings once."""
-        pairs = product(_unique(self.user_damping), _unique(self.movie_damping))
+        pairs = product(unique(self.user_damping), unique(self.movie_damping))
         return [BaselineParameters(user_damping=user, movie_damping=movie) for user, movie in pairs]
 
     def taste_candidates(self) -> list[BaselineParameters]:
         """Every combination of all four once."""
-        regs = list(product(_unique(self.taste_reg), _unique(self.prior_reg)))
+        regs = list(product(unique(self.taste_reg), unique(self.prior_reg)))
         return [
             bias.model_copy(update={"taste_reg": taste, "prior_reg": prior})
             for bias in self.bias_candidates()
@@ -156,17 +133,17 @@ class BaselineGrid(_Block):
         ]
 
 
-class Grid(_Block):
+class Grid(Block):
     """Values to combine; every combination is a candidate."""
 
-    rank: Annotated[list[Rank], Field(min_length=1), BeforeValidator(_split_words)]
-    reg_param: Annotated[list[RegParam], Field(min_length=1), BeforeValidator(_split_words)]
-    max_iter: Annotated[list[MaxIter], Field(min_length=1), BeforeValidator(_split_words)]
+    rank: Annotated[list[Rank], Field(min_length=1), BeforeValidator(split_words)]
+    reg_param: Annotated[list[RegParam], Field(min_length=1), BeforeValidator(split_words)]
+    max_iter: Annotated[list[MaxIter], Field(min_length=1), BeforeValidator(split_words)]
 
     def candidates(self) -> list[AlsParameters]:
         """Every combination once, from the simplest model to the richest."""
         combinations = product(
-            sorted(_unique(self.rank)), sorted(_unique(self.max_iter)), sorted(_unique(self.reg_param), reverse=True)
+            sorted(unique(self.rank)), sorted(unique(self.max_iter)), sorted(unique(self.reg_param), reverse=True)
         )
         return [
             AlsParameters(rank=rank, reg_param=reg_param, max_iter=max_iter)
@@ -174,7 +151,39 @@ class Grid(_Block):
         ]
 
 
-class TuningParameters(_Block):
+class ImplicitGrid(Grid):
+    """Values of implicit ALS to combine."""
+
+    alpha: Annotated[list[Weight], Field(min_length=1), BeforeValidator(split_words)]
+
+    def candidates(self) -> list[ImplicitAlsParameters]:
+        """Every combination once."""
+        return [
+            ImplicitAlsParameters(**als.model_dump(), alpha=alpha)
+            for als in super().candidates()
+            for alpha in unique(self.alpha)
+        ]
+
+
+class WeightGrid(Block):
+    """Values of `RatingWeights` to combine; an `old_weight` of 1 means that old and new count the same."""
+
+    star_weight: Annotated[list[Weight], Field(min_length=1), BeforeValidator(split_words)]
+    half_life: DampingValues
+    old_weight: Annotated[list[Share], Field(min_length=1), BeforeValidator(split_words)]
+
+    def candidates(self) -> list[RatingWeights]:
+        """Every combination once."""
+        ages = [
+            (half_life, old) if old < 1 else (None, None) for half_life in self.half_life for old in self.old_weight
+        ]
+        return [
+            RatingWeights(star_weight=star_weight, half_life=half_life, old_weight=old)
+            for star_weight, (half_life, old) in product(unique(self.star_weight), unique(ages))
+        ]
+
+
+class SearchParameters(Block):
     """Cross-validation: what is tried, on which engine, and the seed of all that is drawn.
 
     `search`: every combination of the grids, or `budget` candidates of each model from the ranges that they span, drawn
@@ -185,14 +194,11 @@ class TuningParameters(_Block):
     search: Literal["grid", "random", "tpe"] = "grid"
     budget: int = Field(default=20, ge=1, le=10_000)
     halving: bool = False
-    baseline_grid: BaselineGrid
-    grid: Grid
     engine: Literal["auto", "kernel", "spark"] = "auto"
-    parallelism: int = Field(ge=1, le=256)
     seed: Seed
 
     @model_validator(mode="after")
-    def _halving_suits_the_search(self) -> "TuningParameters":
+    def _halving_suits_the_search(self) -> "SearchParameters":
         if self.halving and self.search == "tpe":
             raise ValueError(
                 "halving goes with search: grid or random; tpe learns from candidates measured on all folds"
@@ -200,13 +206,31 @@ class TuningParameters(_Block):
         return self
 
 
-class EvaluationParameters(_Block):
+class TuningParameters(SearchParameters):
+    """The search of the rating model: baselines, then factors on what they leave."""
+
+    baseline_grid: BaselineGrid
+    grid: Grid
+    parallelism: int = Field(ge=1, le=256)
+
+
+class RankingTuningParameters(SearchParameters):
+    """The search of the ranking model: implicit ALS and EASE, then how a user's ratings count, then both together."""
+
+    grid: ImplicitGrid
+    ease_reg: DampingValues
+    ease_rank: Rank
+    weight_grid: WeightGrid
+    als_weight: DampingValues
+
+
+class EvaluationParameters(Block):
     """`reference`: the fixed candidate that every winner is compared with."""
 
     reference: AlsParameters
 
 
-class RatingParameters(_Block):
+class RatingParameters(Block):
     """The `rating` objective: how many stars would she give it?"""
 
     features: FeatureWeights
@@ -214,15 +238,63 @@ class RatingParameters(_Block):
     evaluation: EvaluationParameters
 
 
-class RecommendParameters(_Block):
+class PreferenceParameters(Block):
+    """What a fit takes as a preference, and how much its stars count.
+
+    `preferred`: all ratings; those of at least 4 stars (`liked`); or those of at least the user's own mean. The others
+    are as if they had not been given. `star_weight`: as in `RatingWeights`.
+    """
+
+    preferred: Literal["all", "liked", "above_mean"] = "all"
+    star_weight: Weight
+
+
+class RankingEvaluationParameters(Block):
+    """`k`: length of the lists that are measured; `damping`: ratings at the mean added to each movie's own."""
+
+    k: int = Field(ge=1, le=1000)
+    damping: Damping
+
+
+class RankingParameters(Block):
+    """The `ranking` objective: what should she watch next?"""
+
+    preference: PreferenceParameters
+    tuning: RankingTuningParameters
+    evaluation: RankingEvaluationParameters
+
+
+class FilterParameters(Block):
+    """Which movies may be in a list; None and empty lists let all pass."""
+
+    genres: Annotated[list[str], BeforeValidator(split_words)] = Field(default=[])
+    without_genres: Annotated[list[str], BeforeValidator(split_words)] = Field(default=[])
+    first_year: int | None = None
+    last_year: int | None = None
+    min_ratings: int = Field(default=0, ge=0)
+    without_movie_ids: Identifiers = Field(default=[])
+
+
+class NewUser(Block):
+    """Somebody who is not in the data: a name, and stars by movie id or title."""
+
+    name: str = Field(min_length=1)
+    ratings: dict[int | str, Stars]
+
+
+class RecommendParameters(Block):
     """Whom to recommend to, which movies to find neighbours of, and how many of each."""
 
-    user_ids: Identifiers
-    movie_ids: Identifiers
+    user_ids: IdentifiersOrAll
+    movie_ids: IdentifiersOrAll
     top_n: int = Field(ge=1, le=10_000)
+    similarity: Literal["l2", "cosine"] = "l2"
+    filters: FilterParameters = FilterParameters()
+    new_users: list[NewUser] = Field(default=[])
+    new_user_ratings: str | None = None
 
 
-class Parameters(_Block):
+class Parameters(Block):
     """All of conf/*/parameters*.yml."""
 
     dataset: str = Field(min_length=1)
@@ -230,6 +302,7 @@ class Parameters(_Block):
     split: SplitParameters
     eda: EdaParameters
     rating: RatingParameters
+    ranking: RankingParameters
     recommend: RecommendParameters
 
 
@@ -247,7 +320,7 @@ def check_parameters(parameters: dict[str, Any]) -> Parameters:
 
 
 def _describe(problem: dict[str, Any]) -> str:
-    path = [part for part in problem["loc"] if not isinstance(part, int)]
+    path = [part for part in problem["loc"] if not isinstance(part, int) and part not in EITHER]
     name = ".".join(path)
     if problem["type"] == "extra_forbidden":
         return f"{name} is no parameter (there are {', '.join(_allowed_keys(path[:-1]))})"

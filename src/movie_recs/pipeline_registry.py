@@ -10,8 +10,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     pipelines = {
         "data_processing": data_processing.create_pipeline(),
         "eda": eda.create_pipeline(),
-        "tuning": tuning.create_pipeline("rating"),
-        "evaluation": evaluation.create_pipeline("rating"),
-        "recommend": recommend.create_pipeline("rating"),
+        "tuning": tuning.create_pipeline("rating") + tuning.create_pipeline("ranking"),
+        "evaluation": evaluation.create_pipeline(),
+        "recommend": recommend.create_pipeline(),
     }
     return {**pipelines, "__default__": sum(pipelines.values(), start=Pipeline([]))}

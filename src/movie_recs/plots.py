@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from movie_recs.candidates import Measure
 from movie_recs.metrics import BINS
 
 INK, PALE = "#1f4e79", "#c9d6e4"
@@ -79,14 +80,14 @@ def tags(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
     return _finish(figure, "Most given tags", data, height=_height(len(table)))
 
 
-def cv_results(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
-    """Mean RMSE over the folds with its standard error: the best candidates of each model, the best one marked."""
-    figure = go.Figure()
-    for place, (model, rows) in enumerate(table.dropna(subset="mean_rmse").groupby("model", sort=False)):
-        rows = rows.sort_values("mean_rmse", kind="stable").head(SHOWN_CANDIDATES)
+def cv_results(table: pd.DataFrame, measure: Measure, data: dict[str, Any]) -> go.Figure:
+    """The mean measure over the folds with its standard error: the best candidates of each model, the best marked."""
+    figure, name = go.Figure(), measure.name.upper()
+    for place, (model, rows) in enumerate(table.dropna(subset=measure.mean).groupby("model", sort=False)):
+        rows = rows.sort_values(measure.mean, kind="stable", ascending=measure.is_error).head(SHOWN_CANDIDATES)
         figure.add_trace(
             go.Scatter(
-                x=rows["mean_rmse"],
+                x=rows[measure.mean],
                 y=[f"{model}: {_values(row)}" for _, row in rows.iterrows()],
                 error_x={"array": rows["std_error"]},
                 name=model,
@@ -96,10 +97,11 @@ def cv_results(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
                     "color": LINES[place % len(LINES)],
                     "size": [14, *[8] * (len(rows) - 1)],
                 },
-                hovertemplate="%{y}<br>RMSE %{x:.4f} ± %{error_x.array:.4f}<extra></extra>",
+                hovertemplate=f"%{{y}}<br>{name} %{{x:.4f}} ± %{{error_x.array:.4f}}<extra></extra>",
             )
         )
-    figure.update_xaxes(title="RMSE in cross-validation, stars; the large mark is the best of its model")
+    unit = ", stars" if measure.is_error else ""
+    figure.update_xaxes(title=f"{name} in cross-validation{unit}; the large mark is the best of its model")
     figure.update_yaxes(autorange="reversed", automargin=True)
     figure.update_layout(showlegend=False)
     shown = sum(len(trace.x) for trace in figure.data)
@@ -161,6 +163,36 @@ def ladder(models: list[dict[str, Any]], table: pd.DataFrame, data: dict[str, An
     figure.update_yaxes(title="RMSE, stars", row=1, col=2)
     figure.update_layout(legend={"orientation": "h", "y": -0.2})
     return _finish(figure, "What each part of the model adds", data, height=520)
+
+
+def leaderboard(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
+    """NDCG of each ranking model with its standard error, against the share of the catalogue that its lists show.
+
+    Args:
+        table: As `evaluation.ranking_nodes.measure_lists` gives it.
+        data: The data's summary.
+    """
+    figure = go.Figure()
+    for place, row in enumerate(table.itertuples()):
+        figure.add_trace(
+            go.Scatter(
+                x=[row.coverage],
+                y=[row.ndcg],
+                error_y={"array": [row.ndcg_se]},
+                name=row.model,
+                text=[f"{row.model} {row.ndcg:.3f}"],
+                mode="markers+text",
+                textposition="middle right",
+                marker={"symbol": MARKS[place % len(MARKS)], "color": LINES[place % len(LINES)], "size": 11},
+                hovertemplate="%{text} ± %{error_y.array:.4f}<br>shows %{x:.1%} of all movies<extra></extra>",
+            )
+        )
+    k = int(table["k"].iloc[0]) if len(table) else 10
+    figure.update_xaxes(title=f"movies that are in at least one list of {k}, share of the catalogue", tickformat=".0%")
+    figure.update_xaxes(range=[-0.03, 1.25 * max(table["coverage"].max(), 0.1)])
+    figure.update_yaxes(title=f"NDCG@{k}, test ratings", rangemode="tozero")
+    figure.update_layout(showlegend=False)
+    return _finish(figure, "Which lists hold what users went on to rate", data, height=520)
 
 
 def predicted_against_actual(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
@@ -237,8 +269,14 @@ def _values(candidate: pd.Series) -> str:
         "rank": "rank",
         "reg_param": "reg",
         "max_iter": "iter",
+        "alpha": "alpha",
+        "ease_reg": "ease reg",
+        "als_weight": "als",
+        "star_weight": "star",
+        "half_life": "half-life",
+        "old_weight": "old",
     }
-    return ", ".join(f"{name} {candidate[key]:g}" for key, name in short.items() if pd.notna(candidate[key]))
+    return ", ".join(f"{name} {candidate[key]:g}" for key, name in short.items() if pd.notna(candidate.get(key)))
 
 
 def _height(rows: int) -> int:

@@ -9,9 +9,9 @@ from pyspark.sql import functions as F
 from movie_recs import in_memory
 from movie_recs.als import add_factors, blocks_for, factor_model, fit_als, prepare_fit
 from movie_recs.baselines import fit_baseline
+from movie_recs.candidates import RatingCandidate
 from movie_recs.model import FactorModel, score, score_parts
 from movie_recs.movie_features import Catalogue
-from movie_recs.parameters import Candidate
 
 BEFORE = {  # each rung of the ladder, and what it is compared with
     "global_mean": None,
@@ -32,7 +32,7 @@ class Fit(NamedTuple):
 
 
 def fit_candidate(
-    ratings: DataFrame, catalogue: Catalogue | None, candidate: Candidate, seed: int, engine: str = "spark"
+    ratings: DataFrame, catalogue: Catalogue | None, candidate: RatingCandidate, seed: int, engine: str = "spark"
 ) -> Fit:
     """The candidate, fitted on these ratings; without a baseline, its factors are the whole model.
 
@@ -61,7 +61,7 @@ def fit_candidate(
 
 
 def fit_rung(
-    ratings: DataFrame, catalogue: Catalogue, candidate: Candidate, seed: int, engine: str = "spark"
+    ratings: DataFrame, catalogue: Catalogue, candidate: RatingCandidate, seed: int, engine: str = "spark"
 ) -> FactorModel:
     """A model that is measured and not used; arguments as of `fit_candidate`.
 

@@ -4,21 +4,21 @@ First the baselines. Then ALS on what the best biases and the best taste leave o
 ratings themselves, is one more row.
 """
 
-import hashlib
-from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 from pyspark.sql import DataFrame
 
-from movie_recs.cross_validation import NO_MEMORY, Memory, best_candidate, cross_validate
-from movie_recs.engines import choose_engine, measure_data, open_engine
+from movie_recs.candidates import RatingCandidate
+from movie_recs.cross_validation import best_candidate
+from movie_recs.engines import choose_engine, measure_data
+from movie_recs.kernel_engine import KernelEngine
 from movie_recs.movie_features import Catalogue
-from movie_recs.parameters import AlsParameters, Candidate, TuningParameters
-from movie_recs.search_strategies import Listed, Strategy, baseline_strategy, factor_strategy
-from movie_recs.trial_log import TrialLog
-from movie_recs.trials import Engine
+from movie_recs.parameters import AlsParameters, BaselineGrid, Grid, TuningParameters
+from movie_recs.rating_trials import collect_trial_data
+from movie_recs.search_strategies import Listed, Strategy, choose_strategy, run_strategies
+from movie_recs.spark_engine import SparkEngine
+from movie_recs.trial_log import TrialLog, digest, remember
 
 
 def search(
@@ -41,41 +41,42 @@ def search(
     """
     size = measure_data(train_ratings)
     engine_name = choose_engine(train_ratings, catalogue, tuning, size)
-    memory = NO_MEMORY
-    if log is not None:
-        context = {
-            "code": _digest(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))),
-            "engine": engine_name,
-            "seed": tuning.seed,
-            "data": [*size, folds],
-            "movies": _digest([catalogue.ids.tobytes(), catalogue.features.tobytes()]),
-            "weights": catalogue.weights.model_dump(),
-        }
-        memory = Memory(partial(log.find, context), partial(log.add, context))
-    with open_engine(engine_name, train_ratings, catalogue, tuning) as engine:
-        run = partial(_run, engine=engine, folds=folds, memory=memory, halving=tuning.halving)
+    context = {
+        "engine": engine_name,
+        "seed": tuning.seed,
+        "data": [*size, folds],
+        "movies": digest([catalogue.ids.tobytes(), catalogue.features.tobytes()]),
+        "weights": catalogue.weights.model_dump(),
+    }
+    with _open_engine(engine_name, train_ratings, catalogue, tuning) as engine:
+        run = partial(run_strategies, engine=engine, folds=folds, memory=remember(log, context), halving=tuning.halving)
         baselines = run([baseline_strategy(model, tuning) for model in ("bias", "taste")])
-        listed = Listed([Candidate(model="reference_als", **reference.model_dump())])
-        best = {model: best_candidate(baselines, model) for model in ("bias", "taste")}
+        listed = Listed([RatingCandidate(model="reference_als", **reference.model_dump())])
+        best = {model: best_candidate(baselines, RatingCandidate, model) for model in ("bias", "taste")}
         factors = run([listed, *(factor_strategy(f"{model}_als", base, tuning) for model, base in best.items())])
     return pd.concat([baselines, factors], ignore_index=True)
 
 
-def _run(strategies: list[Strategy], engine: Engine, folds: int, memory: Memory, halving: bool) -> pd.DataFrame:
-    """The results of all that the strategies propose, side by side until none has more to propose."""
-    tables: list[list[pd.DataFrame]] = [[] for _ in strategies]
-    while any(asked := [strategy.ask() for strategy in strategies]):
-        together = [candidate for candidates in asked for candidate in candidates]
-        results = cross_validate(together, folds, engine, memory, halving)
-        for strategy, candidates, table in zip(strategies, asked, tables, strict=True):
-            own, results = results.iloc[: len(candidates)], results.iloc[len(candidates) :]
-            strategy.tell(own)
-            table.append(own)
-    return pd.concat([part for table in tables for part in table], ignore_index=True)
+def _open_engine(
+    name: str, train_ratings: DataFrame, catalogue: Catalogue, tuning: TuningParameters
+) -> KernelEngine | SparkEngine:
+    if name == "kernel":
+        data = collect_trial_data(train_ratings, catalogue, tuning.seed)
+        return KernelEngine(train_ratings.sparkSession.sparkContext, data)
+    return SparkEngine(train_ratings, catalogue, tuning.seed, tuning.parallelism)
 
 
-def _digest(parts: Iterable[bytes]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
+def baseline_strategy(model: str, tuning: TuningParameters) -> Strategy:
+    """Candidates of `bias` or `taste`."""
+    grid = tuning.baseline_grid
+    names = list(BaselineGrid.model_fields)[: 2 if model == "bias" else None]
+    combinations = grid.bias_candidates() if model == "bias" else grid.taste_candidates()
+    listed = [RatingCandidate(model=model, **parameters.model_dump()) for parameters in combinations]
+    return choose_strategy(listed, {name: getattr(grid, name) for name in names}, tuning)
+
+
+def factor_strategy(model: str, base: RatingCandidate, tuning: TuningParameters) -> Strategy:
+    """Candidates of `bias_als` or `taste_als`: factors on what this baseline leaves."""
+    fixed = {"model": model, **base.baseline.model_dump()}
+    listed = [RatingCandidate(**fixed, **als.model_dump()) for als in tuning.grid.candidates()]
+    return choose_strategy(listed, {name: getattr(tuning.grid, name) for name in Grid.model_fields}, tuning)

@@ -6,6 +6,7 @@ are UTC, null where the data have none.
 """
 
 MIN_STARS, MAX_STARS, STAR_STEP = 0.5, 5.0, 0.5
+LIKED_STARS = 4.0  # the half of MovieLens' ratings that says "watch this": the median is 3.5 stars
 NO_GENRES = "(no genres listed)"  # how GroupLens writes an empty list
 
 TIME = "timestamp"  # the one raw column that a file may lack
@@ -29,8 +30,13 @@ TABLES = {
         "user_id int, movie_id int, rating float, user_ratings int, movie_ratings int, global_mean double, "
         "bias double, reference_als double, bias_als double, taste double, taste_als double, predicted_stars double"
     ),
+    "ranking.lists": "model string, user_id int, rank int, movie_id int, score double",
     "recommendations": (
         "user_id int, rank int, movie_id int, title string, year int, genres array<string>, score double, "
+        "predicted_stars double, because array<string>, imdb_url string"
+    ),
+    "new_user_recommendations": (
+        "name string, rank int, movie_id int, title string, year int, genres array<string>, score double, "
         "predicted_stars double, because array<string>, imdb_url string"
     ),
     "similar_movies": (

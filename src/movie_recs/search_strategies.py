@@ -5,7 +5,10 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from movie_recs.parameters import BaselineGrid, Candidate, Grid, TuningParameters
+from movie_recs.candidates import Candidate
+from movie_recs.cross_validation import Memory, cross_validate
+from movie_recs.parameters import SearchParameters
+from movie_recs.trials import Engine
 
 AT_A_TIME = 8  # candidates that tpe draws before it learns of any: a constant, so that cores do not change the choice
 
@@ -89,10 +92,11 @@ class Drawn:
         return []
 
     def tell(self, results: pd.DataFrame) -> None:
-        """Hands the mean errors to the sampler; a candidate that failed is one to stay away from."""
-        means = [None if pd.isna(value) else float(value) for value in results["mean_rmse"]]
+        """Hands the mean losses to the sampler; a candidate that failed is one to stay away from."""
+        measure = self._asked[0][1].MEASURE
+        losses = [None if pd.isna(value) else measure.loss(float(value)) for value in results[measure.mean]]
         new = dict.fromkeys(candidate for _, candidate in self._asked if candidate not in self._results)
-        self._results.update(zip(new, means, strict=True))
+        self._results.update(zip(new, losses, strict=True))
         self._tell_study()
 
     def _rounded(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -111,25 +115,29 @@ class Drawn:
             self._study.tell(trial, value, state=TrialState.FAIL if value is None else TrialState.COMPLETE)
 
 
-def baseline_strategy(model: str, tuning: TuningParameters) -> Strategy:
-    """Candidates of `bias` or `taste`."""
-    grid = tuning.baseline_grid
-    names = list(BaselineGrid.model_fields)[: 2 if model == "bias" else None]
-    combinations = grid.bias_candidates() if model == "bias" else grid.taste_candidates()
-    listed = [Candidate(model=model, **parameters.model_dump()) for parameters in combinations]
-    return _strategy(listed, {name: getattr(grid, name) for name in names}, {"model": model}, tuning)
-
-
-def factor_strategy(model: str, base: Candidate, tuning: TuningParameters) -> Strategy:
-    """Candidates of `bias_als` or `taste_als`: factors on what this baseline leaves."""
-    fixed = {"model": model, **base.baseline.model_dump()}
-    listed = [Candidate(**fixed, **als.model_dump()) for als in tuning.grid.candidates()]
-    return _strategy(listed, {name: getattr(tuning.grid, name) for name in Grid.model_fields}, fixed, tuning)
-
-
-def _strategy(
-    listed: list[Candidate], ranges: dict[str, list[float]], fixed: dict[str, Any], tuning: TuningParameters
-) -> Strategy:
+def choose_strategy(listed: list[Candidate], ranges: dict[str, list[float]], tuning: SearchParameters) -> Strategy:
+    """The candidates that are listed, or draws that differ from them in the hyperparameters of `ranges`."""
     if tuning.search == "grid":
         return Listed(listed)
-    return Drawn(lambda values: Candidate(**fixed, **values), ranges, tuning.search, tuning.budget, tuning.seed)
+    first = listed[0]
+    fixed = first.model_dump(exclude=set(ranges))
+    return Drawn(lambda values: type(first)(**fixed, **values), ranges, tuning.search, tuning.budget, tuning.seed)
+
+
+def run_strategies(
+    strategies: list[Strategy], folds: int | list[int], engine: Engine, memory: Memory, halving: bool
+) -> pd.DataFrame:
+    """The results of all that the strategies propose, side by side until none has more to propose.
+
+    Arguments after the first are those of `cross_validate`.
+    """
+    tables: list[list[pd.DataFrame]] = [[] for _ in strategies]
+    while any(asked := [strategy.ask() for strategy in strategies]):
+        together = [candidate for candidates in asked for candidate in candidates]
+        results = cross_validate(together, folds, engine, memory, halving)
+        for strategy, candidates, table in zip(strategies, asked, tables, strict=True):
+            own, results = results.iloc[: len(candidates)], results.iloc[len(candidates) :]
+            if candidates:
+                strategy.tell(own)
+                table.append(own)
+    return pd.concat([part for table in tables for part in table], ignore_index=True)

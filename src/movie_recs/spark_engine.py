@@ -58,7 +58,7 @@ class SparkEngine:
         seconds = (time.perf_counter() - started) / len(trials)
         nothing = {"rmse": None, "rmse_warm": None}
         for place, trial in enumerate(trials):
-            (outcome,) = attempt(partial(lambda found: [found], errors.get(place, nothing)), trial.fold)
+            (outcome,) = attempt(partial(lambda found: [found], errors.get(place, nothing)), [trial])
             yield trial, outcome._replace(seconds=seconds)
 
     def _run_factors(self, trials: list[Trial]) -> Iterator[tuple[Trial, Outcome]]:
@@ -82,7 +82,7 @@ class SparkEngine:
 
         pool = ThreadPoolExecutor(self._parallelism, thread_name_prefix="trial")
         try:
-            waiting = {pool.submit(attempt, partial(measure, trial), trial.fold): trial for trial in trials}
+            waiting = {pool.submit(attempt, partial(measure, trial), [trial]): trial for trial in trials}
             for done in as_completed(waiting):
                 yield waiting[done], done.result()[0]
         finally:

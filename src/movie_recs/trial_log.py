@@ -7,10 +7,14 @@ features, the hyperparameters, the seed, the engine and this package's code. Fai
 import hashlib
 import json
 import logging
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fsspec import AbstractFileSystem
 
+from movie_recs.cross_validation import NO_MEMORY, Memory
 from movie_recs.trials import Outcome, Trial
 
 logger = logging.getLogger(__name__)
@@ -52,6 +56,23 @@ class TrialLog:
             self._outcomes[record["key"]] = Outcome(**{name: record[name] for name in Outcome._fields})
         except (ValueError, KeyError, TypeError):  # empty, torn, or of another version
             return
+
+
+def remember(log: TrialLog | None, context: dict[str, Any]) -> Memory:
+    """The log in this context, and in that of this package's code; without a log nothing is remembered."""
+    if log is None:
+        return NO_MEMORY
+    code = digest(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    context = {**context, "code": code}
+    return Memory(partial(log.find, context), partial(log.add, context))
+
+
+def digest(parts: Iterable[bytes]) -> str:
+    """The SHA-256 of the parts one after the other."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(part)
+    return total.hexdigest()
 
 
 def _key(context: dict[str, Any], trial: Trial) -> str:

@@ -1,4 +1,4 @@
-"""A trial: one candidate fitted on all folds but one, and its errors on that one."""
+"""A trial: one candidate fitted on all folds but one, and what it is worth on that one."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -6,7 +6,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from movie_recs.parameters import Candidate
+from movie_recs.candidates import Candidate
+
+Measures = dict[str, float | None]
 
 
 class Trial(NamedTuple):
@@ -17,13 +19,13 @@ class Trial(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a trial: errors in stars over all rows of the fold and over its warm rows, or why there are none.
+    """What came of a trial: its measures, or why there are none.
 
-    `error` is empty if all went well; `rmse_warm` is None if the fold has no warm row.
+    `error` is empty if all went well; a measure other than the first may be None, as one over warm rows where the fold
+    has none.
     """
 
-    rmse: float | None
-    rmse_warm: float | None
+    measures: Measures
     seconds: float
     error: str = ""
 
@@ -35,38 +37,40 @@ class Engine(Protocol):
         """Each trial with its outcome, in the order in which they end; none is left out, whatever fails."""
 
 
-def attempt(measure: Callable[[], Iterable[dict[str, float | None]]], fold: int, expected: int = 1) -> list[Outcome]:
-    """The outcomes of trials that are measured together, in their order: `expected` of them, whatever fails.
+def attempt(measure: Callable[[], Iterable[Measures]], trials: list[Trial]) -> list[Outcome]:
+    """The outcomes of trials that are measured together, whatever fails.
 
     Args:
-        measure: Gives `rmse` and `rmse_warm` of one trial after the other.
-        fold: That of all of them.
-        expected: How many there are.
+        measure: Gives the measures of one trial after the other, in their order.
+        trials: All of one fold.
     """
     outcomes: list[Outcome] = []
     started = time.perf_counter()
     try:
-        for errors in measure():
+        for trial, measures in zip(trials, measure(), strict=False):
             now = time.perf_counter()
-            outcomes.append(_outcome(errors["rmse"], errors["rmse_warm"], now - started, fold))
+            outcomes.append(_outcome(trial, measures, now - started))
             started = now
     except Exception as error:  # whatever went wrong in these fits, the others go on
-        seconds = (time.perf_counter() - started) / (expected - len(outcomes))
-        outcomes += [failed(error, fold, seconds)] * (expected - len(outcomes))
+        left = trials[len(outcomes) :]
+        seconds = (time.perf_counter() - started) / len(left)
+        outcomes += [failed(error, trial.fold, seconds) for trial in left]
     return outcomes
 
 
 def failed(error: Exception, fold: int, seconds: float = 0.0) -> Outcome:
     """The outcome of a trial that ended with this exception."""
-    return Outcome(None, None, seconds, f"fold {fold}: {_reason(error)}")
+    return Outcome({}, seconds, f"fold {fold}: {_reason(error)}")
 
 
-def _outcome(rmse: float | None, rmse_warm: float | None, seconds: float, fold: int) -> Outcome:
-    if rmse is None:
-        return Outcome(None, None, seconds, f"fold {fold}: it has no ratings to measure the fit on")
-    if not np.isfinite(rmse):
-        return Outcome(None, None, seconds, f"fold {fold}: its RMSE is {rmse}")
-    return Outcome(float(rmse), None if rmse_warm is None else float(rmse_warm), seconds)
+def _outcome(trial: Trial, measures: Measures, seconds: float) -> Outcome:
+    name = trial.candidate.MEASURE.name
+    value = measures[name]
+    if value is None:
+        return Outcome({}, seconds, f"fold {trial.fold}: it has no ratings to measure the fit on")
+    if not np.isfinite(value):
+        return Outcome({}, seconds, f"fold {trial.fold}: its {name.upper()} is {value}")
+    return Outcome({key: None if each is None else float(each) for key, each in measures.items()}, seconds)
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,8 @@ from kedro_datasets._utils.spark_utils import get_spark_filesystem
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
 
-from movie_recs.model import FactorModel, Ridge
+from movie_recs.model import FactorModel, Folding, Ridge
+from movie_recs.parameters import RatingWeights
 
 MARKER = "_SUCCESS"
 Model = TypeVar("Model")
@@ -90,11 +91,16 @@ class FactorModelDataset(_ModelDataset[FactorModel]):
             numbers = json.load(file)
         users, items = (spark.read.parquet(f"{path}/{side}_factors") for side in ("user", "item"))
         ridges = tuple(Ridge(**ridge) for ridge in numbers["ridges"])
-        return FactorModel(numbers["intercept"], users, items, ridges)
+        folding = numbers.get("folding")
+        if folding is not None:
+            folding = Folding(**{**folding, "weights": RatingWeights(**folding["weights"])})
+        return FactorModel(numbers["intercept"], users, items, ridges, folding)
 
     def _write(self, model: FactorModel, path: str) -> None:
         model.users.write.parquet(f"{path}/user_factors")
         model.items.write.parquet(f"{path}/item_factors")
         with self._fs.open(f"{self._get_save_path()}/model.json", "w") as file:
-            ridges = [ridge._asdict() for ridge in model.ridges]
-            json.dump({"intercept": model.intercept, "ridges": ridges}, file)
+            numbers = {"intercept": model.intercept, "ridges": [ridge._asdict() for ridge in model.ridges]}
+            if model.folding is not None:
+                numbers["folding"] = {**model.folding._asdict(), "weights": model.folding.weights.model_dump()}
+            json.dump(numbers, file)

@@ -8,18 +8,19 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs import plots
+from movie_recs.candidates import RatingCandidate
 from movie_recs.cross_validation import best_candidate
 from movie_recs.engines import choose_engine
 from movie_recs.metrics import BINS, count_bin, rating_errors, rmse_gains
 from movie_recs.model import FactorModel, to_stars
 from movie_recs.movie_features import describe_movies
-from movie_recs.parameters import Candidate, RatingParameters, SplitParameters
+from movie_recs.parameters import RatingParameters, SplitParameters
 from movie_recs.rating_model import BEFORE, BEST, fit_candidate, fit_rung, score_ladder
 
 
 def fit_reference(train_ratings: DataFrame, parameters: RatingParameters) -> FactorModel:
     """Plain ALS with the reference parameters, fitted on the train ratings."""
-    candidate = Candidate(model="reference_als", **parameters.evaluation.reference.model_dump())
+    candidate = RatingCandidate(model="reference_als", **parameters.evaluation.reference.model_dump())
     return fit_candidate(train_ratings, None, candidate, parameters.tuning.seed).factor_model
 
 
@@ -27,7 +28,7 @@ def fit_bias_als(
     train_ratings: DataFrame, movies: DataFrame, cv_results: pd.DataFrame, parameters: RatingParameters
 ) -> FactorModel:
     """The best biases and ALS on what they leave, without movie features, fitted on the train ratings."""
-    candidate = best_candidate(cv_results, "bias_als")
+    candidate = best_candidate(cv_results, RatingCandidate, "bias_als")
     catalogue = describe_movies(movies, parameters.features)
     engine = choose_engine(train_ratings, catalogue, parameters.tuning)
     return fit_rung(train_ratings, catalogue, candidate, parameters.tuning.seed, engine)
@@ -137,14 +138,18 @@ def collect_metrics(
     data_summary: dict[str, Any],
     split: SplitParameters,
     split_counts: dict[str, int],
-    models: list[dict[str, Any]],
-    best_params: dict[str, Any],
+    rating_models: list[dict[str, Any]],
+    rating_params: dict[str, Any],
+    ranking_models: pd.DataFrame,
+    ranking_params: dict[str, Any],
 ) -> dict[str, Any]:
     """All that a run is judged by, in one place: data, split, and the models of each objective."""
+    leaderboard = ranking_models.astype(object).where(ranking_models.notna(), None).to_dict("records")
     return {
         "dataset": data_summary,
         "split": {"strategy": split.strategy, "seed": split.seed, **split_counts},
-        "rating": {"models": models, "best_params": best_params},
+        "rating": {"models": rating_models, "best_params": rating_params},
+        "ranking": {"models": leaderboard, "best_params": ranking_params},
     }
 
 

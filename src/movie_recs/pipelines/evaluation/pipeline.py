@@ -1,4 +1,4 @@
-"""The winner and what leads up to it on the test ratings, and metrics.json."""
+"""The winners and what leads up to them on the test ratings, and metrics.json."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -15,11 +15,16 @@ from movie_recs.pipelines.evaluation.nodes import (
     predict_test,
     tabulate_ladder,
 )
+from movie_recs.pipelines.evaluation.ranking_nodes import list_movies, measure_lists, plot_leaderboard
 
 
-def create_pipeline(objective: str) -> Pipeline:
-    """The objective's model of the train ratings, and the test ratings -> predictions, figures and metrics."""
-    parameters = f"params:{objective}"
+def create_pipeline() -> Pipeline:
+    """Both objectives' models of the train ratings, and the test ratings -> predictions, lists, figures and metrics."""
+    return _measure_rating() + _measure_ranking() + _collect()
+
+
+def _measure_rating() -> Pipeline:
+    parameters = "params:rating"
     models = ["train_factor_model", "bias_als_model", "reference_model"]
     nodes = [
         Node(fit_reference, ["train_ratings", parameters], "reference_model", name="fit_reference"),
@@ -37,25 +42,44 @@ def create_pipeline(objective: str) -> Pipeline:
         Node(plot_predictions, ["error_counts", "data_summary"], "predictions_plot", name="plot_predictions"),
         Node(plot_errors, ["error_counts", "data_summary"], "errors_plot", name="plot_errors"),
     ]
-    measured = Pipeline(
-        Pipeline(nodes, namespace="evaluation", prefix_datasets_with_namespace=False),  # a box within the objective's
+    return _instantiate("rating", nodes, {"train_ratings", "test_ratings", "movies", "data_summary"})
+
+
+def _measure_ranking() -> Pipeline:
+    parameters = "params:ranking"
+    ratings = ["train_ratings", "test_ratings", "movies"]
+    nodes = [
+        Node(
+            list_movies,
+            [*ratings, "rating.train_factor_model", "train_als_model", "cv_results", parameters],
+            "lists",
+            name="list_movies",
+        ),
+        Node(measure_lists, ["lists", *ratings, parameters], "leaderboard", name="measure_lists"),
+        Node(plot_leaderboard, ["leaderboard", "data_summary"], "leaderboard_plot", name="plot_leaderboard"),
+    ]
+    return _instantiate("ranking", nodes, {*ratings, "rating.train_factor_model", "data_summary"})
+
+
+def _instantiate(objective: str, nodes: list[Node], inputs: set[str]) -> Pipeline:
+    """The nodes in the objective's namespace, as a box of their own within it."""
+    return Pipeline(
+        Pipeline(nodes, namespace="evaluation", prefix_datasets_with_namespace=False),
         namespace=objective,
-        inputs={"train_ratings", "test_ratings", "movies", "data_summary"},
-        parameters={parameters},
+        inputs=inputs,
+        parameters={f"params:{objective}"},
         prefix_datasets_with_namespace=True,
     )
-    collected = Pipeline(
+
+
+def _collect() -> Pipeline:
+    results = ["rating.model_errors", "rating.best_params", "ranking.leaderboard", "ranking.best_params"]
+    return Pipeline(
         [
             Node(count_split, ["train_ratings", "test_ratings"], "split_counts", name="count_split"),
             Node(
                 collect_metrics,
-                [
-                    "data_summary",
-                    "params:split",
-                    "split_counts",
-                    f"{objective}.model_errors",
-                    f"{objective}.best_params",
-                ],
+                ["data_summary", "params:split", "split_counts", *results],
                 "metrics",
                 name="collect_metrics",
             ),
@@ -63,4 +87,3 @@ def create_pipeline(objective: str) -> Pipeline:
         namespace="metrics",
         prefix_datasets_with_namespace=False,
     )
-    return measured + collected

@@ -3,81 +3,117 @@
 import logging
 
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs import model
-from movie_recs.fold_in import explain
-from movie_recs.model import FactorModel
+from movie_recs.fold_in import fold_in
+from movie_recs.model import FactorModel, add_newcomers, score, to_stars
+from movie_recs.movie_filters import filter_movies
+from movie_recs.new_users import collect_new_ratings
 from movie_recs.parameters import RecommendParameters
+from movie_recs.preferences import explain_preferences, fold_in_preferences
+from movie_recs.retrieval import similar_items, top_n
+from movie_recs.schemas import RATINGS, TABLES
 
 logger = logging.getLogger(__name__)
 
 REASONS = 3  # of a user's own movies that are named with a recommendation
+NAMED = 10  # ids that a line of the log names
+SHOWN = ("rank", "movie_id", "title", "year", "genres", "score", "predicted_stars", "because", "imdb_url")
 
 
-def find_unknown_ids(factor_model: FactorModel, parameters: RecommendParameters) -> pd.DataFrame:
-    """(kind, id) of the asked users and movies that the model does not know, each said in the log."""
+def find_unknown_ids(
+    ranking_model: FactorModel, rating_model: FactorModel, parameters: RecommendParameters
+) -> pd.DataFrame:
+    """(kind, id) of the asked users and movies that the models do not know, said in the log."""
     rows = []
     for kind, asked, known, meaning in (
-        ("user", parameters.user_ids, factor_model.users, "has rated no movie of this data set: no recommendations"),
-        ("movie", parameters.movie_ids, factor_model.items, "has no rating in this data set: no similar movies"),
+        ("user", parameters.user_ids, ranking_model.users, "no rating in this data set: no recommendations"),
+        ("movie", parameters.movie_ids, rating_model.items, "not in this data set: no similar movies"),
     ):
+        if asked == "all":
+            continue
         found = {row["id"] for row in known.filter(F.col("id").isin(asked)).select("id").collect()}
         unknown = [each for each in dict.fromkeys(asked) if each not in found]
         rows += [(kind, each) for each in unknown]
-        for each in unknown:
-            logger.warning("%s %d %s.", kind, each, meaning)
+        if unknown:
+            named = ", ".join(map(str, unknown[:NAMED])) + (", ..." if len(unknown) > NAMED else "")
+            logger.warning("%s %s (%d of %d asked): %s.", kind, named, len(unknown), len(set(asked)), meaning)
     return pd.DataFrame(rows, columns=["kind", "id"])
 
 
 def recommend_movies(
-    factor_model: FactorModel,
+    ranking_model: FactorModel,
+    rating_model: FactorModel,
     ratings: DataFrame,
     movies: DataFrame,
     parameters: RecommendParameters,
 ) -> DataFrame:
-    """The movies with the highest scores that each asked user has not rated.
+    """The movies with the highest ranking scores that each asked user has not rated and that pass the filters.
 
     Returns:
         (user_id int, rank int, movie_id int, title string, year int, genres array<string>, score double,
-        predicted_stars double within 0.5-5.0, because array<string>, imdb_url string): `because` names the user's own
-        ratings that add most to the score.
+        predicted_stars double within 0.5-5.0, because array<string>, imdb_url string): `score` is the ranking model's,
+        `predicted_stars` the rating model's, and `because` names the user's own ratings that add most to the score.
     """
-    users = factor_model.users.filter(F.col("id").isin(parameters.user_ids)).select(F.col("id").alias("user_id"))
-    best = model.top_n(factor_model, users, ratings.select("user_id", "movie_id"), parameters.top_n)
-    best = best.cache()  # small, and read twice: to be explained and to be shown
-    reasons = explain(factor_model, best, ratings, REASONS)
-    return (
-        best.join(_reason_titles(reasons, ratings, movies), ["user_id", "movie_id"], how="left")
-        .join(_shown(movies), "movie_id", how="left")
-        .select(
-            "user_id",
-            "rank",
-            "movie_id",
-            "title",
-            "year",
-            "genres",
-            "score",
-            model.to_stars("score").alias("predicted_stars"),
-            F.coalesce("because", F.array().cast("array<string>")).alias("because"),
-            "imdb_url",
-        )
-        .orderBy("user_id", "rank")
+    is_asked = F.lit(True) if parameters.user_ids == "all" else F.col("id").isin(parameters.user_ids)
+    users = ranking_model.users.filter(is_asked).select(F.col("id").alias("user_id")).cache()  # read for each join
+    candidates = filter_movies(movies, ratings, parameters.filters)
+    best = top_n(ranking_model, users, ratings.select("user_id", "movie_id"), parameters.top_n, candidates)
+    lists = _show(best, ranking_model, rating_model, ratings, movies)
+    without = [row["user_id"] for row in users.join(lists, "user_id", how="left_anti").limit(NAMED + 1).collect()]
+    if without:
+        named = ", ".join(map(str, without[:NAMED])) + (", ..." if len(without) > NAMED else "")
+        logger.warning("user %s: no list, as no movie that passes the filters is unrated.", named)
+    return lists.select("user_id", *SHOWN).orderBy("user_id", "rank")
+
+
+def recommend_to_new_users(
+    ranking_model: FactorModel,
+    rating_model: FactorModel,
+    ratings: DataFrame,
+    movies: DataFrame,
+    new_user_ratings: pd.DataFrame,
+    parameters: RecommendParameters,
+) -> DataFrame:
+    """Lists for people who are not in the data, by fold-in of the ratings that the parameters give; nothing is fitted.
+
+    Returns:
+        (name string, and the columns of `recommend_movies` after user_id). Who has no ratings gets what has been rated
+        much of late.
+    """
+    spark = ratings.sparkSession
+    names = [user.name for user in parameters.new_users] + new_user_ratings["name"].unique().tolist()
+    if not names:
+        return spark.createDataFrame([], TABLES["new_user_recommendations"])
+    numbers = {name: number for number, name in enumerate(names, start=1)}
+    titles = movies.select("movie_id", "title", "year").toPandas()
+    new = collect_new_ratings(parameters.new_users, new_user_ratings, titles)
+    rows = new.assign(user_id=new["name"].map(numbers))[["user_id", "movie_id", "rating", "rated_at"]]
+    own = spark.createDataFrame(rows.astype({"rated_at": "datetime64[us]"}), RATINGS)
+    users = spark.createDataFrame(list(numbers.items()), "name string, user_id int")
+    ranking_model = add_newcomers(ranking_model._replace(users=fold_in_preferences(ranking_model, own)), users)
+    rating_model = rating_model._replace(users=fold_in(rating_model, own))
+    candidates = filter_movies(movies, ratings, parameters.filters)
+    best = top_n(
+        ranking_model, users.select("user_id"), own.select("user_id", "movie_id"), parameters.top_n, candidates
     )
+    lists = _show(best, ranking_model, rating_model, own, movies)
+    return lists.join(users, "user_id", how="inner").select("name", *SHOWN).orderBy("name", "rank")
 
 
-def find_similar_movies(factor_model: FactorModel, movies: DataFrame, parameters: RecommendParameters) -> DataFrame:
-    """The nearest movies to each asked movie by L2 distance of item factors.
+def find_similar_movies(rating_model: FactorModel, movies: DataFrame, parameters: RecommendParameters) -> DataFrame:
+    """The nearest movies to each asked movie by the distance of the rating model's item vectors.
 
     Returns:
         (movie_id int, rank int, similar_movie_id int, title string, year int, genres array<string>, distance double);
         title, year and genres are those of the similar movie.
     """
-    asked = factor_model.items.filter(F.col("id").isin(parameters.movie_ids)).select(F.col("id").alias("movie_id"))
+    is_asked = F.lit(True) if parameters.movie_ids == "all" else F.col("id").isin(parameters.movie_ids)
+    asked = rating_model.items.filter(is_asked).select(F.col("id").alias("movie_id"))
     shown = _shown(movies).withColumnRenamed("movie_id", "similar_movie_id")
     return (
-        model.similar_items(factor_model, asked, parameters.top_n)
+        similar_items(rating_model, asked, parameters.top_n, parameters.similarity)
         .join(shown, "similar_movie_id", how="left")
         .select("movie_id", "rank", "similar_movie_id", "title", "year", "genres", "distance")
         .orderBy("movie_id", "rank")
@@ -94,6 +130,22 @@ def tabulate(table: DataFrame) -> pd.DataFrame:
     return table.select(*columns).toPandas().astype({"year": "Int64"})
 
 
+def _show(
+    best: DataFrame, ranking_model: FactorModel, rating_model: FactorModel, ratings: DataFrame, movies: DataFrame
+) -> DataFrame:
+    """The lists with all that a person wants to know of each movie."""
+    best = best.cache()  # small, and read to be explained, to be given stars and to be shown
+    reasons = explain_preferences(ranking_model, best, ratings, REASONS)
+    starred = score(rating_model, best.select("user_id", "movie_id"), "stars")
+    return (
+        best.join(_reason_titles(reasons, ratings, movies), ["user_id", "movie_id"], how="left")
+        .join(starred, ["user_id", "movie_id"], how="left")
+        .join(_shown(movies), "movie_id", how="left")
+        .withColumn("predicted_stars", to_stars("stars"))
+        .withColumn("because", F.coalesce("because", F.array().cast("array<string>")))
+    )
+
+
 def _shown(movies: DataFrame) -> DataFrame:
     imdb_url = F.concat(F.lit("https://www.imdb.com/title/tt"), "imdb_id", F.lit("/"))
     return F.broadcast(movies.select("movie_id", "title", "year", "genres", imdb_url.alias("imdb_url")))
@@ -101,7 +153,7 @@ def _shown(movies: DataFrame) -> DataFrame:
 
 def _reason_titles(reasons: DataFrame, ratings: DataFrame, movies: DataFrame) -> DataFrame:
     """(user_id, movie_id, because array<string>): each reason as `title (stars)`, in the order of their strength."""
-    named = F.format_string("%s (%.1f)", "title", "rating")
+    named: Column = F.format_string("%s (%.1f)", "title", "rating")
     return (
         reasons.select("user_id", "movie_id", F.posexplode("because_movie_ids").alias("place", "because_id"))
         .join(

@@ -1,4 +1,4 @@
-"""Recommendations and similar movies from the saved model; nothing is fitted here."""
+"""Recommendations and similar movies from the saved models; nothing is fitted here."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,27 +6,34 @@ from movie_recs.pipelines.recommend.nodes import (
     find_similar_movies,
     find_unknown_ids,
     recommend_movies,
+    recommend_to_new_users,
     tabulate,
 )
 
 PARAMETERS = "params:recommend"
 
 
-def create_pipeline(objective: str) -> Pipeline:
-    """The objective's model of all ratings, ratings and movies -> lists, as Parquet and as CSV."""
-    model = f"{objective}.factor_model"
+def create_pipeline() -> Pipeline:
+    """Both objectives' models of all ratings, ratings and movies -> lists, as Parquet and as CSV."""
+    ranking, rating = "ranking.factor_model", "rating.factor_model"
+    tables = ["recommendations", "new_user_recommendations", "similar_movies"]
     return Pipeline(
         [
-            Node(find_unknown_ids, [model, PARAMETERS], "unknown_ids", name="find_unknown_ids"),
+            Node(find_unknown_ids, [ranking, rating, PARAMETERS], "unknown_ids", name="find_unknown_ids"),
             Node(
                 recommend_movies,
-                [model, "ratings", "movies", PARAMETERS],
+                [ranking, rating, "ratings", "movies", PARAMETERS],
                 "recommendations",
                 name="recommend_movies",
             ),
-            Node(find_similar_movies, [model, "movies", PARAMETERS], "similar_movies", name="find_similar_movies"),
-            Node(tabulate, "recommendations", "recommendations_csv", name="tabulate_recommendations"),
-            Node(tabulate, "similar_movies", "similar_movies_csv", name="tabulate_similar_movies"),
+            Node(
+                recommend_to_new_users,
+                [ranking, rating, "ratings", "movies", "new_user_ratings", PARAMETERS],
+                "new_user_recommendations",
+                name="recommend_to_new_users",
+            ),
+            Node(find_similar_movies, [rating, "movies", PARAMETERS], "similar_movies", name="find_similar_movies"),
+            *(Node(tabulate, table, f"{table}_csv", name=f"tabulate_{table}") for table in tables),
         ],
         namespace="recommend",  # one box in kedro-viz
         prefix_datasets_with_namespace=False,

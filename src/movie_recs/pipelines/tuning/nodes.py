@@ -1,4 +1,4 @@
-"""Which hyperparameters are best on the train ratings, and the models that they give."""
+"""How many stars: the best rating model by cross-validated RMSE, and its fit."""
 
 from typing import Any
 
@@ -7,10 +7,11 @@ from plotly.graph_objects import Figure
 from pyspark.sql import DataFrame
 
 from movie_recs import plots
+from movie_recs.candidates import RatingCandidate
 from movie_recs.cross_validation import best_candidate
 from movie_recs.engines import choose_engine
 from movie_recs.movie_features import describe_movies
-from movie_recs.parameters import Candidate, RatingParameters, SplitParameters
+from movie_recs.parameters import RatingParameters, SplitParameters
 from movie_recs.rating_model import BEST, Fit, fit_candidate
 from movie_recs.rating_search import search
 from movie_recs.trial_log import TrialLog
@@ -34,16 +35,16 @@ def cross_validate_candidates(
 
 def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:
     """The winner's hyperparameters."""
-    return best_candidate(cv_results, BEST).model_dump()
+    return best_candidate(cv_results, RatingCandidate, BEST).model_dump()
 
 
 def plot_tuning(cv_results: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
     """The cross-validated errors of the best candidates of each model."""
-    return plots.cv_results(cv_results, data_summary)
+    return plots.cv_results(cv_results, RatingCandidate.MEASURE, data_summary)
 
 
 def fit_best(ratings: DataFrame, movies: DataFrame, best_params: dict[str, Any], parameters: RatingParameters) -> Fit:
     """The winner, fitted on these ratings."""
     catalogue = describe_movies(movies, parameters.features)
     engine = choose_engine(ratings, catalogue, parameters.tuning)
-    return fit_candidate(ratings, catalogue, Candidate(**best_params), parameters.tuning.seed, engine)
+    return fit_candidate(ratings, catalogue, RatingCandidate(**best_params), parameters.tuning.seed, engine)

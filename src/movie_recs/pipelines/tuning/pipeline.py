@@ -2,29 +2,32 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from movie_recs.pipelines.tuning.nodes import choose_best, cross_validate_candidates, fit_best, plot_tuning
+from movie_recs.pipelines.tuning import nodes as rating_nodes
+from movie_recs.pipelines.tuning import ranking_nodes
+
+STEPS = {"rating": rating_nodes, "ranking": ranking_nodes}
 
 
 def create_pipeline(objective: str) -> Pipeline:
     """train_ratings, ratings, movies -> cv_results, best_params and two models, in the namespace of the objective."""
-    parameters = f"params:{objective}"
+    parameters, steps = f"params:{objective}", STEPS[objective]
     nodes = [
         Node(
-            cross_validate_candidates,
+            steps.cross_validate_candidates,
             ["train_ratings", "movies", "finished_trials", parameters, "params:split"],
             "cv_results",
             name="cross_validate_candidates",
         ),
-        Node(choose_best, "cv_results", "best_params", name="choose_best"),
-        Node(plot_tuning, ["cv_results", "data_summary"], "cv_results_plot", name="plot_tuning"),
+        Node(steps.choose_best, "cv_results", "best_params", name="choose_best"),
+        Node(steps.plot_tuning, ["cv_results", "data_summary"], "cv_results_plot", name="plot_tuning"),
         Node(
-            fit_best,
+            steps.fit_best,
             ["train_ratings", "movies", "best_params", parameters],
             ["train_als_model", "train_factor_model"],
             name="fit_on_train",
         ),
         Node(
-            fit_best,
+            steps.fit_best,
             ["ratings", "movies", "best_params", parameters],
             ["als_model", "factor_model"],
             name="fit_on_all",

@@ -1,0 +1,43 @@
+"""The types that parameters are made of: what a value may be, and how the command line writes a list."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+OLDEST_ID, NEWEST_ID = 1, 2**31 - 1  # Spark ML's ALS takes 32-bit integers
+
+
+def split_words(value: Any) -> Any:
+    """The command line cannot give lists: ``"575 232"`` stands for ``[575, 232]``, and ``575`` for ``[575]``."""
+    if isinstance(value, str):
+        return value.replace(",", " ").split()
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def unique(values: list) -> list:
+    """The values once each, in their order."""
+    return list(dict.fromkeys(values))
+
+
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]  # Spark takes a 64-bit integer
+Identifier = Annotated[int, Field(ge=OLDEST_ID, le=NEWEST_ID)]
+Identifiers = Annotated[list[Identifier], BeforeValidator(split_words)]
+EITHER = ("some", "all")  # how an error of `IdentifiersOrAll` names its two kinds
+IdentifiersOrAll = Annotated[
+    Annotated[Identifiers, Tag("some")] | Annotated[Literal["all"], Tag("all")],
+    Discriminator(lambda value: "all" if value == "all" else "some"),
+]
+Rank = Annotated[int, Field(ge=1, le=1000)]
+RegParam = Annotated[float, Field(ge=0)]
+MaxIter = Annotated[int, Field(ge=1, le=1000)]
+Weight = Annotated[float, Field(ge=0, le=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Stars = Annotated[float, Field(ge=0.5, le=5)]
+Damping = Annotated[float, Field(gt=0, le=1e9)]
+DampingValues = Annotated[list[Damping], Field(min_length=1), BeforeValidator(split_words)]
+
+
+class Block(BaseModel):
+    """Parameters that belong together; a key that is not among them is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -1,0 +1,224 @@
+"""Ranking models: implicit ALS by Spark ML, EASE, both together, and the baselines that they have to beat.
+
+All are `FactorModel`s, so that one way of ranking serves them all. In the first three, movies of equal score are
+ordered by how much they have been rated of late, and a user without any history gets just that order.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from pyspark.ml.recommendation import ALSModel
+from pyspark.mllib.linalg import Vectors
+from pyspark.mllib.linalg.distributed import RowMatrix
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from movie_recs.als import fit_weighted_als, prepare_fit
+from movie_recs.candidates import RankingCandidate
+from movie_recs.ease import USER_EXPONENT, Spectrum, decompose, ease_features, interaction_matrix
+from movie_recs.in_memory import collect_interactions, select_seen
+from movie_recs.model import FactorModel, factor_table
+from movie_recs.parameters import ImplicitAlsParameters, PreferenceParameters, RankingParameters
+from movie_recs.preferences import LEAST_WEIGHT, fold_in_preferences, make_folding
+from movie_recs.ranking_metrics import measure_rankings
+from movie_recs.retrieval import top_n
+from movie_recs.schemas import LIKED_STARS
+from movie_recs.trials import Measures, Outcome, Trial, attempt
+
+RECENT_DAYS = 365.0  # after which a rating counts half in the popularity that orders what is otherwise equal
+TIE_BREAK = 1e-6  # the bias of the most popular movie: below any difference that matters between scores
+BASELINES = ("random", "most_popular", "damped_mean")
+
+
+class RankingParts(NamedTuple):
+    """What a fit of the preferences gives, of which the models are made.
+
+    Args:
+        als_model: Spark ML's, as it came.
+        ids: (m,) all movies, ascending.
+        als_items: (m, rank) float32, zeros for a movie without preferences.
+        spectrum: Of who preferred what; its vectors are (m, r).
+        bias: (m,) that breaks ties.
+    """
+
+    als_model: ALSModel
+    ids: np.ndarray
+    als_items: np.ndarray
+    spectrum: Spectrum
+    bias: np.ndarray
+
+
+def preferences(ratings: DataFrame, preference: PreferenceParameters) -> DataFrame:
+    """(user_id, movie_id, rating float, rated_at): the ratings that count, `rating` being how much (`preferences.s`).
+
+    Args:
+        ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp, ...).
+        preference: Which count, and how much a star above the user's mean adds.
+    """
+    user = Window.partitionBy("user_id")
+    stars = F.col("rating").cast("double")
+    marked = ratings.withColumn("mean", F.avg(stars).over(user))
+    least = {"all": F.lit(0.0), "liked": F.lit(LIKED_STARS), "above_mean": F.col("mean")}[preference.preferred]
+    counted = marked.filter(stars >= least).withColumn("mean", F.avg(stars).over(user))
+    weight = F.greatest(1 + preference.star_weight * (stars - F.col("mean")), F.lit(LEAST_WEIGHT))
+    return counted.select("user_id", "movie_id", weight.cast("float").alias("rating"), "rated_at")
+
+
+def fit_parts(
+    ratings: DataFrame,
+    movie_ids: np.ndarray,
+    als: ImplicitAlsParameters,
+    parameters: RankingParameters,
+    engine: str,
+    als_model: ALSModel | None = None,
+) -> RankingParts:
+    """The fit of both models; ALS is always Spark ML's.
+
+    Args:
+        ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp).
+        movie_ids: (m,) ascending, all movies that may be recommended.
+        als: Its hyperparameters.
+        parameters: Preferences, EASE's rank and the seed.
+        engine: Where EASE is decomposed: `kernel`, in the driver's memory, or `spark`.
+        als_model: ALS of these ratings, if there is one already.
+    """
+    counted, tuning = preferences(ratings, parameters.preference).cache(), parameters.tuning  # ALS and EASE read it
+    als_model = als_model or fit_weighted_als(prepare_fit(counted), als, tuning.seed)
+    factors = als_model.itemFactors.toPandas()
+    als_items = np.zeros((len(movie_ids), als_model.rank), np.float32)
+    als_items[np.searchsorted(movie_ids, factors["id"])] = np.stack(factors["features"])
+    decompose_preferences = {"kernel": _decompose_in_memory, "spark": _decompose_by_spark}[engine]
+    spectrum = decompose_preferences(counted, movie_ids, tuning.ease_rank, tuning.seed)
+    counted.unpersist()
+    return RankingParts(als_model, movie_ids, als_items, spectrum, recent_popularity(ratings, movie_ids) * TIE_BREAK)
+
+
+def compose(
+    parts: RankingParts, candidate: RankingCandidate, preference: PreferenceParameters, ratings: DataFrame
+) -> FactorModel:
+    """The candidate's model, of as many features as it uses.
+
+    Args:
+        parts: The fit.
+        candidate: Hyperparameters.
+        preference: Which ratings count.
+        ratings: (user_id, movie_id, rating, rated_at), of the users that the model is to know.
+    """
+    spark = ratings.sparkSession
+    sides = [np.zeros((len(parts.ids), 0), np.float32)]
+    sides += [] if candidate.als is None else [parts.als_items]
+    als_size = sides[-1].shape[1]
+    sides += [] if candidate.ease_reg is None else [ease_features(parts.spectrum, candidate.ease_reg)]
+    items = np.hstack(sides)
+    folding = make_folding(candidate, preference, als_size, items.shape[1] - als_size)
+    model = FactorModel(0.0, None, factor_table(spark, parts.ids, parts.bias, items), folding=folding)
+    if candidate.weights is None:  # the users as ALS has fitted them
+        users = parts.als_model.userFactors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
+        return model._replace(users=users)
+    return model._replace(users=fold_in_preferences(model, ratings))
+
+
+def fit_baseline(name: str, ratings: DataFrame, movie_ids: np.ndarray, seed: int, damping: float) -> FactorModel:
+    """A model that ranks alike for everybody.
+
+    Args:
+        name: `random`; `most_popular`, by number of ratings; `damped_mean`, by mean stars with some ratings at the
+            mean of all added.
+        ratings: (user_id int, movie_id int, rating float in stars).
+        movie_ids: (m,) ascending.
+        seed: Of `random`.
+        damping: How many ratings are added.
+    """
+    spark = ratings.sparkSession
+    table = ratings.groupBy("movie_id").agg(F.count("*").alias("n"), F.sum("rating").alias("stars")).toPandas()
+    places = np.searchsorted(movie_ids, table["movie_id"])
+    counts, stars = (np.bincount(places, table[column], len(movie_ids)) for column in ("n", "stars"))
+    mean = stars.sum() / counts.sum()
+    bias = {
+        "random": np.random.default_rng(seed % 2**64).random(len(movie_ids)),
+        "most_popular": counts,
+        "damped_mean": (stars + damping * mean) / (counts + damping),
+    }[name]
+    users = ratings.select(F.col("user_id").alias("id")).distinct()
+    nobody = users.selectExpr("id", "cast(0 as float) as bias", "cast(array() as array<float>) as features")
+    return FactorModel(0.0, nobody, factor_table(spark, movie_ids, bias, np.zeros((len(movie_ids), 0))))
+
+
+def recent_popularity(ratings: DataFrame, movie_ids: np.ndarray) -> np.ndarray:
+    """(m,) from 0 to 1: the movies' ratings, each counting half after `RECENT_DAYS`, relative to the most popular.
+
+    Without times every rating counts the same.
+    """
+    newest = ratings.agg(F.max("rated_at")).first()[0]
+    age = F.datediff(F.lit(newest), "rated_at") if newest else F.lit(0)
+    weight = F.pow(F.lit(2.0), -F.coalesce(age, F.lit(0)) / F.lit(RECENT_DAYS))
+    table = ratings.groupBy("movie_id").agg(F.sum(weight).alias("weight")).toPandas()
+    total = np.bincount(np.searchsorted(movie_ids, table["movie_id"]), table["weight"], len(movie_ids))
+    return total / max(total.max(initial=0), np.finfo(float).tiny)
+
+
+class RankingEngine:
+    """Runs ranking trials as Spark jobs, for ratings that no task's memory holds.
+
+    Args:
+        train_ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp, fold int).
+        movie_ids: (m,) ascending, all movies that may be recommended.
+        parameters: Preferences, k and seed.
+    """
+
+    def __init__(self, train_ratings: DataFrame, movie_ids: np.ndarray, parameters: RankingParameters):
+        self._ratings, self._movie_ids, self._parameters = train_ratings.cache(), movie_ids, parameters
+        self._parts: dict[tuple, RankingParts] = {}  # of the last fold and ALS
+
+    def __enter__(self) -> "RankingEngine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ratings.unpersist()
+
+    def run(self, trials: list[Trial]) -> Iterator[tuple[Trial, Outcome]]:
+        """One after the other, those of the same fold and fit together."""
+        for trial in sorted(trials, key=lambda trial: (trial.fold, trial.candidate.fit_key)):
+            (outcome,) = attempt(lambda trial=trial: [self._measure(trial)], [trial])
+            yield trial, outcome
+
+    def _measure(self, trial: Trial) -> Measures:
+        candidate, preference = trial.candidate, self._parameters.preference
+        train = self._ratings.filter(F.col("fold") != trial.fold)
+        held_out = self._ratings.filter(F.col("fold") == trial.fold)
+        key = (trial.fold, candidate.fit_key)
+        if key not in self._parts:
+            als = candidate.als or self._parameters.tuning.grid.candidates()[0]
+            self._parts = {key: fit_parts(train, self._movie_ids, als, self._parameters, "spark")}
+        model = compose(self._parts[key], candidate, preference, train)
+        k, users = self._parameters.evaluation.k, train.select("user_id").distinct()
+        lists = top_n(model, users, train.select("user_id", "movie_id"), k).withColumn("model", F.lit("trial"))
+        no_genres = "cast(array() as array<string>) as genres"
+        movies = train.sparkSession.createDataFrame([(int(each),) for each in self._movie_ids], "movie_id int")
+        row = measure_rankings(lists.cache(), held_out, train, movies.selectExpr("movie_id", no_genres), k).first()
+        return {"ndcg": row["ndcg"] if row else None, "ndcg_se": row["ndcg_se"] if row else None}
+
+
+def _decompose_in_memory(counted: DataFrame, movie_ids: np.ndarray, rank: int, seed: int) -> Spectrum:
+    seen = select_seen(collect_interactions(counted, movie_ids))
+    return decompose(interaction_matrix(seen.user_starts, seen.movies, len(movie_ids)), rank, seed)
+
+
+def _decompose_by_spark(counted: DataFrame, movie_ids: np.ndarray, rank: int, seed: int) -> Spectrum:  # noqa: ARG001
+    """The same by Spark's singular value decomposition: the ratings stay where they are, the movies' side does not."""
+    movies = counted.sparkSession.createDataFrame(
+        [(int(each), place) for place, each in enumerate(movie_ids)], "movie_id int, place int"
+    )
+    value = F.pow(F.count("*").over(Window.partitionBy("user_id")), F.lit(-USER_EXPONENT))
+    cells = counted.join(movies, "movie_id", how="inner").select("user_id", "place", value.alias("value")).cache()
+    scale = cells.agg(F.sqrt(F.avg(F.col("value") ** 2))).first()[0]
+    rows = cells.groupBy("user_id").agg(F.sort_array(F.collect_list(F.struct("place", "value"))).alias("cells"))
+    size = len(movie_ids)
+    vectors = rows.rdd.map(
+        lambda row: Vectors.sparse(size, [(cell["place"], cell["value"] / scale) for cell in row["cells"]])
+    ).cache()
+    found = RowMatrix(vectors, numCols=size).computeSVD(min(rank, size, vectors.count()))
+    cells.unpersist()
+    vectors.unpersist()
+    return Spectrum(found.V.toArray()[:, ::-1], found.s.toArray()[::-1] ** 2)
