@@ -283,14 +283,15 @@ class TestFoldIn:
         assert np.array(found[2**31 - 1])[1:].all()
 
     def test_a_rating_without_a_time_is_older_than_all_with_one(self, spark, models):
-        def of(*days: int | None) -> dict:
-            times = [None if day is None else DAY_ONE + timedelta(days=day) for day in days]
-            rows = [(1, 10 * place, 2.0 + place, time) for place, time in enumerate(times, 1)]
-            return folded(models["ease"], spark.createDataFrame(rows, RATINGS))
-
-        assert of(3, None, 4) == of(-9000, -9999, 40)
-        assert of(None, None, None) == of(7, 7, 7)
-        assert of(3, None, 4) != of(3, 3, 4)
+        days = {1: (3, None, 4), 2: (-9000, -9999, 40), 3: (3, 3, 4), 4: (None, None, None), 5: (7, 7, 7)}
+        rows = [
+            (user, 10 * place, 2.0 + place, None if day is None else DAY_ONE + timedelta(days=day))
+            for user, own in days.items()
+            for place, day in enumerate(own, 1)
+        ]
+        found = folded(models["ease"], spark.createDataFrame(rows, RATINGS))
+        assert found[1] == found[2] != found[3]
+        assert found[4] == found[5]
 
     def test_without_ratings_there_are_no_users(self, models, ratings):
         assert folded(models["blend"], ratings.limit(0)) == {}

@@ -38,7 +38,9 @@ def collect_new_ratings(new_users: list[NewUser], from_file: pd.DataFrame, movie
         for user in new_users
         for place, (movie, stars) in enumerate(user.ratings.items())
     ]
-    table = pd.concat([pd.DataFrame(rows, columns=COLUMNS), _read(from_file, finder)], ignore_index=True)
+    parts = [part for part in (pd.DataFrame(rows, columns=COLUMNS), _read(from_file, finder)) if len(part)]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+    table = table.astype({"movie_id": "int64", "rating": float, "rated_at": "datetime64[us]"})
     return table.drop_duplicates(["name", "movie_id"], keep="last", ignore_index=True)
 
 

@@ -294,6 +294,14 @@ class RecommendParameters(Block):
     new_user_ratings: str | None = None
 
 
+class ReportingParameters(Block):
+    """How much of the lists the HTML page holds: all of it is one file, which a browser loads at once."""
+
+    most_lists: int = Field(ge=0, le=1000)
+    most_users: int = Field(ge=0, le=10_000)
+    most_movies: int = Field(ge=0, le=30_000)
+
+
 class Parameters(Block):
     """All of conf/*/parameters*.yml."""
 
@@ -304,6 +312,7 @@ class Parameters(Block):
     rating: RatingParameters
     ranking: RankingParameters
     recommend: RecommendParameters
+    reporting: ReportingParameters
 
 
 def check_parameters(parameters: dict[str, Any]) -> Parameters:

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from movie_recs.pipelines import data_processing, eda, evaluation, recommend, tuning
+from movie_recs.pipelines import data_processing, eda, evaluation, recommend, reporting, tuning
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -13,5 +13,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         "tuning": tuning.create_pipeline("rating") + tuning.create_pipeline("ranking"),
         "evaluation": evaluation.create_pipeline(),
         "recommend": recommend.create_pipeline(),
+        "reporting": reporting.create_pipeline(),
     }
     return {**pipelines, "__default__": sum(pipelines.values(), start=Pipeline([]))}

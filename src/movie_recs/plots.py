@@ -10,8 +10,8 @@ from movie_recs.candidates import Measure
 from movie_recs.metrics import BINS
 
 INK, PALE = "#1f4e79", "#c9d6e4"
-LINES = ("#1f4e79", "#d1662c", "#3b8a5a", "#8a4f9e", "#b8860b", "#5a6b7b")
-MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+LINES = ("#1f4e79", "#d1662c", "#3b8a5a", "#8a4f9e", "#b8860b", "#5a6b7b", "#b03060", "#2f8f9d")
+MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon")
 
 SHOWN_CANDIDATES = 8  # of each model
 DISTRIBUTIONS = {  # title, unit of the value, what is counted
@@ -254,7 +254,7 @@ def _bars(names: list[str], values: list[float]) -> go.Bar:
         y=names,
         orientation="h",
         marker_color=INK,
-        texttemplate="%{x:,.3~r}",
+        texttemplate="%{x:,.5~r}",
         hovertemplate="%{y}: %{x:,.4~r}<extra></extra>",
     )
 

@@ -137,13 +137,23 @@ def fold_in_preferences(model: FactorModel, ratings: DataFrame) -> DataFrame:
         parts = [batch for batch in batches if batch.num_rows]
         if not parts:
             return
-        rated, items = pa.Table.from_batches(parts), shared.value
-        ids, starts, rows, weights = _preferences(rated, items, folding)
-        vectors = user_vectors(starts, rows, weights, items.features[:-1].astype(np.float32), folding)
+        ids, vectors = fold_in_rows(pa.Table.from_batches(parts), shared.value, folding)
         columns = [pa.array(ids), pa.array(np.zeros(len(ids), np.float32)), _lists(vectors)]
         yield pa.RecordBatch.from_arrays(columns, ["id", "bias", "features"])
 
-    return _by_user(ratings).mapInArrow(solve, "id int, bias float, features array<float>")
+    return rows_by_user(ratings).mapInArrow(solve, "id int, bias float, features array<float>")
+
+
+def fold_in_rows(rated: pa.Table, items: Arrays, folding: Folding) -> tuple[np.ndarray, np.ndarray]:
+    """The users' ids (u,), ascending, and their vectors (u, k) float32.
+
+    Args:
+        rated: (user_id, movie_id, rating, time), as `rows_by_user` has it.
+        items: The movies' side.
+        folding: How.
+    """
+    ids, starts, rows, weights = _preferences(rated, items, folding)
+    return ids, user_vectors(starts, rows, weights, items.features[:-1].astype(np.float32), folding)
 
 
 def explain_preferences(model: FactorModel, recommendations: DataFrame, ratings: DataFrame, reasons: int) -> DataFrame:
@@ -219,7 +229,8 @@ def _preferences(
     return ids, starts, rows[kept].astype(np.int32), weights
 
 
-def _by_user(ratings: DataFrame) -> DataFrame:
+def rows_by_user(ratings: DataFrame) -> DataFrame:
+    """(user_id, movie_id, rating, time long in microseconds), whole users in partitions, by user and movie."""
     return _columns(ratings).repartition("user_id").sortWithinPartitions("user_id", "movie_id")
 
 

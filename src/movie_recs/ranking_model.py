@@ -18,7 +18,7 @@ from movie_recs.als import fit_weighted_als, prepare_fit
 from movie_recs.candidates import RankingCandidate
 from movie_recs.ease import USER_EXPONENT, Spectrum, decompose, ease_features, interaction_matrix
 from movie_recs.in_memory import collect_interactions, select_seen
-from movie_recs.model import FactorModel, factor_table
+from movie_recs.model import FactorModel, Folding, factor_table
 from movie_recs.parameters import ImplicitAlsParameters, PreferenceParameters, RankingParameters
 from movie_recs.preferences import LEAST_WEIGHT, fold_in_preferences, make_folding
 from movie_recs.ranking_metrics import measure_rankings
@@ -28,6 +28,7 @@ from movie_recs.trials import Measures, Outcome, Trial, attempt
 
 RECENT_DAYS = 365.0  # after which a rating counts half in the popularity that orders what is otherwise equal
 TIE_BREAK = 1e-6  # the bias of the most popular movie: below any difference that matters between scores
+RANDOM_RANK = 16
 BASELINES = ("random", "most_popular", "damped_mean")
 
 
@@ -105,44 +106,65 @@ def compose(
         preference: Which ratings count.
         ratings: (user_id, movie_id, rating, rated_at), of the users that the model is to know.
     """
-    spark = ratings.sparkSession
-    sides = [np.zeros((len(parts.ids), 0), np.float32)]
-    sides += [] if candidate.als is None else [parts.als_items]
-    als_size = sides[-1].shape[1]
-    sides += [] if candidate.ease_reg is None else [ease_features(parts.spectrum, candidate.ease_reg)]
-    items = np.hstack(sides)
-    folding = make_folding(candidate, preference, als_size, items.shape[1] - als_size)
-    model = FactorModel(0.0, None, factor_table(spark, parts.ids, parts.bias, items), folding=folding)
+    items, folding = compose_items(parts, candidate, preference)
+    table = factor_table(ratings.sparkSession, parts.ids, parts.bias, items)
+    model = FactorModel(0.0, None, table, folding=folding)
     if candidate.weights is None:  # the users as ALS has fitted them
         users = parts.als_model.userFactors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
         return model._replace(users=users)
     return model._replace(users=fold_in_preferences(model, ratings))
 
 
+def compose_items(
+    parts: RankingParts, candidate: RankingCandidate, preference: PreferenceParameters
+) -> tuple[np.ndarray, Folding]:
+    """The movies' vectors (m, k) float32, ALS's part first, and how a user's is made; arguments as of `compose`."""
+    sides = [np.zeros((len(parts.ids), 0), np.float32)]
+    sides += [] if candidate.als is None else [parts.als_items]
+    als_size = sides[-1].shape[1]
+    sides += [] if candidate.ease_reg is None else [ease_features(parts.spectrum, candidate.ease_reg)]
+    items = np.hstack(sides)
+    return items, make_folding(candidate, preference, als_size, items.shape[1] - als_size)
+
+
 def fit_baseline(name: str, ratings: DataFrame, movie_ids: np.ndarray, seed: int, damping: float) -> FactorModel:
-    """A model that ranks alike for everybody.
+    """A model that knows nothing of a user: `random`, by the seed, or as `baseline_scores` has it."""
+    spark, no_bias = ratings.sparkSession, np.zeros(len(movie_ids))
+    users = ratings.select(F.col("user_id").alias("id")).distinct()
+    if name == "random":
+        ids = np.sort(users.toArrow()["id"].to_numpy())
+        known = ids, np.zeros(len(ids)), random_vectors(ids, seed)
+        sides = known, (movie_ids, no_bias, random_vectors(movie_ids, ~seed))
+        return FactorModel(0.0, *(factor_table(spark, *side) for side in sides))
+    nobody = users.selectExpr("id", "cast(0 as float) as bias", "cast(array() as array<float>) as features")
+    scores = baseline_scores(name, ratings, movie_ids, damping)
+    return FactorModel(0.0, nobody, factor_table(spark, movie_ids, scores, np.zeros((len(movie_ids), 0))))
+
+
+def random_vectors(ids: np.ndarray, seed: int) -> np.ndarray:
+    """(n, RANDOM_RANK) float32 of length 1: their dot products give each user another order of the movies."""
+    vectors = np.random.default_rng(seed % 2**64).standard_normal((len(ids), RANDOM_RANK), dtype=np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def baseline_scores(name: str, ratings: DataFrame, movie_ids: np.ndarray, damping: float) -> np.ndarray:
+    """(m,): what a model that ranks alike for everybody says of each movie.
 
     Args:
-        name: `random`; `most_popular`, by number of ratings; `damped_mean`, by mean stars with some ratings at the
-            mean of all added.
+        name: `most_popular`, by number of ratings; `damped_mean`, by mean stars with some ratings at the mean of all
+            added.
         ratings: (user_id int, movie_id int, rating float in stars).
         movie_ids: (m,) ascending.
-        seed: Of `random`.
         damping: How many ratings are added.
     """
-    spark = ratings.sparkSession
     table = ratings.groupBy("movie_id").agg(F.count("*").alias("n"), F.sum("rating").alias("stars")).toPandas()
     places = np.searchsorted(movie_ids, table["movie_id"])
     counts, stars = (np.bincount(places, table[column], len(movie_ids)) for column in ("n", "stars"))
     mean = stars.sum() / counts.sum()
-    bias = {
-        "random": np.random.default_rng(seed % 2**64).random(len(movie_ids)),
+    return {
         "most_popular": counts,
         "damped_mean": (stars + damping * mean) / (counts + damping),
     }[name]
-    users = ratings.select(F.col("user_id").alias("id")).distinct()
-    nobody = users.selectExpr("id", "cast(0 as float) as bias", "cast(array() as array<float>) as features")
-    return FactorModel(0.0, nobody, factor_table(spark, movie_ids, bias, np.zeros((len(movie_ids), 0))))
 
 
 def recent_popularity(ratings: DataFrame, movie_ids: np.ndarray) -> np.ndarray:

@@ -1,26 +1,22 @@
 """How good the lists of each ranking model and of its baselines are, for the users' held-out ratings."""
 
-from functools import reduce
-
 import pandas as pd
 from plotly.graph_objects import Figure
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from movie_recs import plots
 from movie_recs.candidates import RankingCandidate
 from movie_recs.cross_validation import best_candidate
-from movie_recs.model import FactorModel, add_newcomers
+from movie_recs.model import FactorModel
 from movie_recs.movie_features import movie_ids
 from movie_recs.parameters import RankingParameters
+from movie_recs.ranking_lists import BY_STARS, Contest, list_by_spark, list_in_memory
 from movie_recs.ranking_metrics import measure_rankings
-from movie_recs.ranking_model import BASELINES, compose, fit_baseline, fit_parts
+from movie_recs.ranking_model import BASELINES, fit_parts
 from movie_recs.ranking_search import WINNERS, choose_ranking_engine
-from movie_recs.retrieval import top_n
 
 DECIMALS = 10
-BY_STARS = "rating_by_stars"
 MODELS = (*BASELINES, BY_STARS, *WINNERS)
 
 
@@ -41,24 +37,13 @@ def list_movies(
     Returns:
         (model string, user_id int, rank int from 1, movie_id int, score double).
     """
-    ids, preference = movie_ids(movies), parameters.preference
-    seed, damping = parameters.tuning.seed, parameters.evaluation.damping
+    ids = movie_ids(movies)
     best = {model: best_candidate(cv_results, RankingCandidate, model) for model in WINNERS}
     engine = choose_ranking_engine(train_ratings, len(ids), parameters.tuning)
     parts = fit_parts(train_ratings, ids, best["implicit_als"].als, parameters, engine, als_model)
-    models = {
-        **{name: fit_baseline(name, train_ratings, ids, seed, damping) for name in BASELINES},
-        BY_STARS: rating_model,
-        **{name: compose(parts, candidate, preference, train_ratings) for name, candidate in best.items()},
-    }
-    users = train_ratings.select("user_id").union(test_ratings.select("user_id")).distinct().cache()  # by each model
-    seen = train_ratings.select("user_id", "movie_id")
-    k = parameters.evaluation.k
-    lists = [
-        top_n(add_newcomers(each, users), users, seen, k).select(F.lit(name).alias("model"), "*")
-        for name, each in models.items()
-    ]
-    return reduce(DataFrame.union, lists)
+    users = train_ratings.select("user_id").union(test_ratings.select("user_id")).distinct()
+    contest = Contest(parts, best, rating_model, train_ratings, users)
+    return {"kernel": list_in_memory, "spark": list_by_spark}[engine](contest, parameters)
 
 
 def measure_lists(

@@ -90,7 +90,7 @@ def recommend_to_new_users(
     titles = movies.select("movie_id", "title", "year").toPandas()
     new = collect_new_ratings(parameters.new_users, new_user_ratings, titles)
     rows = new.assign(user_id=new["name"].map(numbers))[["user_id", "movie_id", "rating", "rated_at"]]
-    own = spark.createDataFrame(rows.astype({"rated_at": "datetime64[us]"}), RATINGS)
+    own = spark.createDataFrame(rows, RATINGS)
     users = spark.createDataFrame(list(numbers.items()), "name string, user_id int")
     ranking_model = add_newcomers(ranking_model._replace(users=fold_in_preferences(ranking_model, own)), users)
     rating_model = rating_model._replace(users=fold_in(rating_model, own))

@@ -1,0 +1,123 @@
+"""The page's explorer as data: every user's list and every movie's neighbours in few bytes; and one user's history.
+
+Titles stand once, lists are rows of places in the table of movies: small integers, as base64 of their bytes.
+"""
+
+import base64
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+FAVOURITES = 5  # movies and genres that a history names
+DAMPING = 5  # ratings at the user's mean added to those of a genre, so that one 5.0 makes no favourite genre
+STAR_PARTS = 10  # predicted stars in tenths
+DISTANCE_PARTS = 1000  # distances in thousandths
+
+
+def index_explorer(
+    movies: pd.DataFrame,
+    users: pd.DataFrame,
+    lists: pd.DataFrame,
+    neighbours: pd.DataFrame,
+    data: dict[str, Any],
+) -> dict[str, Any]:
+    """What report.js reads.
+
+    Args:
+        movies: (movie_id, title, year, genres, imdb_id, tmdb_id, ratings, mean_rating), by movie_id; fewer than 65,535.
+        users: (user_id, ratings, mean_rating), by user_id.
+        lists: (user_id, rank, movie_id, predicted_stars), of these users and movies.
+        neighbours: (movie_id, rank, similar_movie_id, distance), of these movies.
+        data: The data's summary, of which the numbers of all `users` and `movies` are taken.
+
+    Returns:
+        movies and users by column, ids ascending; `lists` and `neighbours`: `length`, and matrices of `length` columns
+        as base64 of little-endian uint16, row by row: places of movies from 1 (0: none), stars in tenths, distances
+        in thousandths. `genres` are named once. `all`: how many users and movies the data have.
+    """
+    genres = sorted({genre for row in movies["genres"] for genre in row})
+    number = {genre: place for place, genre in enumerate(genres)}
+    return {
+        "all": {"users": data["users"], "movies": data["movies"]},
+        "genres": genres,
+        "movies": {
+            **{name: _plain(movies[column]) for name, column in (("ids", "movie_id"), ("titles", "title"))},
+            "years": _plain(movies["year"]),
+            "genres": [[number[genre] for genre in row] for row in movies["genres"]],
+            "imdb": _plain(movies["imdb_id"]),
+            "tmdb": _plain(movies["tmdb_id"]),
+            "ratings": _plain(movies["ratings"]),
+            "means": _plain(movies["mean_rating"].round(2)),
+        },
+        "users": {
+            "ids": _plain(users["user_id"]),
+            "ratings": _plain(users["ratings"]),
+            "means": _plain(users["mean_rating"].round(2)),
+        },
+        "lists": _matrices(lists, ("user_id", users), movies, ("movie_id", "predicted_stars", "stars", STAR_PARTS)),
+        "neighbours": _matrices(
+            neighbours, ("movie_id", movies), movies, ("similar_movie_id", "distance", "distances", DISTANCE_PARTS)
+        ),
+    }
+
+
+def describe_history(ratings: list[dict[str, Any]]) -> dict[str, Any]:
+    """A user's ratings at a glance.
+
+        lift of a genre = (sum of its ratings - its number of ratings * her mean) / (its number of ratings + DAMPING)
+
+    Args:
+        ratings: {movie_id, title, year, genres, rating, rated_in: year or None}, a dict a rating.
+
+    Returns:
+        ratings: how many; mean_rating; first_year, last_year of the ratings or None; genres: {genre, ratings,
+        mean_rating} with the highest positive lifts; movies: {movie_id, title, year, rating} with the most stars, the
+        latest first where equal, then by movie_id.
+    """
+    if not ratings:
+        return {"ratings": 0, "mean_rating": None, "first_year": None, "last_year": None, "genres": [], "movies": []}
+    mean = sum(row["rating"] for row in ratings) / len(ratings)
+    years = [row["rated_in"] for row in ratings if row["rated_in"] is not None]
+    by_genre: dict[str, list[float]] = defaultdict(list)
+    for row in ratings:
+        for genre in row["genres"] or ():
+            by_genre[genre].append(row["rating"])
+    lifts = {genre: (sum(stars) - len(stars) * mean) / (len(stars) + DAMPING) for genre, stars in by_genre.items()}
+    liked = sorted((genre for genre in lifts if lifts[genre] > 0), key=lambda genre: (-lifts[genre], genre))
+    best = sorted(ratings, key=lambda row: (-row["rating"], -(row["rated_in"] or 0), row["movie_id"]))
+    return {
+        "ratings": len(ratings),
+        "mean_rating": mean,
+        "first_year": min(years, default=None),
+        "last_year": max(years, default=None),
+        "genres": [
+            {"genre": genre, "ratings": len(by_genre[genre]), "mean_rating": float(np.mean(by_genre[genre]))}
+            for genre in liked[:FAVOURITES]
+        ],
+        "movies": [{name: row[name] for name in ("movie_id", "title", "year", "rating")} for row in best[:FAVOURITES]],
+    }
+
+
+def _matrices(
+    table: pd.DataFrame, of: tuple[str, pd.DataFrame], movies: pd.DataFrame, columns: tuple[str, str, str, int]
+) -> dict[str, Any]:
+    """Lists as rows of two matrices, in the order of what they are `of`."""
+    key, owners = of
+    movie_column, value_column, name, parts = columns
+    length = int(table["rank"].max()) if len(table) else 0
+    places, values = np.zeros((2, len(owners), length), dtype=np.uint16)
+    cells = np.searchsorted(owners[key], table[key]), table["rank"].to_numpy() - 1
+    places[cells] = np.searchsorted(movies["movie_id"], table[movie_column]) + 1
+    values[cells] = (table[value_column] * parts).round().clip(0, np.iinfo(np.uint16).max)
+    return {"length": length, "movies": _base64(places), name: _base64(values)}
+
+
+def _base64(matrix: np.ndarray) -> str:
+    return base64.b64encode(matrix.astype("<u2").tobytes()).decode("ascii")
+
+
+def _plain(column: pd.Series) -> list[Any]:
+    """Python's own values, None for what is missing."""
+    return column.astype(object).where(column.notna(), None).tolist()

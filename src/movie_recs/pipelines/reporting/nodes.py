@@ -1,0 +1,164 @@
+"""What the page says: the lists that were asked for, those of everybody for its explorer, and all other results."""
+
+from typing import Any
+
+import pandas as pd
+from plotly.graph_objects import Figure
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from movie_recs import report
+from movie_recs.explorer import describe_history, index_explorer
+from movie_recs.model import FactorModel, score, to_stars
+from movie_recs.parameter_types import Block
+from movie_recs.parameters import RecommendParameters, ReportingParameters
+from movie_recs.retrieval import similar_items, top_n
+
+EXPLORED = 10  # movies in each list of the explorer
+
+
+def select_movies(movies: DataFrame, ratings: DataFrame, parameters: ReportingParameters) -> pd.DataFrame:
+    """The most rated movies, as many as the page may hold, by movie_id.
+
+    Returns:
+        (movie_id, title, year, genres: lists, imdb_id, tmdb_id, ratings: how many, mean_rating: stars).
+    """
+    counts = ratings.groupBy("movie_id").agg(F.count("*").alias("ratings"), F.avg("rating").alias("mean_rating"))
+    kept = (
+        movies.join(counts, "movie_id", how="left")
+        .fillna(0, "ratings")
+        .orderBy(F.desc("ratings"), "movie_id")
+        .limit(parameters.most_movies)
+        .select("movie_id", "title", "year", "genres", "imdb_id", "tmdb_id", "ratings", "mean_rating")
+        .toPandas()
+    )
+    return kept.astype({"year": "Int64", "tmdb_id": "Int64"}).sort_values("movie_id", ignore_index=True)
+
+
+def select_users(ratings: DataFrame, parameters: ReportingParameters) -> pd.DataFrame:
+    """(user_id, ratings: how many, mean_rating: stars) of the users with the most ratings, by user_id."""
+    kept = (
+        ratings.groupBy("user_id")
+        .agg(F.count("*").alias("ratings"), F.avg("rating").alias("mean_rating"))
+        .orderBy(F.desc("ratings"), "user_id")
+        .limit(parameters.most_users)
+        .toPandas()
+    )
+    return kept.sort_values("user_id", ignore_index=True)
+
+
+def explore_users(
+    ranking_model: FactorModel,
+    rating_model: FactorModel,
+    ratings: DataFrame,
+    explorer_users: pd.DataFrame,
+    explorer_movies: pd.DataFrame,
+) -> pd.DataFrame:
+    """(user_id, rank, movie_id, predicted_stars): the explorer's movies with each user's highest ranking scores.
+
+    As in `recommend`, but without its filters; of her rated movies there are none.
+    """
+    users = ratings.sparkSession.createDataFrame(explorer_users[["user_id"]], "user_id int")
+    seen = ratings.select("user_id", "movie_id")
+    best = top_n(ranking_model, users, seen, EXPLORED, explorer_movies["movie_id"].to_numpy())
+    starred = score(rating_model, best.select("user_id", "rank", "movie_id"), "stars")
+    return starred.select("user_id", "rank", "movie_id", to_stars("stars").alias("predicted_stars")).toPandas()
+
+
+def explore_movies(
+    rating_model: FactorModel, explorer_movies: pd.DataFrame, parameters: RecommendParameters
+) -> pd.DataFrame:
+    """(movie_id, rank, similar_movie_id, distance): the nearest of the explorer's movies to each of them."""
+    asked = rating_model.items.sparkSession.createDataFrame(explorer_movies[["movie_id"]], "movie_id int")
+    candidates = explorer_movies["movie_id"].to_numpy()
+    return similar_items(rating_model, asked, EXPLORED, parameters.similarity, candidates).toPandas()
+
+
+def build_explorer(
+    explorer_movies: pd.DataFrame,
+    explorer_users: pd.DataFrame,
+    explorer_lists: pd.DataFrame,
+    explorer_neighbours: pd.DataFrame,
+    data_summary: dict[str, Any],
+) -> dict[str, Any]:
+    """The four tables as compact JSON."""
+    return index_explorer(explorer_movies, explorer_users, explorer_lists, explorer_neighbours, data_summary)
+
+
+def show_users(
+    recommendations: DataFrame, ratings: DataFrame, movies: DataFrame, parameters: ReportingParameters
+) -> list[dict[str, Any]]:
+    """{user_id, history, movies} of the first users with a list; `history` as `describe_history` gives it."""
+    lists = _first_lists(recommendations, "user_id", movies, parameters.most_lists)
+    shown = (
+        ratings.filter(F.col("user_id").isin(list(lists)))
+        .join(movies, "movie_id", how="left")
+        .select(
+            "user_id", "movie_id", "title", movies["year"], "genres", "rating", F.year("rated_at").alias("rated_in")
+        )
+    )
+    histories: dict[int, list[dict[str, Any]]] = {user_id: [] for user_id in lists}
+    for row in shown.collect():
+        histories[row["user_id"]].append(row.asDict())
+    return [
+        {"user_id": user_id, "history": describe_history(histories[user_id]), "movies": rows}
+        for user_id, rows in lists.items()
+    ]
+
+
+def show_new_users(
+    new_user_recommendations: DataFrame, movies: DataFrame, parameters: ReportingParameters
+) -> list[dict[str, Any]]:
+    """{name, movies} of the first people who are not in the data."""
+    lists = _first_lists(new_user_recommendations, "name", movies, parameters.most_lists)
+    return [{"name": name, "movies": rows} for name, rows in lists.items()]
+
+
+def show_movies(similar_movies: DataFrame, movies: DataFrame, parameters: ReportingParameters) -> list[dict[str, Any]]:
+    """{movie_id, title, year, movies} of the first movies with neighbours."""
+    named = similar_movies.withColumnRenamed("movie_id", "asked_id").withColumnRenamed("similar_movie_id", "movie_id")
+    lists = _first_lists(named, "asked_id", movies, parameters.most_lists)
+    asked = movies.filter(F.col("movie_id").isin(list(lists))).select("movie_id", "title", "year", "genres").collect()
+    about = {row["movie_id"]: row.asDict() for row in asked}
+    return [{**about[movie_id], "movies": rows} for movie_id, rows in lists.items()]
+
+
+def gather_lists(
+    shown_users: list[dict[str, Any]],
+    shown_new_users: list[dict[str, Any]],
+    shown_movies: list[dict[str, Any]],
+    unknown_ids: pd.DataFrame,
+) -> dict[str, Any]:
+    """All lists that were asked for, and {kind, id} of what there are none for."""
+    unknown = unknown_ids.to_dict("records")
+    return {"users": shown_users, "new_users": shown_new_users, "movies": shown_movies, "unknown": unknown}
+
+
+def gather_figures(**figures: Figure) -> dict[str, Figure]:
+    """The figures by name."""
+    return figures
+
+
+def render_report(
+    metrics: dict[str, Any],
+    eda_summary: dict[str, Any],
+    report_figures: dict[str, Figure],
+    report_lists: dict[str, Any],
+    explorer: dict[str, Any],
+    run_facts: dict[str, Any],
+    parameters: dict[str, Any],
+) -> str:
+    """The page."""
+    plain = {name: part.model_dump() if isinstance(part, Block) else part for name, part in parameters.items()}
+    return report.render(report.Content(metrics, eda_summary, report_figures, report_lists, explorer, run_facts, plain))
+
+
+def _first_lists(lists: DataFrame, key: str, movies: DataFrame, most: int) -> dict[Any, list[dict[str, Any]]]:
+    """The rows of the first lists by key, each with its movie's links."""
+    keys = lists.select(key).distinct().orderBy(key).limit(most)
+    links = movies.select("movie_id", "imdb_id", "tmdb_id")
+    rows = lists.join(F.broadcast(keys), key, how="left_semi").join(links, "movie_id", how="left").orderBy(key, "rank")
+    found: dict[Any, list[dict[str, Any]]] = {}
+    for row in rows.collect():
+        found.setdefault(row[key], []).append(row.asDict())
+    return found

@@ -1,0 +1,100 @@
+"""All results as one HTML page that needs no network, with an explorer of all users and movies."""
+
+from kedro.pipeline import Node, Pipeline
+
+from movie_recs.pipelines.reporting.nodes import (
+    build_explorer,
+    explore_movies,
+    explore_users,
+    gather_figures,
+    gather_lists,
+    render_report,
+    select_movies,
+    select_users,
+    show_movies,
+    show_new_users,
+    show_users,
+)
+
+PARAMETERS = "params:reporting"
+FIGURES = {  # by their names in the page
+    "genres": "genres_plot",
+    "distributions": "distributions_plot",
+    "top_movies": "top_movies_plot",
+    "tags": "tags_plot",
+    "rating_tuning": "rating.cv_results_plot",
+    "ranking_tuning": "ranking.cv_results_plot",
+    "ladder": "rating.ladder_plot",
+    "predictions": "rating.predictions_plot",
+    "errors": "rating.errors_plot",
+    "leaderboard": "ranking.leaderboard_plot",
+}
+
+
+def create_pipeline() -> Pipeline:
+    """What the other pipelines have made -> report.html."""
+    return Pipeline(
+        [
+            *_explore(),
+            *_show_lists(),
+            Node(gather_figures, FIGURES, "report_figures", name="gather_figures"),
+            Node(
+                render_report,
+                [
+                    *("metrics", "eda_summary", "report_figures", "report_lists", "explorer", "run_facts"),
+                    "parameters",
+                ],
+                "report_html",
+                name="render_report",
+            ),
+        ],
+        namespace="reporting",  # one box in kedro-viz
+        prefix_datasets_with_namespace=False,
+    )
+
+
+def _explore() -> list[Node]:
+    """The lists of all users and the neighbours of all movies."""
+    ranking, rating = "ranking.factor_model", "rating.factor_model"
+    return [
+        Node(select_movies, ["movies", "ratings", PARAMETERS], "explorer_movies", name="select_movies"),
+        Node(select_users, ["ratings", PARAMETERS], "explorer_users", name="select_users"),
+        Node(
+            explore_users,
+            [ranking, rating, "ratings", "explorer_users", "explorer_movies"],
+            "explorer_lists",
+            name="explore_users",
+        ),
+        Node(
+            explore_movies,
+            [rating, "explorer_movies", "params:recommend"],
+            "explorer_neighbours",
+            name="explore_movies",
+        ),
+        Node(
+            build_explorer,
+            ["explorer_movies", "explorer_users", "explorer_lists", "explorer_neighbours", "data_summary"],
+            "explorer",
+            name="build_explorer",
+        ),
+    ]
+
+
+def _show_lists() -> list[Node]:
+    """The lists that were asked for, with what a reader wants to know of their users and movies."""
+    return [
+        Node(show_users, ["recommendations", "ratings", "movies", PARAMETERS], "shown_users", name="show_users"),
+        Node(
+            show_new_users,
+            ["new_user_recommendations", "movies", PARAMETERS],
+            "shown_new_users",
+            name="show_new_users",
+        ),
+        Node(show_movies, ["similar_movies", "movies", PARAMETERS], "shown_movies", name="show_movies"),
+        Node(
+            gather_lists,
+            ["shown_users", "shown_new_users", "shown_movies", "unknown_ids"],
+            "report_lists",
+            name="gather_lists",
+        ),
+    ]

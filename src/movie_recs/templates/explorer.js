@@ -1,0 +1,203 @@
+"use strict";
+// The explorer: a search box, and the lists of all users and movies. Data become text nodes, never markup.
+
+/** An element with attributes and children; strings become text. */
+function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+/** The explorer's tables: what each user and movie is, and its list. */
+class Catalogue {
+  constructor({ movies, users, genres, lists, neighbours }) {
+    Object.assign(this, { movies, users, genres });
+    this.words = movies.titles.map(searchable);
+    this.lists = { user: unpack(lists, "stars"), movie: unpack(neighbours, "distances") };
+    this.places = { user: placesOf(users.ids), movie: placesOf(movies.ids) };
+  }
+
+  /** {kind, place} of what fits a query, the best first: numbers, then titles by how well and how often rated. */
+  search(query, most) {
+    const found = [];
+    if (/^\d+$/.test(query.trim())) {
+      for (const kind of ["user", "movie"]) {
+        const place = this.places[kind].get(Number(query));
+        if (place !== undefined) found.push({ kind, place });
+      }
+    }
+    const wanted = searchable(query).trim();
+    if (!wanted) return found;
+    const parts = wanted.split(" ").map((part) => ` ${part}`);
+    const hits = [];
+    this.words.forEach((words, place) => {
+      if (!parts.every((part) => words.includes(part))) return;
+      const begins = words.startsWith(` ${wanted}`) || words.startsWith(` the ${wanted}`);
+      hits.push({ kind: "movie", place, rank: begins ? 0 : 1 });
+    });
+    const often = (hit) => this.movies.ratings[hit.place];
+    hits.sort((one, other) => one.rank - other.rank || often(other) - often(one) || one.place - other.place);
+    const first = found.find(({ kind }) => kind === "movie")?.place;
+    return [...found, ...hits.filter(({ place }) => place !== first)].slice(0, most);
+  }
+
+  /** [place of a movie, value] of each row of a list. */
+  rows(kind, place) {
+    const { length, movies, values } = this.lists[kind];
+    const rows = [];
+    for (let cell = place * length; cell < (place + 1) * length && movies[cell]; cell += 1) {
+      rows.push([movies[cell] - 1, values[cell]]);
+    }
+    return rows;
+  }
+
+  /** In one line: what, and how often it has been rated or has rated. */
+  describe({ kind, place }) {
+    const table = kind === "user" ? this.users : this.movies;
+    const count = table.ratings[place];
+    const counts = `${count.toLocaleString("en")} rating${count === 1 ? "" : "s"}`;
+    const mean = table.means[place] === null ? "" : `, mean ${table.means[place].toFixed(1)}`;
+    if (kind === "user") return [`User ${table.ids[place]}`, counts + mean];
+    const year = table.years[place];
+    return [`${table.titles[place]}${year === null ? "" : ` (${year})`}`, counts + mean];
+  }
+}
+
+const placesOf = (ids) => new Map(ids.map((id, place) => [id, place]));
+
+/** Words apart by one space and after each other one, in lower case, without accents and without signs. */
+function searchable(text) {
+  const plain = text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().replace(/['’]/g, "");
+  const words = plain.replace(/[^\p{L}\p{N}]+/gu, " ").trim();
+  return ` ${words.replace(/^(.*) (the|a|an)$/, "$2 $1")}`;
+}
+
+/** Matrices of 16-bit numbers out of base64. */
+function unpack(packed, value) {
+  const numbers = (text) => new Uint16Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+  return { length: packed.length, movies: numbers(packed.movies), values: numbers(packed[value]) };
+}
+
+/** What the explorer shows of a user or a movie. */
+function present(catalogue, { kind, place }) {
+  const [name, counts] = catalogue.describe({ kind, place });
+  const rows = catalogue.rows(kind, place);
+  const about = kind === "user" ? [counts] : [counts, ...genresOf(catalogue, place)];
+  const heading = element("h3", { tabindex: "-1" }, name);
+  const list = element("ol", { class: "list" }, ...rows.map(([movie, value]) => presentRow(catalogue, kind, movie, value)));
+  const what = kind === "user" ? "What to watch next, with predicted stars" : "Nearest movies";
+  return [
+    heading,
+    element("p", { class: "soft" }, about.join(" · "), " ", kind === "movie" ? linksOf(catalogue, place) : ""),
+    element("h4", {}, what),
+    rows.length ? list : element("p", { class: "nothing" }, "There is no movie left to name."),
+  ];
+}
+
+const genresOf = ({ movies, genres }, place) => movies.genres[place].map((genre) => genres[genre]);
+
+/** One movie of a list, with its predicted stars or its distance. */
+function presentRow(catalogue, kind, place, value) {
+  const { movies } = catalogue;
+  const title = element("span", { class: "title" }, element("a", { href: `#movie-${movies.ids[place]}` }, movies.titles[place]));
+  if (movies.years[place] !== null) title.append(" ", element("span", { class: "year" }, String(movies.years[place])));
+  const genres = element("span", { class: "genres" }, genresOf(catalogue, place).join(" · "));
+  const aside = element("div", { class: "aside" }, kind === "user" ? starsOf(value / 10) : distanceOf(value / 1000), " ", linksOf(catalogue, place));
+  return element("li", {}, element("div", { class: "what" }, title, " ", genres), aside);
+}
+
+function starsOf(value) {
+  const glyphs = element("span", { class: "glyphs", "aria-hidden": "true" });
+  glyphs.style.setProperty("--stars", value);
+  return element("span", { class: "stars" }, glyphs, ` ${value.toFixed(1)}`, element("span", { class: "unseen" }, " of 5 stars"));
+}
+
+const distanceOf = (value) => element("span", { class: "distance" }, `distance ${value.toFixed(2)}`);
+
+function linksOf({ movies }, place) {
+  const links = element("span", { class: "links" });
+  const add = (name, url) => links.append(
+    element("a", { href: url, rel: "noreferrer" }, name, element("span", { class: "unseen" }, `: ${movies.titles[place]}`)), " ");
+  if (movies.imdb[place]) add("IMDb", `https://www.imdb.com/title/tt${encodeURIComponent(movies.imdb[place])}/`);
+  if (movies.tmdb[place]) add("TMDb", `https://www.themoviedb.org/movie/${movies.tmdb[place]}`);
+  return links;
+}
+
+/** The search box as an ARIA combobox, and the address's #user-575 or #movie-471, whatever led there. */
+function startExplorer() {
+  const catalogue = new Catalogue(read("explorer-data"));
+  const [input, list, status, found] = ["search", "matches", "search-status", "found"].map((id) => document.getElementById(id));
+  let matches = [], chosen = -1;
+
+  const choose = (place) => {
+    chosen = place;
+    [...list.children].forEach((option, at) => option.setAttribute("aria-selected", at === place));
+    if (place < 0) input.removeAttribute("aria-activedescendant");
+    else {
+      input.setAttribute("aria-activedescendant", list.children[place].id);
+      list.children[place].scrollIntoView({ block: "nearest" });
+    }
+  };
+  const close = () => {
+    list.hidden = true;
+    input.setAttribute("aria-expanded", "false");
+    choose(-1);
+  };
+  const offer = () => {
+    matches = catalogue.search(input.value, 12);
+    list.replaceChildren(...matches.map((match, at) => {
+      const [name, counts] = catalogue.describe(match);
+      return element("li", { role: "option", id: `match-${at}`, "aria-selected": "false" }, element("span", {}, name), element("span", {}, counts));
+    }));
+    const isAsked = input.value.trim() !== "";
+    status.textContent = isAsked ? `${matches.length || "No"} match${matches.length === 1 ? "" : "es"}` : "";
+    if (isAsked && !matches.length) list.append(element("li", { class: "none", role: "presentation" }, "No user and no movie fits."));
+    list.hidden = !isAsked;
+    input.setAttribute("aria-expanded", String(isAsked && matches.length > 0));
+    choose(matches.length ? 0 : -1);
+  };
+  const show = (match) => {
+    found.replaceChildren(...present(catalogue, match));
+    found.hidden = false;
+    status.textContent = `${catalogue.describe(match)[0]}: ${catalogue.rows(match.kind, match.place).length} movies`;
+  };
+  const take = (match) => {
+    const id = (match.kind === "user" ? catalogue.users : catalogue.movies).ids[match.place];
+    input.value = catalogue.describe(match)[0];
+    close();
+    history.pushState(null, "", `#${match.kind}-${id}`);
+    show(match);
+  };
+  const follow = () => {
+    const [, kind, id] = location.hash.match(/^#(user|movie)-(\d+)$/) ?? [];
+    if (!kind) return;
+    const place = catalogue.places[kind].get(Number(id));
+    if (place === undefined) {
+      found.replaceChildren(element("h3", { tabindex: "-1" }, `The ${kind} ${id} is not in this explorer.`));
+      found.hidden = false;
+    } else show({ kind, place });
+    document.getElementById("explorer").scrollIntoView();
+    found.querySelector("h3").focus({ preventScroll: true });
+  };
+
+  input.addEventListener("input", offer);
+  input.addEventListener("focus", () => input.select());
+  input.addEventListener("blur", close);
+  input.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (event.key === "Escape") list.hidden ? (input.value = "") : close();
+    else if (event.key === "Enter" && chosen >= 0) take(matches[chosen]);
+    else if (step && list.hidden) offer();
+    else if (step && matches.length) choose((chosen + step + matches.length) % matches.length);
+    else return;
+    event.preventDefault();
+  });
+  list.addEventListener("mousedown", (event) => event.preventDefault()); // the focus stays in the box
+  list.addEventListener("click", (event) => {
+    const at = [...list.children].indexOf(event.target.closest("[role=option]"));
+    if (at >= 0) take(matches[at]);
+  });
+  addEventListener("hashchange", follow);
+  follow();
+}
