@@ -16,8 +16,9 @@ from plotly.offline import get_plotlyjs
 from movie_recs.plots import INK, LINES, PALE
 from movie_recs.report_words import COLUMNS, FIGURES, MODELS, PARAMETERS
 
+PALER = ("#86b6e3", "#f0935c", "#6cc592", "#c594da", "#e0b850", "#a7b4c2", "#e58aa8", "#74c7d3")
 DARK = {  # on a dark page, what each colour of a figure becomes
-    **dict(zip(LINES, ("#86b6e3", "#f0935c", "#6cc592", "#c594da", "#e0b850", "#a7b4c2"), strict=True)),
+    **dict(zip(LINES, PALER, strict=True)),
     INK: "#86b6e3",
     PALE: "#3a4f66",
     "#ffffff": "#1a222c",
