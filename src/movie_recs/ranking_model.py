@@ -218,7 +218,7 @@ class RankingEngine:
         lists = top_n(model, users, train.select("user_id", "movie_id"), k).withColumn("model", F.lit("trial"))
         no_genres = "cast(array() as array<string>) as genres"
         movies = train.sparkSession.createDataFrame([(int(each),) for each in self._movie_ids], "movie_id int")
-        row = measure_rankings(lists.cache(), held_out, train, movies.selectExpr("movie_id", no_genres), k).first()
+        row = measure_rankings(lists, held_out, train, movies.selectExpr("movie_id", no_genres), k).first()
         return {"ndcg": row["ndcg"] if row else None, "ndcg_se": row["ndcg_se"] if row else None}
 
 
