@@ -3,8 +3,9 @@
     python benchmarks/kedro_run.py [--rounds 3]
 
 Both search the same grid of ALS in 5 folds of ml-latest-small, measure, plot and recommend; `kedro run` has biases and
-tastes to fit besides, and searches the grid on what each of the two leaves. The script is benchmarks/plain_script.py:
-a default SparkSession on local[2] and `CrossValidator` with parallelism 1.
+tastes to fit besides, searches the grid on what each of the two leaves, and has a second objective, the ranking, and a
+report. The script is benchmarks/plain_script.py: a default SparkSession on local[2] and `CrossValidator` with
+parallelism 1.
 """
 
 import argparse
@@ -33,7 +34,11 @@ PARTS = {  # of a run, by the beginning of its nodes' names
     "tuning": ("rating.tuning.cross_validate_candidates", "rating.tuning.choose_best", "rating.tuning.plot_tuning"),
     "fits": ("rating.tuning.fit_", "rating.evaluation.fit_"),
     "evaluation": ("rating.evaluation.", "metrics."),
+    "ranking: tuning": "ranking.tuning.cross_validate_candidates",
+    "ranking: fits": "ranking.tuning.",
+    "ranking: evaluation": "ranking.evaluation.",
     "recommendations": "recommend.",
+    "report": "reporting.",
 }
 
 
