@@ -26,9 +26,9 @@ from movie_recs.ranking_model import (
     fit_baseline,
     random_vectors,
 )
-from movie_recs.retrieval import BLOCK, top_n
+from movie_recs.retrieval import BLOCK, list_columns, top_n
 from movie_recs.schemas import TABLES
-from movie_recs.shortlist import DOT, NOTHING, best_items, prepare_items, prepare_queries
+from movie_recs.shortlist import DOT, best_items, prepare_items, prepare_queries
 
 BY_STARS = "rating_by_stars"
 
@@ -89,16 +89,8 @@ def list_in_memory(contest: Contest, parameters: RankingParameters) -> DataFrame
         queries = prepare_queries(bias, vectors, seen, np.diff(edges), catalogue)
         n = min(k, len(catalogue.ids))
         for block, lists in best_items(queries, catalogue, n, BLOCK) if n else ():
-            filled = lists.scores > NOTHING
-            tables.append(
-                pd.DataFrame({
-                    "model": name,
-                    "user_id": np.repeat(user_ids[block], n).reshape(-1, n)[filled],
-                    "rank": np.tile(np.arange(1, n + 1, dtype=np.int32), (len(filled), 1))[filled],
-                    "movie_id": catalogue.ids[lists.places[filled]],
-                    "score": lists.scores[filled],
-                })
-            )  # fmt: skip
+            columns = list_columns(user_ids[block], lists, catalogue)
+            tables.append(pd.DataFrame({"model": name, **columns}))
     schema = TABLES["ranking.lists"]
     return spark.createDataFrame(pd.concat(tables), schema) if tables else spark.createDataFrame([], schema)
 

@@ -13,10 +13,9 @@ from movie_recs.in_memory import Interactions, Seen, collect_interactions, fit_f
 from movie_recs.parameters import PreferenceParameters
 from movie_recs.preferences import are_preferred, make_folding, user_vectors, weigh, weigh_stars
 from movie_recs.ranking_metrics import ndcg_of_lists
+from movie_recs.retrieval import BLOCK
 from movie_recs.shortlist import DOT, NOTHING, best_items, prepare_items, prepare_queries
 from movie_recs.trials import Measures, Trial
-
-BLOCK = (512, 2048)  # users and movies scored at a time: 4 MB
 
 
 class RankingTrialData(NamedTuple):

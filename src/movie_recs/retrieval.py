@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.model import FactorModel
-from movie_recs.shortlist import COSINE, DOT, L2, NOTHING, Items, best_items, prepare_items, prepare_queries
+from movie_recs.shortlist import COSINE, DOT, L2, NOTHING, Items, Lists, best_items, prepare_items, prepare_queries
 
 BLOCK = (512, 2048)  # queries and movies that a task scores at a time: 4 MB
 METRICS = {"l2": L2, "cosine": COSINE}
@@ -129,14 +129,25 @@ def _search_batch(
     prepared = prepare_queries(bias[finite], _matrix(batch["features"]), seen, seen_counts, items)
     ids = batch["id"].to_numpy()
     for rows, lists in best_items(prepared, items, n, block):
-        filled = lists.scores > NOTHING
-        columns = {
-            "id": np.repeat(ids[rows], n).reshape(-1, n)[filled],
-            "rank": np.tile(np.arange(1, n + 1, dtype=np.int32), (len(filled), 1))[filled],
-            "item_id": items.ids[lists.places[filled]],
-            "value": lists.scores[filled],
-        }
-        yield pa.RecordBatch.from_pydict(columns)
+        yield pa.RecordBatch.from_pydict(list_columns(ids[rows], lists, items))
+
+
+def list_columns(ids: np.ndarray, lists: Lists, items: Items) -> dict[str, np.ndarray]:
+    """`id`, `rank` from 1, `item_id` and `value`: a row a place that is taken, list after list.
+
+    Args:
+        ids: (r,) of the queries.
+        lists: Theirs.
+        items: Among which they were sought.
+    """
+    filled = lists.scores > NOTHING
+    n = filled.shape[1]
+    return {
+        "id": np.repeat(ids, n).reshape(-1, n)[filled],
+        "rank": np.tile(np.arange(1, n + 1, dtype=np.int32), (len(filled), 1))[filled],
+        "item_id": items.ids[lists.places[filled]],
+        "value": lists.scores[filled],
+    }
 
 
 def _matrix(features: pa.ListArray) -> np.ndarray:

@@ -37,8 +37,7 @@ def find_unknown_ids(
         unknown = [each for each in dict.fromkeys(asked) if each not in found]
         rows += [(kind, each) for each in unknown]
         if unknown:
-            named = ", ".join(map(str, unknown[:NAMED])) + (", ..." if len(unknown) > NAMED else "")
-            logger.warning("%s %s (%d of %d asked): %s.", kind, named, len(unknown), len(set(asked)), meaning)
+            logger.warning("%s %s (%d of %d asked): %s.", kind, _name(unknown), len(unknown), len(set(asked)), meaning)
     return pd.DataFrame(rows, columns=["kind", "id"])
 
 
@@ -63,8 +62,7 @@ def recommend_movies(
     lists = _show(best, ranking_model, rating_model, ratings, movies)
     without = [row["user_id"] for row in users.join(lists, "user_id", how="left_anti").limit(NAMED + 1).collect()]
     if without:
-        named = ", ".join(map(str, without[:NAMED])) + (", ..." if len(without) > NAMED else "")
-        logger.warning("user %s: no list, as no movie that passes the filters is unrated.", named)
+        logger.warning("user %s: no list, as no movie that passes the filters is unrated.", _name(without))
     return lists.select("user_id", *SHOWN).orderBy("user_id", "rank")
 
 
@@ -128,6 +126,11 @@ def tabulate(table: DataFrame) -> pd.DataFrame:
         for name in table.columns
     ]
     return table.select(*columns).toPandas().astype({"year": "Int64"})
+
+
+def _name(ids: list[int]) -> str:
+    """The first of them, and dots for more."""
+    return ", ".join(map(str, ids[:NAMED])) + (", ..." if len(ids) > NAMED else "")
 
 
 def _show(
