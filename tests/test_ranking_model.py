@@ -199,9 +199,10 @@ class TestParts:
             np.testing.assert_allclose(other @ other.T, one @ one.T, atol=1e-5)
 
 
+@pytest.mark.parametrize("engine", ["kernel", "spark"])
 class TestCompose:
-    def test_lists_of_implicit_als_are_those_of_spark_mls_own_factors(self, parts, factors, ratings, rated):
-        model = compose(parts, IMPLICIT_ALS, PREFERENCE, ratings)
+    def test_lists_of_implicit_als_are_those_of_spark_mls_own_factors(self, engine, parts, factors, ratings, rated):
+        model = compose(parts, IMPLICIT_ALS, PREFERENCE, ratings, engine)
         users, items = factors
         assert users.keys() == set(rated["user_id"])
         bias = dict(zip(MOVIE_IDS.tolist(), parts.bias, strict=True))
@@ -211,29 +212,29 @@ class TestCompose:
             expected[user] = sorted(scores.keys() - set(own), key=lambda movie: (-scores[movie], movie))
         assert lists_of(model, list(users), ratings) == expected
 
-    def test_each_model_has_the_features_that_it_uses(self, parts, ratings):
+    def test_each_model_has_the_features_that_it_uses(self, engine, parts, ratings):
         ease_size = len(parts.spectrum.squares)
         sizes = {IMPLICIT_ALS: (RANK, 0), RECENT_ALS: (RANK, 0), EASE: (0, ease_size), BLEND: (RANK, ease_size)}
         for candidate, (als_size, ease_size) in sizes.items():
-            model = compose(parts, candidate, PREFERENCE, ratings)
+            model = compose(parts, candidate, PREFERENCE, ratings, engine)
             assert (model.folding.als_size, model.folding.ease_size) == (als_size, ease_size)
             features = np.stack(model.items.toPandas().sort_values("id")["features"])
             ease = ease_features(parts.spectrum, 2.0) if ease_size else np.zeros((MOVIES, 0))
             als = parts.als_items if als_size else np.zeros((MOVIES, 0))
             np.testing.assert_array_equal(features, np.hstack([als, ease]))
 
-    def test_a_blends_score_is_als_times_its_weight_plus_eases(self, parts, ratings):
+    def test_a_blends_score_is_als_times_its_weight_plus_eases(self, engine, parts, ratings):
         als, ease, both = (
             arrays(model.users).features @ arrays(model.items).features.T
-            for model in (compose(parts, each, PREFERENCE, ratings) for each in (RECENT_ALS, EASE, BLEND))
+            for model in (compose(parts, each, PREFERENCE, ratings, engine) for each in (RECENT_ALS, EASE, BLEND))
         )
         assert np.ptp(als) > 0.1
         assert np.ptp(ease) > 0.1
         np.testing.assert_allclose(both, 0.5 * als + ease, atol=1e-6)
 
-    def test_who_has_no_history_gets_what_was_rated_most_of_late(self, spark, parts, ratings):
+    def test_who_has_no_history_gets_what_was_rated_most_of_late(self, engine, spark, parts, ratings):
         model = add_newcomers(
-            compose(parts, BLEND, PREFERENCE, ratings), spark.createDataFrame([(900,), (1,)], "user_id int")
+            compose(parts, BLEND, PREFERENCE, ratings, engine), spark.createDataFrame([(900,), (1,)], "user_id int")
         )
         popularity = recent_popularity(ratings, MOVIE_IDS)
         expected = sorted(zip(-popularity, MOVIE_IDS.tolist(), strict=True))

@@ -87,8 +87,8 @@ def results(ratings, log_path) -> pd.DataFrame:
 
 class TestStages:
     def test_each_model_has_a_row_a_combination(self, results):
-        """Two of ALS and two of EASE; on the best of each two stars times two ages; two of both."""
-        expected = ["implicit_als"] * 2 + ["ease"] * 2 + ["recent_als"] * 4 + ["ease"] * 4 + ["blend"] * 2
+        """Two of ALS and two of EASE; on the best of each two stars times two ages; two of both together."""
+        expected = ["implicit_als"] * 2 + ["ease"] * 6 + ["recent_als"] * 4 + ["blend"] * 2
         assert results["model"].tolist() == expected
         assert set(WINNERS) == set(expected)
         assert (results["error"] == "").all()
@@ -132,7 +132,7 @@ class TestStages:
     def test_random_search_draws_from_the_ranges_that_the_lists_span(self, ratings):
         grid = PARAMETERS.tuning.grid.model_copy(update={"reg_param": [0.05, 0.2]})
         results = search(ratings, MOVIE_IDS, with_tuning(search="random", budget=3, grid=grid), [0])
-        expected = ["implicit_als"] * 3 + ["ease"] * 3 + ["recent_als"] * 3 + ["ease"] * 3 + ["blend"] * 3
+        expected = ["implicit_als"] * 3 + ["ease"] * 6 + ["recent_als"] * 3 + ["blend"] * 3
         assert results["model"].tolist() == expected
         assert (results["error"] == "").all()
         drawn = {"rank": (1, 2), "reg_param": (0.05, 0.2), "ease_reg": (2, 20), "als_weight": (0.5, 1)}

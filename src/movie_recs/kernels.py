@@ -108,52 +108,62 @@ def solve_factors(
     Returns:
         -1, or the first group whose system is singular.
     """
-    rank = fixed.shape[1]
+    rank, is_explicit = fixed.shape[1], alpha < 0
     matrix, right = np.empty((rank, rank)), np.empty(rank)
-    vectors = np.zeros((max(rank, AT_A_TIME), rank))
-    weights, no_base = np.ones(AT_A_TIME), np.zeros((rank, rank))
-    base = _gram(fixed) if alpha >= 0 else no_base
+    vectors, weights = np.zeros((max(rank, AT_A_TIME), rank)), np.ones(max(rank, AT_A_TIME))
+    roots, rotated = np.empty(rank), np.empty(rank)
+    base, axes, spread, turned = np.zeros((rank, rank)), np.zeros((0, 0)), np.zeros(rank), np.zeros((0, rank))
+    is_dual = reg_param > 0
+    if not is_explicit:
+        base = _gram(fixed)
+        is_dual = is_dual and alpha > 0 and _axes_pay(starts, len(fixed), rank)
+        if is_dual:
+            spread, axes = np.linalg.eigh(base)  # reads the lower triangle
+            turned = _multiply(fixed, axes)
     for group in range(len(starts) - 1):
-        first, last = starts[group], starts[group + 1]
-        count = last - first
+        first, count = starts[group], starts[group + 1] - starts[group]
         if count == 0:
             continue
-        target = solved[group]
-        if alpha < 0 and count < rank and reg_param > 0:
-            # With few ratings the dual system (X X^T + reg_param n I) a = r, p = X^T a, is the smaller one.
+        target, pulls = solved[group], 0
+        if is_dual and count < rank and _dual_pays(count, rank, is_explicit):
             for place in range(count):
-                vector, other = vectors[place], fixed[others[first + place]]
+                rating, other = ratings[first + place], others[first + place]
+                weights[place], right[place] = 1.0, rating
+                if is_explicit:
+                    vectors[place] = fixed[other]
+                else:
+                    weights[place] = alpha * abs(rating)
+                    right[place] = 1 + weights[place] if rating > 0 else 0.0
+                    vectors[place] = turned[other]
+                pulls += is_explicit or rating > 0
+            if is_explicit:
+                roots[:] = 1 / np.sqrt(reg_param * pulls)
+            else:
                 for i in range(rank):
-                    vector[i] = other[i]
-                right[place] = ratings[first + place]
-                for before in range(place + 1):
-                    product, earlier = 0.0, vectors[before]
-                    for i in range(rank):
-                        product += vector[i] * earlier[i]
-                    matrix[place, before] = product
-                matrix[place, place] += reg_param * count
-            if not _solve(matrix, right, count):
+                    roots[i] = 1 / np.sqrt(spread[i] + reg_param * pulls)
+            if not _solve_dual(vectors, weights, right, roots, matrix, count, rotated):
                 return group
             for i in range(rank):
-                value = 0.0
-                for place in range(count):
-                    value += right[place] * vectors[place, i]
+                value = rotated[i]
+                if not is_explicit:
+                    value = 0.0
+                    for j in range(rank):
+                        value += axes[i, j] * rotated[j]
                 target[i] = value
             continue
         matrix[:] = base
         right[:] = 0
-        pulls = 0
-        for start in range(first, last, AT_A_TIME):
+        for start in range(first, first + count, AT_A_TIME):
             for q in range(AT_A_TIME):
-                if start + q >= last:
+                if start + q >= first + count:
                     weights[q] = 0.0
                     continue
                 rating, vector, other = ratings[start + q], vectors[q], fixed[others[start + q]]
                 wanted, weights[q] = rating, 1.0
-                if alpha >= 0:
+                if not is_explicit:
                     weights[q] = alpha * abs(rating)
                     wanted = 1 + weights[q] if rating > 0 else 0.0
-                pulls += alpha < 0 or rating > 0
+                pulls += is_explicit or rating > 0
                 for i in range(rank):
                     vector[i] = other[i]
                     right[i] += wanted * vector[i]
@@ -165,6 +175,85 @@ def solve_factors(
         for i in range(rank):
             target[i] = right[i]
     return -1
+
+
+@_compiled
+def _solve_dual(
+    vectors: np.ndarray,
+    weights: np.ndarray,
+    right: np.ndarray,
+    roots: np.ndarray,
+    matrix: np.ndarray,
+    count: int,
+    solution: np.ndarray,
+) -> bool:
+    """Solves (X^T W X + R^-2) p = X^T right, R = diag(roots); False if it is not positive definite.
+
+    With few rows in X, of length k, the smaller system is that of the rows: with U = W^(1/2) X R,
+
+        (U U^T + I) b = W^(-1/2) right,    p = R U^T b
+
+    Args:
+        vectors: X in its first `count` rows; U is written there.
+        weights: The diagonal of W; 0 for a row that has no say.
+        right: In its first `count` places; b is written there.
+        roots: (k,), above 0.
+        matrix: Room for the system.
+        count: Rows, fewer than k.
+        solution: (k,), where p is written.
+    """
+    size = vectors.shape[1]
+    for place in range(count):
+        vector, root = vectors[place], np.sqrt(weights[place])
+        for i in range(size):
+            vector[i] *= root * roots[i]
+        right[place] = right[place] / root if root > 0 else 0.0
+        for before in range(place + 1):
+            product, earlier = 0.0, vectors[before]
+            for i in range(size):
+                product += vector[i] * earlier[i]
+            matrix[place, before] = product
+        matrix[place, place] += 1
+    if not _solve(matrix, right, count):
+        return False
+    for i in range(size):
+        value = 0.0
+        for place in range(count):
+            value += right[place] * vectors[place, i]
+        solution[i] = roots[i] * value
+    return True
+
+
+@_compiled
+def _dual_pays(count: int, rank: int, is_explicit: bool) -> bool:
+    """Whether the system of a group's rows is less work than that of its factors, in multiplications."""
+    primal = count * rank**2 / 2 + rank**3 / 6
+    dual = count**2 * rank / 2 + count**3 / 6 + 2 * count * rank
+    return dual + (0 if is_explicit else rank**2) < primal
+
+
+@_compiled
+def _axes_pay(starts: np.ndarray, others: int, rank: int) -> bool:
+    """Whether what the implicit model's dual systems save is more than it takes to make the base's matrix diagonal."""
+    saved = 0.0
+    for group in range(len(starts) - 1):
+        count = starts[group + 1] - starts[group]
+        if 0 < count < rank and _dual_pays(count, rank, False):
+            saved += (count - count**2 / rank / 2) * rank**2 / 2 + (rank**3 - count**3) / 6 - rank**2
+    return saved > 10 * rank**3 + others * rank**2
+
+
+@_compiled
+def _multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(n, k) float64: the product of (n, k) and (k, k)."""
+    product = np.zeros((len(left), right.shape[1]))
+    for row in range(len(left)):
+        target, vector = product[row], left[row]
+        for i in range(len(vector)):
+            factor, other = np.float64(vector[i]), right[i]
+            for j in range(len(target)):
+                target[j] += factor * other[j]
+    return product
 
 
 @_compiled

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -17,6 +16,8 @@ from pyspark.sql.types import StructType
 
 from movie_recs.parameters import RatingWeights
 from movie_recs.schemas import MAX_STARS, MIN_STARS
+
+SIDE = "id int, bias float, features array<float>"
 
 
 class Ridge(NamedTuple):
@@ -88,8 +89,14 @@ def factor_table(spark: SparkSession, ids: np.ndarray, bias: np.ndarray, feature
         bias: (m,).
         features: (m, rank).
     """
-    rows = {"id": ids, "bias": bias.astype(np.float32), "features": list(features.astype(np.float32))}
-    return spark.createDataFrame(pd.DataFrame(rows), "id int, bias float, features array<float>")
+    columns = [pa.array(ids, pa.int32()), pa.array(bias, pa.float32()), feature_lists(features)]
+    return spark.createDataFrame(pa.table(columns, ["id", "bias", "features"]), SIDE)
+
+
+def feature_lists(features: np.ndarray) -> pa.ListArray:
+    """The rows (m, rank) as lists of float32."""
+    edges = np.arange(len(features) + 1, dtype=np.int32) * features.shape[1]
+    return pa.ListArray.from_arrays(pa.array(edges), pa.array(features.astype(np.float32).ravel()))
 
 
 def add_newcomers(model: FactorModel, users: DataFrame) -> FactorModel:
@@ -170,6 +177,11 @@ class Arrays(NamedTuple):
         """The row of each id in `bias` and `features`; the last for an unknown one."""
         rows = np.searchsorted(self.ids, ids)
         return np.where(np.append(self.ids, -1)[rows] == ids, rows, len(self.ids))
+
+
+def with_zeros(ids: np.ndarray, bias: np.ndarray, features: np.ndarray) -> Arrays:
+    """Of these rows (m, ...), by ascending id; an unknown id has zeros instead of averages."""
+    return Arrays(ids, np.append(bias, 0), np.vstack([features, np.zeros((1, features.shape[1]), features.dtype)]))
 
 
 def arrays(factors: DataFrame) -> Arrays:

@@ -28,7 +28,7 @@ from movie_recs import kernels
 from movie_recs.candidates import RankingCandidate
 from movie_recs.ease import self_influence
 from movie_recs.in_memory import microseconds
-from movie_recs.model import Arrays, FactorModel, Folding, arrays
+from movie_recs.model import SIDE, Arrays, FactorModel, Folding, arrays, feature_lists
 from movie_recs.parameters import PreferenceParameters, RatingWeights
 from movie_recs.schemas import LIKED_STARS
 
@@ -138,17 +138,18 @@ def fold_in_preferences(model: FactorModel, ratings: DataFrame) -> DataFrame:
         if not parts:
             return
         ids, vectors = fold_in_rows(pa.Table.from_batches(parts), shared.value, folding)
-        columns = [pa.array(ids), pa.array(np.zeros(len(ids), np.float32)), _lists(vectors)]
+        columns = [pa.array(ids), pa.array(np.zeros(len(ids), np.float32)), feature_lists(vectors)]
         yield pa.RecordBatch.from_arrays(columns, ["id", "bias", "features"])
 
-    return rows_by_user(ratings).mapInArrow(solve, "id int, bias float, features array<float>")
+    by_user = _columns(ratings).repartition("user_id").sortWithinPartitions("user_id", "movie_id")
+    return by_user.mapInArrow(solve, SIDE)
 
 
 def fold_in_rows(rated: pa.Table, items: Arrays, folding: Folding) -> tuple[np.ndarray, np.ndarray]:
     """The users' ids (u,), ascending, and their vectors (u, k) float32.
 
     Args:
-        rated: (user_id, movie_id, rating, time), as `rows_by_user` has it.
+        rated: (user_id, movie_id, rating, time), as `collect_rows` has it.
         items: The movies' side.
         folding: How.
     """
@@ -229,9 +230,9 @@ def _preferences(
     return ids, starts, rows[kept].astype(np.int32), weights
 
 
-def rows_by_user(ratings: DataFrame) -> DataFrame:
-    """(user_id, movie_id, rating, time long in microseconds), whole users in partitions, by user and movie."""
-    return _columns(ratings).repartition("user_id").sortWithinPartitions("user_id", "movie_id")
+def collect_rows(ratings: DataFrame) -> pa.Table:
+    """(user_id, movie_id, rating, time long in microseconds) in memory, by user and movie."""
+    return _columns(ratings).toArrow().sort_by([("user_id", "ascending"), ("movie_id", "ascending")])
 
 
 def _columns(ratings: DataFrame) -> DataFrame:
@@ -243,8 +244,3 @@ def _means(starts: np.ndarray, values: np.ndarray) -> np.ndarray:
     counts = np.diff(starts)
     sums = np.bincount(np.repeat(np.arange(len(counts)), counts), values, len(counts))
     return np.repeat(sums / np.maximum(counts, 1), counts)
-
-
-def _lists(vectors: np.ndarray) -> pa.Array:
-    edges = np.arange(len(vectors) + 1, dtype=np.int32) * vectors.shape[1]
-    return pa.ListArray.from_arrays(pa.array(edges), pa.array(vectors.ravel()))

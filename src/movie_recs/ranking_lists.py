@@ -14,15 +14,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.candidates import RankingCandidate
-from movie_recs.model import Arrays, FactorModel, add_newcomers, arrays
+from movie_recs.model import Arrays, FactorModel, add_newcomers, arrays, with_zeros
 from movie_recs.parameters import RankingParameters
-from movie_recs.preferences import fold_in_rows, rows_by_user
+from movie_recs.preferences import collect_rows
 from movie_recs.ranking_model import (
     BASELINES,
     RankingParts,
     baseline_scores,
     compose,
-    compose_items,
+    compose_sides,
     fit_baseline,
     random_vectors,
 )
@@ -60,7 +60,7 @@ def list_by_spark(contest: Contest, parameters: RankingParameters) -> DataFrame:
         **{name: fit_baseline(name, train, parts.ids, seed, evaluation.damping) for name in BASELINES},
         BY_STARS: contest.rating_model,
         **{
-            name: compose(parts, candidate, parameters.preference, train)
+            name: compose(parts, candidate, parameters.preference, train, "spark")
             for name, candidate in contest.candidates.items()
         },
     }
@@ -75,7 +75,7 @@ def list_by_spark(contest: Contest, parameters: RankingParameters) -> DataFrame:
 def list_in_memory(contest: Contest, parameters: RankingParameters) -> DataFrame:
     """The same, made in the driver's memory."""
     spark, k = contest.train_ratings.sparkSession, parameters.evaluation.k
-    rated = rows_by_user(contest.train_ratings).toArrow().sort_by([("user_id", "ascending"), ("movie_id", "ascending")])
+    rated = collect_rows(contest.train_ratings)
     user_ids = np.sort(contest.users.toArrow()["user_id"].to_numpy())
     seen, rated_ids = rated["movie_id"].to_numpy(), rated["user_id"].to_numpy()
     edges = np.searchsorted(rated_ids, np.append(user_ids, np.iinfo(np.int64).max))
@@ -102,24 +102,13 @@ def _models(
     parts, train = contest.parts, contest.train_ratings
     user_ids, seed = np.unique(rated["user_id"].to_numpy()), parameters.tuning.seed
     sides = (user_ids, seed), (parts.ids, ~seed)
-    yield "random", 0.0, *(_with_last(ids, np.zeros(len(ids)), random_vectors(ids, each)) for ids, each in sides)
+    yield "random", 0.0, *(with_zeros(ids, np.zeros(len(ids)), random_vectors(ids, each)) for ids, each in sides)
     nobody, nothing = Arrays(np.zeros(0, np.int32), np.zeros(1), np.zeros((1, 0))), np.zeros((len(parts.ids), 0))
     for name in BASELINES[1:]:
         scores = baseline_scores(name, train, parts.ids, parameters.evaluation.damping)
-        yield name, 0.0, nobody, _with_last(parts.ids, scores.astype(np.float32), nothing)
+        yield name, 0.0, nobody, with_zeros(parts.ids, scores.astype(np.float32), nothing)
     model = contest.rating_model
     yield BY_STARS, model.intercept, arrays(model.users), arrays(model.items)
     for name, candidate in contest.candidates.items():
-        vectors, folding = compose_items(parts, candidate, parameters.preference)
-        items = _with_last(parts.ids, parts.bias.astype(np.float32), vectors)
-        if candidate.weights is None:
-            users = arrays(parts.als_model.userFactors.withColumn("bias", F.lit(0.0).cast("float")))
-        else:
-            ids, features = fold_in_rows(rated, items, folding)
-            users = _with_last(ids, np.zeros(len(ids)), features)
+        users, items, _ = compose_sides(parts, candidate, parameters.preference, rated)
         yield name, 0.0, users, items
-
-
-def _with_last(ids: np.ndarray, bias: np.ndarray, features: np.ndarray) -> Arrays:
-    """With a row of zeros for unknown ids."""
-    return Arrays(ids, np.append(bias, 0), np.vstack([features, np.zeros((1, features.shape[1]), features.dtype)]))

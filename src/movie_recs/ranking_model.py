@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from pyspark.ml.recommendation import ALSModel
 from pyspark.mllib.linalg import Vectors
 from pyspark.mllib.linalg.distributed import RowMatrix
@@ -18,9 +19,9 @@ from movie_recs.als import fit_weighted_als, prepare_fit
 from movie_recs.candidates import RankingCandidate
 from movie_recs.ease import USER_EXPONENT, Spectrum, decompose, ease_features, interaction_matrix
 from movie_recs.in_memory import collect_interactions, select_seen
-from movie_recs.model import FactorModel, Folding, factor_table
+from movie_recs.model import Arrays, FactorModel, Folding, arrays, factor_table, with_zeros
 from movie_recs.parameters import ImplicitAlsParameters, PreferenceParameters, RankingParameters
-from movie_recs.preferences import LEAST_WEIGHT, fold_in_preferences, make_folding
+from movie_recs.preferences import LEAST_WEIGHT, collect_rows, fold_in_preferences, fold_in_rows, make_folding
 from movie_recs.ranking_metrics import measure_rankings
 from movie_recs.retrieval import top_n
 from movie_recs.schemas import LIKED_STARS
@@ -96,7 +97,11 @@ def fit_parts(
 
 
 def compose(
-    parts: RankingParts, candidate: RankingCandidate, preference: PreferenceParameters, ratings: DataFrame
+    parts: RankingParts,
+    candidate: RankingCandidate,
+    preference: PreferenceParameters,
+    ratings: DataFrame,
+    engine: str,
 ) -> FactorModel:
     """The candidate's model, of as many features as it uses.
 
@@ -105,14 +110,37 @@ def compose(
         candidate: Hyperparameters.
         preference: Which ratings count.
         ratings: (user_id, movie_id, rating, rated_at), of the users that the model is to know.
+        engine: Where their vectors are made: `kernel`, in the driver's memory, or `spark`.
     """
+    spark = ratings.sparkSession
+    if engine == "kernel":
+        *sides, folding = compose_sides(parts, candidate, preference, collect_rows(ratings))
+        users, items = (factor_table(spark, side.ids, side.bias[:-1], side.features[:-1]) for side in sides)
+        return FactorModel(0.0, users, items, folding=folding)
     items, folding = compose_items(parts, candidate, preference)
-    table = factor_table(ratings.sparkSession, parts.ids, parts.bias, items)
-    model = FactorModel(0.0, None, table, folding=folding)
-    if candidate.weights is None:  # the users as ALS has fitted them
-        users = parts.als_model.userFactors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
-        return model._replace(users=users)
-    return model._replace(users=fold_in_preferences(model, ratings))
+    model = FactorModel(0.0, None, factor_table(spark, parts.ids, parts.bias, items), folding=folding)
+    users = _fitted_users(parts) if candidate.weights is None else fold_in_preferences(model, ratings)
+    return model._replace(users=users)
+
+
+def compose_sides(
+    parts: RankingParts, candidate: RankingCandidate, preference: PreferenceParameters, rated: pa.Table
+) -> tuple[Arrays, Arrays, Folding]:
+    """Users and movies of the candidate's model in memory, and how a user's vector is made.
+
+    Arguments are as of `compose`, `rated` as `collect_rows` has it.
+    """
+    vectors, folding = compose_items(parts, candidate, preference)
+    items = with_zeros(parts.ids, parts.bias.astype(np.float32), vectors)
+    if candidate.weights is None:
+        return arrays(_fitted_users(parts)), items, folding
+    ids, features = fold_in_rows(rated, items, folding)
+    return with_zeros(ids, np.zeros(len(ids)), features), items, folding
+
+
+def _fitted_users(parts: RankingParts) -> DataFrame:
+    """The users as ALS has fitted them."""
+    return parts.als_model.userFactors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
 
 
 def compose_items(
@@ -213,7 +241,7 @@ class RankingEngine:
         if key not in self._parts:
             als = candidate.als or self._parameters.tuning.grid.candidates()[0]
             self._parts = {key: fit_parts(train, self._movie_ids, als, self._parameters, "spark")}
-        model = compose(self._parts[key], candidate, preference, train)
+        model = compose(self._parts[key], candidate, preference, train, "spark")
         k, users = self._parameters.evaluation.k, train.select("user_id").distinct()
         lists = top_n(model, users, train.select("user_id", "movie_id"), k).withColumn("model", F.lit("trial"))
         no_genres = "cast(array() as array<string>) as genres"

@@ -33,7 +33,7 @@ def search(
     folds: int | list[int],
     log: TrialLog | None = None,
 ) -> pd.DataFrame:
-    """A row a candidate of implicit_als, recent_als, ease and blend, as `cross_validation.summarise` has it.
+    """A row a candidate of implicit_als, ease, recent_als and blend, as `cross_validation.summarise` has it.
 
     Args:
         train_ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp, fold int).
@@ -58,10 +58,11 @@ def search(
         run = partial(run_strategies, engine=engine, folds=folds, memory=remember(log, context), halving=tuning.halving)
         plain = run(_plain(tuning))
         als, ease = (best_candidate(plain, RankingCandidate, model) for model in ("implicit_als", "ease"))
-        weighed = run(_weighed(als, ease, tuning))
+        weighed = run([_weighed(ease, tuning)])
         ease = best_candidate(pd.concat([plain, weighed]), RankingCandidate, "ease")
-        blended = run([_blend(als, ease, tuning)])
-    return pd.concat([plain, weighed, blended], ignore_index=True)
+        # Both at once, for they share the fits of ALS.
+        others = run([_weighed(als.model_copy(update={"model": "recent_als"}), tuning), _blend(als, ease, tuning)])
+    return pd.concat([plain, weighed, others], ignore_index=True)
 
 
 def choose_ranking_engine(
@@ -116,12 +117,10 @@ def _plain(tuning: RankingTuningParameters) -> list[Strategy]:
     ]
 
 
-def _weighed(als: RankingCandidate, ease: RankingCandidate, tuning: RankingTuningParameters) -> list[Strategy]:
+def _weighed(base: RankingCandidate, tuning: RankingTuningParameters) -> Strategy:
     grid = tuning.weight_grid
-    ranges = {name: getattr(grid, name) for name in WEIGHT_FIELDS}
-    weights = [each.model_dump() for each in grid.candidates()]
-    bases = als.model_copy(update={"model": "recent_als"}), ease
-    return [choose_strategy([base.model_copy(update=each) for each in weights], ranges, tuning) for base in bases]
+    listed = [base.model_copy(update=each.model_dump()) for each in grid.candidates()]
+    return choose_strategy(listed, {name: getattr(grid, name) for name in WEIGHT_FIELDS}, tuning)
 
 
 def _blend(als: RankingCandidate, ease: RankingCandidate, tuning: RankingTuningParameters) -> Strategy:

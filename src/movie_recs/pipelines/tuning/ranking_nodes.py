@@ -52,4 +52,4 @@ def fit_best(ratings: DataFrame, movies: DataFrame, best_params: dict[str, Any],
     winner = RankingCandidate(**{name: best_params[name] for name in RankingCandidate.model_fields})
     engine = choose_ranking_engine(ratings, len(ids), parameters.tuning)
     parts = fit_parts(ratings, ids, als, parameters, engine)
-    return Fit(parts.als_model, compose(parts, winner, parameters.preference, ratings))
+    return Fit(parts.als_model, compose(parts, winner, parameters.preference, ratings, engine))
