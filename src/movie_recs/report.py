@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.graph_objects import Figure
-from plotly.offline import get_plotlyjs
 
 from movie_recs.plots import INK, LINES, PALE
 from movie_recs.report_words import COLUMNS, FIGURES, MODELS, PARAMETERS
@@ -64,7 +63,7 @@ def render(content: Content) -> str:
     environment.filters.update(embed=embed, number=_number, percent=_percent)
     environment.globals.update(
         source=lambda name: Markup(environment.loader.get_source(environment, name)[0]),  # noqa: S704 - our own files
-        plotly_js=lambda: Markup(get_plotlyjs()),  # noqa: S704 - Plotly's own
+        plotly_js=_plotly_js,
     )
     metrics, facts = content.metrics, content.run_facts
     parameters = dict(_flatten(content.parameters))
@@ -123,6 +122,12 @@ def _prepare(figure: Figure) -> dict[str, Any] | None:
     layout["height"] -= TITLE_HEIGHT
     layout["margin"]["t"] -= TITLE_HEIGHT
     return {"data": parts["data"], "layout": layout}
+
+
+def _plotly_js() -> Markup:
+    from plotly.offline import get_plotlyjs  # half a second, which a run without a page need not pay
+
+    return Markup(get_plotlyjs())  # noqa: S704 - Plotly's own
 
 
 def _flatten(parameters: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
