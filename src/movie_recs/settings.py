@@ -8,6 +8,8 @@ from movie_recs.hooks import ProjectHooks
 
 # Nodes that gather what the objectives' namespaces have made name it in full, as "rating.best_params".
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
+# `--pipeline=recommend` is shorter than `--pipelines=recommend`, and does the same.
+warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
 
 HOOKS = (ProjectHooks(),)
 CONFIG_LOADER_CLASS = ConfigLoader
