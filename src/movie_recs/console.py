@@ -22,6 +22,8 @@ class ConsoleHooks:
 
     def __init__(self) -> None:
         self._lock = Lock()  # a runner may load the inputs of several nodes, or of one, at a time
+        self._begun: list[str] = []
+        self._total: int | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -31,7 +33,7 @@ class ConsoleHooks:
     @hook_impl(trylast=True)  # once the inputs are known to be there
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
         """Says how much there is to do."""
-        self._began, self._begun_nodes = time.perf_counter(), []
+        self._since, self._begun = time.perf_counter(), []
         # How many nodes `--only-missing-outputs` leaves, Kedro finds out later.
         self._total = None if run_params["only_missing_outputs"] else len(pipeline.nodes)
         logger.info("%s on %s", _count(len(pipeline.nodes)), self._config["globals"]["dataset"])
@@ -49,21 +51,25 @@ class ConsoleHooks:
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Says how long it took, and what came out."""
-        logger.info("%s done in %s", _count(len(self._begun_nodes)), _duration(time.perf_counter() - self._began))
-        made = {name for node in pipeline.nodes if node.name in self._begun_nodes for name in node.outputs}
+        if self._begun:
+            logger.info("%s done in %s", _count(len(self._begun)), _duration(time.perf_counter() - self._since))
+        else:
+            logger.info("Nothing to do: all outputs are there")
+        made = {name for node in pipeline.nodes if node.name in self._begun for name in node.outputs}
         try:
             summary = _summarise(made, catalog)
         except Exception as error:  # all has been saved: a run does not fail by its last words
             logger.warning("There is no summary: %s", error)
         else:
-            print("", *summary, sep="\n", flush=True)
+            if summary:
+                print("", *summary, sep="\n", flush=True)
 
     def _say(self, node: Node) -> None:
         with self._lock:
-            if node.name in self._begun_nodes:
+            if node.name in self._begun:
                 return
-            self._begun_nodes.append(node.name)
-            number = len(self._begun_nodes)
+            self._begun.append(node.name)
+            number = len(self._begun)
             place = f"{number:{len(str(self._total))}}/{self._total}" if self._total else number
             logger.info("[%s] %s", place, node.name)
 
