@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from movie_recs.errors import UserError
@@ -29,7 +30,7 @@ DATASET = "ml-latest-small"
 LEAST_RATIO = 4  # of the script's time to that of kedro run
 GRID = {"rank": "5 10 15", "reg_param": "0.1 0.2 0.4", "max_iter": "10"}  # of the script
 PARTS = {  # of a run, by the beginning of its nodes' names
-    "reading": "data_processing.",
+    "start of the JVM and reading": "data_processing.",
     "EDA": "eda.",
     "tuning": ("rating.tuning.cross_validate_candidates", "rating.tuning.choose_best", "rating.tuning.plot_tuning"),
     "fits": ("rating.tuning.fit_", "rating.evaluation.fit_"),
@@ -98,20 +99,18 @@ def timed(command: list[str], environment: dict[str, str], log: Path) -> float:
 
 
 def print_parts(log: str, total: float) -> None:
-    """What of a `kedro run` took how long, by the times in its log: from the end of one node to that of the next."""
-    clock, parts = None, {}
-    for line in log.splitlines():
-        if stamp := re.match(r"(\d\d):(\d\d):(\d\d) ", line):
-            hours, minutes, seconds = map(int, stamp.groups())
-            now = 3600 * hours + 60 * minutes + seconds
-            clock = now if clock is None else clock
-        if "Running node:" in line and not parts:
-            parts["start of the JVM"], clock = now - clock, now
-        if node := re.search(r"Completed node: (\S+)", line):
-            name = next((part for part, beginnings in PARTS.items() if node[1].startswith(beginnings)), "other")
-            parts[name], clock = parts.get(name, 0) + now - clock, now
+    """What of a `kedro run` took how long, by the times in its log: each node takes until the next one begins."""
+    parts: dict[str, float] = {}
+    events = re.findall(r"^(\d\d):(\d\d):(\d\d) INFO +(?:\[ *\d+/\d+\] (\S+)|\d+ nodes done)", log, flags=re.MULTILINE)
+    for (*begin, node), (*end, _) in pairwise(events):
+        name = next((part for part, beginnings in PARTS.items() if node.startswith(beginnings)), "other")
+        parts[name] = parts.get(name, 0) + (_seconds(*end) - _seconds(*begin)) % _seconds(24)
     parts["start and end of Python"] = total - sum(parts.values())
     print("  " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in parts.items()))
+
+
+def _seconds(hours: str | int, minutes: str | int = 0, seconds: str | int = 0) -> int:
+    return 3600 * int(hours) + 60 * int(minutes) + int(seconds)
 
 
 if __name__ == "__main__":

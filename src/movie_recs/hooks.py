@@ -16,7 +16,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from movie_recs.errors import UserError
-from movie_recs.java import find_java, without_vector_module
+from movie_recs.java import find_java, wrap_java
 from movie_recs.parameters import check_parameters
 
 
@@ -46,7 +46,7 @@ def configure_spark(options: dict[str, Any], conf_dir: Path) -> None:
         options["spark.submit.pyFiles"] = f"{own_files},{_package_archive()}" if own_files else _package_archive()
     arguments = [f"--conf {shlex.quote(f'{key}={_text(value)}')}" for key, value in options.items()]
     os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join([*arguments, "pyspark-shell"])
-    os.environ["JAVA_HOME"] = str(without_vector_module(find_java().home))
+    os.environ["JAVA_HOME"] = str(wrap_java(find_java().home))
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 
 

