@@ -9,11 +9,11 @@ READY := .venv/ready
 # Kedro's telemetry asks the network at every command.
 export DO_NOT_TRACK := 1
 
-.PHONY: help run test lint format data viz bench clean
+.PHONY: help run test lint format data viz viz-build bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':[^#]*## *' '{ printf "%-10s %s\n", $$1, $$2 }'
 
 run: $(READY)  ## the whole pipeline, on ml-latest-small where it is on disk, else on the synthetic sample
 	$(BIN)/kedro run
@@ -34,6 +34,13 @@ data: $(READY)  ## download a data set: make data DATASET=ml-32m
 
 viz: $(READY)  ## the pipeline's graph in a browser
 	$(BIN)/kedro viz run
+
+# The page would wait for a font from the network.
+viz-build: $(READY)  ## the same as a web site in build/, with the figures and first rows of the last run; needs no network
+	rm -rf build/api build/index.html
+	$(BIN)/kedro viz build --include-previews
+	@sed -i.bak '/fonts\.g/d' build/index.html && rm build/index.html.bak
+	@echo "To open it: $(BIN)/python -m http.server --directory build, then http://localhost:8000 in a browser"
 
 bench: $(READY)  ## tuning, lists and a whole run against plain Spark, and the models by several seeds; takes two hours
 	$(BIN)/python benchmarks/tuning.py

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from click import ClickException
 from conftest import MOVIELENS, ROOT, needs_movielens
+from kedro.framework.session import KedroSession
 from pyspark.ml.recommendation import ALSModel
 
 from movie_recs.schemas import RAW_HEADERS, TABLES
@@ -240,6 +241,16 @@ class TestOnTheSample:
         lists = pd.read_csv(sample_run / "07_model_output/sample/recommendations.csv")
         assert lists.groupby("user_id").size().to_dict() == {1: 4, 2: 4, 3: 4}
         assert sorted((sample_run / "06_models").rglob("*")) == before
+
+    def test_what_was_written_can_be_previewed_as_json(self, sample_run, kedro_run, monkeypatch):
+        monkeypatch.setenv("MOVIE_RECS_DATA_DIR", str(sample_run))
+        monkeypatch.setenv("MOVIELENS_DIR", str(ROOT / "data" / "01_raw"))
+        with KedroSession.create(ROOT, runtime_params={"dataset": "sample"}) as session:
+            catalog = session.load_context().catalog
+            previews = {name: catalog[name].preview() for name in catalog if hasattr(catalog[name], "preview")}
+        assert json.loads(json.dumps(previews))["ranking.leaderboard"]["columns"][:3] == ["model", "k", "ndcg"]
+        assert len(previews["ranking.lists"]["data"]) == 5
+        assert all(previews.values())
 
     def test_the_notebook_runs_from_the_catalog(self, sample_run, monkeypatch):
         import nbformat

@@ -67,7 +67,7 @@ def test_a_preview_shows_the_first_rows_without_spark(tmp_path, rows, without_sp
     without_spark()
     preview = table.preview(nrows=2)
     assert preview["columns"] == ["id", "names"]
-    assert preview["data"] == [["0", "['0' 'x']"], ["1", "['1' 'x']"]]
+    assert preview["data"] == [["0", "0, x"], ["1", "1, x"]]
     assert len(table.preview()["data"]) == 3
 
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
+from kedro_datasets._typing import JSONPreview
 from kedro_datasets._utils.databricks_utils import parse_spark_filepath, to_spark_path
 from kedro_datasets._utils.spark_utils import get_spark_filesystem
 from pyspark.ml.recommendation import ALSModel
@@ -85,16 +86,23 @@ class ALSModelDataset(_ModelDataset[ALSModel]):
 class FactorModelDataset(_ModelDataset[FactorModel]):
     """A `FactorModel` as Parquet `user_factors` and `item_factors` and the rest as JSON, all of one fit."""
 
+    def preview(self) -> JSONPreview:
+        """All but the vectors, as kedro-viz shows it."""
+        return JSONPreview(json.dumps(self._read_numbers()))
+
     def _read(self, path: str) -> FactorModel:
         spark = SparkSession.builder.getOrCreate()
-        with self._fs.open(f"{self._get_load_path()}/model.json") as file:
-            numbers = json.load(file)
+        numbers = self._read_numbers()
         users, items = (spark.read.parquet(f"{path}/{side}_factors") for side in ("user", "item"))
         ridges = tuple(Ridge(**ridge) for ridge in numbers["ridges"])
         folding = numbers.get("folding")
         if folding is not None:
             folding = Folding(**{**folding, "weights": RatingWeights(**folding["weights"])})
         return FactorModel(numbers["intercept"], users, items, ridges, folding)
+
+    def _read_numbers(self) -> dict[str, Any]:
+        with self._fs.open(f"{self._get_load_path()}/model.json") as file:
+            return json.load(file)
 
     def _write(self, model: FactorModel, path: str) -> None:
         model.users.write.parquet(f"{path}/user_factors")

@@ -6,6 +6,7 @@ from typing import Any
 import fsspec
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
 
 from movie_recs.errors import UserError
 
@@ -42,6 +43,10 @@ class NewUserCsv(AbstractDataset[None, pd.DataFrame]):
 
     def _save(self, data: None) -> None:  # noqa: ARG002 - a dataset must have it
         raise DatasetError("a person's ratings are only read")
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """The first `nrows` ratings, as kedro-viz shows them."""
+        return TablePreview(self._load().head(nrows).to_dict(orient="split"))
 
     def _exists(self) -> bool:
         return True  # that a file is missing is said on loading it

@@ -9,6 +9,8 @@ from kedro_datasets._utils.spark_utils import get_spark_filesystem
 from kedro_datasets.spark import SparkDatasetV2
 from pyspark.sql import DataFrame
 
+from movie_recs.datasets.previews import preview_table
+
 
 class SparkTable(SparkDatasetV2):
     """`SparkDatasetV2`, written beside its place and then moved there.
@@ -40,11 +42,8 @@ class SparkTable(SparkDatasetV2):
         return self._fs.exists(self._path) or self._fs.exists(self._replaced)
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """The first `nrows` rows of a Parquet table, read without Spark, as kedro-viz shows them."""
-        from pyarrow import dataset
-
-        table = dataset.dataset(self._path, filesystem=self._fs, format=self._file_format)
-        return TablePreview(table.head(nrows).to_pandas().astype(str).to_dict(orient="split"))
+        """The first `nrows` rows, read without Spark, as kedro-viz shows them."""
+        return preview_table(self._path, self._fs, self._file_format, nrows)
 
     def _beside(self, path: str) -> SparkDatasetV2:
         return SparkDatasetV2(

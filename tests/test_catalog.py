@@ -1,0 +1,53 @@
+"""The catalog as kedro-viz shows it: every dataset has a layer, and what a reader may want to see has a preview."""
+
+import pytest
+from conftest import ROOT
+from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
+
+from movie_recs.config import ConfigLoader
+from movie_recs.datasets.models import ALSModelDataset
+from movie_recs.pipeline_registry import register_pipelines
+from movie_recs.settings import CONFIG_LOADER_ARGS
+
+LAYERS = ["raw", "intermediate", "primary", "model_input", "models", "model_output", "reporting"]
+WITHOUT_PREVIEW = {"raw_files", "run_facts", "report_html"}
+PIPELINE = register_pipelines()["__default__"]
+
+
+@pytest.fixture(scope="module")
+def datasets() -> dict[str, AbstractDataset]:
+    loader = ConfigLoader(str(ROOT / "conf"), runtime_params={"dataset": "sample"}, **CONFIG_LOADER_ARGS)
+    catalog = DataCatalog.from_config(loader["catalog"])
+    return {name: catalog.get(name) for name in sorted(PIPELINE.datasets()) if not name.startswith("param")}
+
+
+def layer(dataset: AbstractDataset) -> str | None:
+    return (dataset.metadata or {}).get("kedro-viz", {}).get("layer")
+
+
+def test_every_dataset_has_a_layer(datasets):
+    assert {name: layer(dataset) for name, dataset in datasets.items() if layer(dataset) not in LAYERS} == {}
+
+
+def test_no_node_leads_back_to_an_earlier_layer(datasets):
+    for node in PIPELINE.nodes:
+        before, after = (
+            [LAYERS.index(layer(datasets[name])) for name in names if name in datasets]
+            for names in (node.inputs, node.outputs)
+        )
+        assert max(before) <= min(after), node.name
+
+
+def test_every_table_figure_and_summary_has_a_preview(datasets):
+    not_shown = {name for name, dataset in datasets.items() if not hasattr(dataset, "preview")}
+    expected = {name for name in datasets if isinstance(datasets[name], MemoryDataset | ALSModelDataset)}
+    assert not_shown == expected | WITHOUT_PREVIEW
+
+
+def test_the_graph_folds_into_a_box_for_each_objective_and_a_few_more():
+    assert {node.namespace.split(".")[0] for node in PIPELINE.nodes} == {
+        *("data_processing", "eda", "rating", "ranking", "metrics", "recommend", "reporting")
+    }
+    for objective in ("rating", "ranking"):
+        inner = {node.namespace for node in PIPELINE.only_nodes_with_namespaces([objective]).nodes}
+        assert inner == {f"{objective}.tuning", f"{objective}.evaluation"}
