@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
-from movie_recs.als import add_factors, factor_model, fit_als, prepare_fit
+from movie_recs.als import add_factors, blocks_for, factor_model, fit_als, fit_weighted_als, prepare_fit
 from movie_recs.model import FactorModel, Ridge, score, score_parts
-from movie_recs.parameters import AlsParameters
+from movie_recs.parameters import AlsParameters, ImplicitAlsParameters
 
 NOISE = 0.1
 TWO = AlsParameters(rank=2, reg_param=0.005, max_iter=15)
@@ -91,6 +91,15 @@ def test_blocks_grow_with_the_ratings(ratings, monkeypatch):
     assert fit_input.blocks == -(-ratings.count() // 1000)
     assert fit_input.ratings.count() == ratings.count()
     assert prepare_fit(ratings.limit(0)).blocks == 1
+
+
+def test_long_factors_have_two_blocks_and_the_same_model_however_the_ratings_came(ratings):
+    assert blocks_for(ratings, 31) == 1
+    assert blocks_for(ratings, 32) == 2
+    parameters = ImplicitAlsParameters(rank=32, reg_param=0.1, max_iter=2, alpha=2)
+    models = [fit_weighted_als(prepare_fit(each, 2), parameters, 1) for each in (ratings, ratings.repartition(7))]
+    one, other = (np.stack(model.itemFactors.toPandas().sort_values("id")["features"]) for model in models)
+    np.testing.assert_array_equal(one, other)
 
 
 def test_the_users_follow_from_one_ridge_regression_whose_pull_grows_with_their_ratings(fitted):

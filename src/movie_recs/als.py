@@ -16,6 +16,7 @@ from movie_recs.model import FactorModel, Ridge
 from movie_recs.parameters import AlsParameters, ImplicitAlsParameters
 
 RATINGS_PER_BLOCK = 2_000_000  # a block is a task of every half iteration: fewer blocks, less overhead
+WIDE = 32  # from this rank on a task's algebra outweighs its overhead, so that two on two cores are faster than one
 
 
 class FitInput(NamedTuple):
@@ -36,9 +37,9 @@ def prepare_fit(ratings: DataFrame, blocks: int | None = None) -> FitInput:
     return FitInput(ratings.repartition(blocks, "user_id").sortWithinPartitions("user_id", "movie_id"), blocks)
 
 
-def blocks_for(ratings: DataFrame) -> int:
-    """As few blocks as the number of ratings allows."""
-    return max(1, math.ceil(ratings.count() / RATINGS_PER_BLOCK))
+def blocks_for(ratings: DataFrame, rank: int = 1) -> int:
+    """As few blocks as the number of ratings and the length of the factors allow, whatever the machine."""
+    return max(2 if rank >= WIDE else 1, math.ceil(ratings.count() / RATINGS_PER_BLOCK))
 
 
 def fit_als(fit_input: FitInput, parameters: AlsParameters, seed: int) -> ALSModel:

@@ -15,7 +15,7 @@ from pyspark.mllib.linalg.distributed import RowMatrix
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from movie_recs.als import fit_weighted_als, prepare_fit
+from movie_recs.als import blocks_for, fit_weighted_als, prepare_fit
 from movie_recs.candidates import RankingCandidate
 from movie_recs.ease import USER_EXPONENT, Spectrum, decompose, ease_features, interaction_matrix
 from movie_recs.in_memory import collect_interactions, select_seen
@@ -86,7 +86,7 @@ def fit_parts(
         als_model: ALS of these ratings, if there is one already.
     """
     counted, tuning = preferences(ratings, parameters.preference).cache(), parameters.tuning  # ALS and EASE read it
-    als_model = als_model or fit_weighted_als(prepare_fit(counted), als, tuning.seed)
+    als_model = als_model or fit_weighted_als(prepare_fit(counted, blocks_for(counted, als.rank)), als, tuning.seed)
     factors = als_model.itemFactors.toPandas()
     als_items = np.zeros((len(movie_ids), als_model.rank), np.float32)
     als_items[np.searchsorted(movie_ids, factors["id"])] = np.stack(factors["features"])
