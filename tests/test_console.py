@@ -13,7 +13,7 @@ from kedro.runner import SequentialRunner, ThreadRunner
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
 
-from movie_recs.console import ConsoleHooks, _duration
+from movie_recs.console import ConsoleHooks, _duration, is_no_interrupted_call
 
 SUMMARY = {"name": "sample", "synthetic": True, "users": 2, "movies": 3, "ratings": 4, "set_aside": 0}
 LISTS = "user_id,rank,title\n7,1,Alien\n7,2,Brazil\n"
@@ -148,3 +148,19 @@ class TestSummary:
 )
 def test_durations_are_told_in_minutes_from_one_on(seconds, text):
     assert _duration(seconds) == text
+
+
+class TestInterrupt:
+    def record(self, error: BaseException, cause: BaseException | None, module: str = "java_gateway"):
+        error.__cause__ = cause
+        return SimpleNamespace(module=module, exc_info=(type(error), error, None))
+
+    def test_calls_that_it_has_broken_are_not_shown(self):
+        within_another = RuntimeError("reentrant call inside <_io.BufferedReader name=4>")
+        assert not is_no_interrupted_call(self.record(ConnectionError("while receiving"), within_another))
+        assert not is_no_interrupted_call(self.record(KeyboardInterrupt(), None))
+
+    def test_all_other_errors_are(self):
+        assert is_no_interrupted_call(self.record(ConnectionError("Java has gone"), EOFError()))
+        assert is_no_interrupted_call(self.record(KeyboardInterrupt(), None, module="nodes"))
+        assert is_no_interrupted_call(SimpleNamespace(module="java_gateway", exc_info=None))

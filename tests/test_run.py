@@ -1,11 +1,14 @@
 """The whole project, run as its users run it: what is written, what is said, and what survives a killed run."""
 
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +44,8 @@ RANKINGS = [
     *("implicit_als", "recent_als", "ease", "blend"),
 ]
 KEDRO = [sys.executable, "-m", "kedro"]
+NODE = re.compile(r"\[ *(\d+)/(\d+)\] (\S+) *$", flags=re.MULTILINE)  # in what a run says
+NOISE = ("WARN", "dlopen", "incubator", "SLF4J", "Traceback")
 
 
 def read_json(path: Path):
@@ -57,13 +62,15 @@ def sample_run(kedro_run, tmp_path_factory) -> Path:
     data_dir = tmp_path_factory.mktemp("sample")
     grid = {"rank": [2, 10], "reg_param": [0.2], "max_iter": [10]}
     baseline_grid = {"user_damping": 5, "movie_damping": [3, 5], "taste_reg": 32, "prior_reg": 10}
-    kedro_run(
-        data_dir,
-        split={"folds": 2},
-        rating={"tuning": {"grid": grid, "baseline_grid": baseline_grid}},
-        ranking=ONE_CANDIDATE["ranking"],
-        recommend={"movie_ids": [463, 471, 999_999]},
-    )
+    with redirect_stdout(io.StringIO()) as said:
+        kedro_run(
+            data_dir,
+            split={"folds": 2},
+            rating={"tuning": {"grid": grid, "baseline_grid": baseline_grid}},
+            ranking=ONE_CANDIDATE["ranking"],
+            recommend={"movie_ids": [463, 471, 999_999]},
+        )
+    (data_dir / "said.txt").write_text(said.getvalue())
     return data_dir
 
 
@@ -235,9 +242,27 @@ class TestOnTheSample:
         for figure in figures:
             assert "sample, synthetic data" in read_json(figure)["layout"]["title"]["text"], figure
 
-    def test_recommend_runs_by_itself_with_other_ids(self, sample_run, kedro_run):
+    def test_each_node_has_one_line_and_the_end_is_a_summary(self, sample_run):
+        said = (sample_run / "said.txt").read_text()
+        numbers, totals, names = zip(*NODE.findall(said), strict=True)
+        assert list(map(int, numbers)) == list(range(1, len(names) + 1))
+        assert set(totals) == {str(len(names))}
+        assert len(set(names)) == len(names)
+        assert {"data_processing.parse_movies", "rating.tuning.fit_on_all", "reporting.render_report"} < set(names)
+        log, summary = said.split("\n\n")
+        assert [line.split()[2:4] for line in log.splitlines() if "WARN" in line] == [["movie", "999999"]]
+        assert "trials of bias, taste" in log
+        labels = [line[:9].strip() for line in summary.splitlines() if line[0] != " "]
+        assert labels == ["Data", "Rating", "Ranking", "Lists", "Similar", "Page"]
+        assert "sample, synthetic data: " in summary
+        assert f"Page     {sample_run / '08_reporting/sample/report.html'}\n" in summary
+
+    def test_recommend_runs_by_itself_with_other_ids(self, sample_run, kedro_run, capsys):
         before = sorted((sample_run / "06_models").rglob("*"))
         kedro_run(sample_run, "recommend", recommend={"user_ids": "1 2 3", "top_n": 4})
+        summary = capsys.readouterr().out.split("\n\n")[-1]
+        assert re.findall(r"^ +user (\d): ", summary, flags=re.MULTILINE) == ["1", "2", "3"]
+        assert "Rating" not in summary
         lists = pd.read_csv(sample_run / "07_model_output/sample/recommendations.csv")
         assert lists.groupby("user_id").size().to_dict() == {1: 4, 2: 4, 3: 4}
         assert sorted((sample_run / "06_models").rglob("*")) == before
@@ -311,7 +336,7 @@ class TestOnTheSample:
         assert similar.groupby("movie_id").size().to_dict() == dict.fromkeys(similar["movie_id"].unique(), 3)
         assert similar["movie_id"].nunique() == 600
 
-    def test_a_run_killed_while_it_writes_the_model_leaves_the_earlier_one(self, sample_run, kedro_run):
+    def test_a_run_killed_while_it_writes_the_model_leaves_the_earlier_one(self, sample_run, kedro_run, tmp_path):
         models = sample_run / "06_models/sample/rating/als_model"
         earlier = set(models.iterdir())
         environment = {
@@ -320,7 +345,11 @@ class TestOnTheSample:
             "MOVIELENS_DIR": str(ROOT / "data" / "01_raw"),
         }
         fit = [*KEDRO, "run", "--nodes=rating.tuning.fit_on_all", "--params", "dataset=sample"]
-        process = subprocess.Popen(fit, cwd=ROOT, env=environment, start_new_session=True)
+        log = tmp_path / "log"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                fit, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+            )
         deadline = time.monotonic() + 120
         while not (begun := set(models.iterdir()) - earlier):
             assert process.poll() is None
@@ -328,6 +357,9 @@ class TestOnTheSample:
             time.sleep(0.001)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        said = log.read_text()  # of Java's start and of a fit, too
+        assert NODE.findall(said) == [("1", "1", "rating.tuning.fit_on_all")]
+        assert [word for word in NOISE if word in said] == []
         (half_written,) = begun
         assert not (half_written / "als_model" / "_SUCCESS").exists()
         kedro_run(sample_run, "recommend", recommend={"user_ids": 7})
@@ -348,8 +380,9 @@ class TestWhatIsSaid:
     def test_a_wrong_parameter_stops_the_run_with_a_sentence(self, tmp_path, parameter, sentence):
         run = kedro(tmp_path, "run", "--params", parameter)
         assert run.returncode == 1
-        assert sentence in run.stdout + run.stderr
-        assert "Traceback" not in run.stdout + run.stderr
+        assert sentence in run.stderr
+        assert run.stderr.startswith("Error: ")
+        assert run.stdout == ""
 
     def test_recommend_without_a_model_says_what_to_run(self, tmp_path):
         run = kedro(tmp_path, "run", "--pipeline=recommend", "--params", "dataset=sample")
@@ -357,7 +390,8 @@ class TestWhatIsSaid:
         assert "ranking.factor_model" in run.stdout + run.stderr
         assert "rating.factor_model" in run.stdout + run.stderr
         assert "run `kedro run` first" in run.stdout + run.stderr
-        assert "Traceback" not in run.stdout + run.stderr
+        assert run.stdout == ""
+        assert run.stderr.startswith("Error: ")
 
 
 def write_data_set(folder: Path, **files: list[str]) -> None:
@@ -447,9 +481,13 @@ class TestWithoutTimesYearsAndGenres:
         assert tags["y"] == ["null", "1984"]
         assert tags["x"] == [2, 1]
 
-    def test_a_split_by_time_says_that_there_are_no_times(self, poor_data, kedro_run, tmp_path):
+    def test_a_split_by_time_says_that_there_are_no_times(self, poor_data, kedro_run, tmp_path, capsys):
         with pytest.raises(ClickException, match=r"16 of the 16 ratings have no time.*set split\.strategy=random"):
             kedro_run(tmp_path, "data_processing", raw=poor_data, dataset="poor", split={"strategy": "temporal"})
+        said = capsys.readouterr().out
+        assert "data_processing.split_ratings" in said
+        assert "done in" not in said
+        assert "\nData" not in said  # nor is there a summary
 
 
 class TestSplitByTime:

@@ -27,15 +27,16 @@ class ConsoleHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Keeps the configuration, which knows the data set."""
+        """Keeps the configuration, which knows the data set; an interrupt is said by Kedro's "Aborted!" alone."""
         self._config = context.config_loader
+        logging.getLogger().addFilter(is_no_interrupted_call)  # py4j logs such calls as root
 
     @hook_impl(trylast=True)  # once the inputs are known to be there
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
         """Says how much there is to do."""
         self._since, self._begun = time.perf_counter(), []
         # How many nodes `--only-missing-outputs` leaves, Kedro finds out later.
-        self._total = None if run_params["only_missing_outputs"] else len(pipeline.nodes)
+        self._total = None if run_params.get("only_missing_outputs") else len(pipeline.nodes)
         logger.info("%s on %s", _count(len(pipeline.nodes)), self._config["globals"]["dataset"])
 
     @hook_impl
@@ -72,6 +73,16 @@ class ConsoleHooks:
             number = len(self._begun)
             place = f"{number:{len(str(self._total))}}/{self._total}" if self._total else number
             logger.info("[%s] %s", place, node.name)
+
+
+def is_no_interrupted_call(record: logging.LogRecord) -> bool:
+    """False for py4j's traceback of a call to Java that Ctrl-C has ended, or that PySpark has tried within another."""
+    error = record.exc_info[1] if record.module == "java_gateway" and record.exc_info else None
+    while error:
+        if isinstance(error, KeyboardInterrupt) or "reentrant call" in str(error):
+            return False
+        error = error.__cause__ or error.__context__
+    return True
 
 
 def _summarise(made: set[str], catalog: CatalogProtocol) -> list[str]:
