@@ -165,6 +165,13 @@ def test_of_a_measure_that_is_no_error_the_highest_stands_first():
     assert figure.layout.xaxis.title.text.startswith("NDCG")
 
 
+def test_a_label_of_the_leaderboard_makes_room_for_that_of_a_near_lower_mark():
+    near = LEADERBOARD.iloc[[0, 1, 1]].assign(ndcg=[0.01, 0.38, 0.377])
+    assert [trace.textposition for trace in plots.leaderboard(near, DATA).data] == [
+        *("middle right", "top right", "middle right")
+    ]
+
+
 def test_the_leaderboard_sets_accuracy_against_coverage():
     random, ease = plots.leaderboard(LEADERBOARD, DATA).data
     assert (list(random.x), list(random.y)) == ([0.5], [0.01])

@@ -206,7 +206,7 @@ class TestEngines:
             kernels = dict(kernel.run([ease, *trials]))
         with _open_engine("spark", ratings, MOVIE_IDS, PARAMETERS) as spark:
             sparks = dict(spark.run(trials))
-            spark._parts[1, ease.candidate.fit_key] = spark._parts[1, plain.fit_key]
+            spark._parts[1, ease.candidate.als] = spark._parts[1, plain.als]
             sparks |= spark.run([ease])
         assert [outcome.error for outcome in (*kernels.values(), *sparks.values())] == [""] * 6
         assert len({outcome.measures["ndcg"] for outcome in kernels.values()}) == 3

@@ -101,6 +101,14 @@ def split(table: pd.DataFrame, fold: int = 0) -> tuple[pd.DataFrame, pd.DataFram
     return table[table["fold"] != fold], table[table["fold"] == fold]
 
 
+def test_trials_that_differ_in_max_iter_are_one_fit_with_the_same_ndcg(table):
+    path = [each.model_copy(update={"max_iter": number}) for number in (1, 3, 5) for each in (IMPLICIT_ALS, BLEND)]
+    assert len({each.fit_key for each in path}) == 1
+    together = [measures["ndcg"] for measures in RankingFold(data_of(table), 0).measure(path)]
+    assert together == measured(data_of(table), *path)
+    assert len(set(together)) == len(path)
+
+
 class TestNdcg:
     @pytest.mark.parametrize("candidate", CANDIDATES, ids=str)
     def test_is_that_of_a_ranking_by_brute_force(self, table, candidate):

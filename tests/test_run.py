@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import redirect_stdout
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -277,7 +278,7 @@ class TestOnTheSample:
         assert len(previews["ranking.lists"]["data"]) == 5
         assert all(previews.values())
 
-    def test_the_notebook_runs_from_the_catalog(self, sample_run, monkeypatch):
+    def test_the_notebook_tells_the_whole_story_from_the_catalog(self, sample_run, monkeypatch):
         import nbformat
         from nbclient import NotebookClient
 
@@ -285,11 +286,22 @@ class TestOnTheSample:
         monkeypatch.setenv("MOVIELENS_DIR", str(ROOT / "data" / "01_raw"))
         monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
         notebook = nbformat.read(ROOT / "notebooks" / "explore.ipynb", as_version=4)
-        assert all(not cell.get("outputs") for cell in notebook.cells)
+        assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code"] * 10 + ["markdown"]
+        code = notebook.cells[1::2]
+        assert all(not cell.outputs and cell.execution_count is None for cell in code)
         NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT / "notebooks")}}).execute()
-        outputs = json.dumps([cell.get("outputs") for cell in notebook.cells])
-        assert "610" in outputs
-        assert "recommendations" in outputs or "title" in outputs
+        assert {output.get("name") for cell in code for output in cell.outputs} <= {None, "stdout"}
+        bundles = [[output.data for output in cell.outputs if "data" in output] for cell in code]
+        shown = [" ".join(data.get("text/html", "") for data in each) for each in bundles]
+        assert ["application/vnd.plotly.v1+json" in data for each in bundles for data in each].count(True) == 8
+        assert "SYNTHETIC" in shown[0]
+        assert ">sample<" in shown[1]
+        assert all(f">{model}<" in shown[5] for model in LADDER)
+        assert all(f">{model}<" in shown[6] for model in RANKINGS)
+        lists = pd.read_csv(sample_run / "07_model_output/sample/recommendations.csv")
+        assert lists["title"].map(lambda title: f">{title}<" in unescape(shown[7])).all()
+        assert "999999" in shown[8]
+        assert (sample_run / "08_reporting/sample/report.html").as_uri() in code[9].outputs[0].text
 
     def test_whatever_is_asked_the_known_ids_are_answered(self, sample_run, kedro_run, tmp_path, caplog):
         """600 unknown ids, new users by title, by file and without ratings, all in one run; then no user at all."""

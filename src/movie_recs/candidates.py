@@ -131,8 +131,8 @@ class RankingCandidate(Candidate):
 
     @property
     def fit_key(self) -> tuple:
-        """ALS's hyperparameters; EASE's many regularisations are one decomposition."""
-        return _sortable(self.model_dump(include={"rank", "reg_param", "max_iter", "alpha"}).values())
+        """ALS's hyperparameters but the number of alternations; EASE's many regularisations are one decomposition."""
+        return _sortable(self.model_dump(include={"rank", "reg_param", "alpha"}).values())
 
     @property
     def als(self) -> ImplicitAlsParameters | None:

@@ -182,7 +182,7 @@ def leaderboard(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
                 name=row.model,
                 text=[f"{row.model} {row.ndcg:.3f}"],
                 mode="markers+text",
-                textposition="middle right",
+                textposition=_label_side(row.ndcg, table["ndcg"]),
                 marker={"symbol": MARKS[place % len(MARKS)], "color": LINES[place % len(LINES)], "size": 11},
                 hovertemplate="%{text} ± %{error_y.array:.4f}<br>shows %{x:.1%} of all movies<extra></extra>",
             )
@@ -257,6 +257,12 @@ def _bars(names: list[str], values: list[float]) -> go.Bar:
         texttemplate="%{x:,.5~r}",
         hovertemplate="%{y}: %{x:,.4~r}<extra></extra>",
     )
+
+
+def _label_side(value: float, values: pd.Series) -> str:
+    """Beside its mark, or above it where the next lower mark is so near that its label would cover this one."""
+    lower = values[values < value]
+    return "top right" if value - lower.max() < 0.04 * values.max() else "middle right"
 
 
 def _values(candidate: pd.Series) -> str:

@@ -229,7 +229,7 @@ class RankingEngine:
 
     def run(self, trials: list[Trial]) -> Iterator[tuple[Trial, Outcome]]:
         """One after the other, those of the same fold and fit together."""
-        for trial in sorted(trials, key=lambda trial: (trial.fold, trial.candidate.fit_key)):
+        for trial in sorted(trials, key=lambda each: (each.fold, each.candidate.fit_key, each.candidate.max_iter or 0)):
             (outcome,) = attempt(lambda trial=trial: [self._measure(trial)], [trial])
             yield trial, outcome
 
@@ -237,7 +237,7 @@ class RankingEngine:
         candidate, preference = trial.candidate, self._parameters.preference
         train = self._ratings.filter(F.col("fold") != trial.fold)
         held_out = self._ratings.filter(F.col("fold") == trial.fold)
-        key = (trial.fold, candidate.fit_key)
+        key = (trial.fold, candidate.als)
         if key not in self._parts:
             als = candidate.als or self._parameters.tuning.grid.candidates()[0]
             self._parts = {key: fit_parts(train, self._movie_ids, als, self._parameters, "spark")}

@@ -81,8 +81,11 @@ class RankingFold:
 
     def measure(self, candidates: list[RankingCandidate]) -> Iterator[Measures]:
         """`ndcg`, the mean over the users with a held-out rating, and its standard error."""
-        factors = None if candidates[0].als is None else self._fit_als(candidates[0])
+        fits = self._fit_als(candidates)
+        factors, done = None, 0
         for candidate in candidates:
+            if candidate.als is not None and candidate.max_iter != done:
+                factors, done = next(fits), candidate.max_iter
             if candidate.ease_reg is None:
                 parts = factors[1], np.zeros((len(factors[1]), 0), np.float32)
             else:
@@ -96,11 +99,10 @@ class RankingFold:
                 users = user_vectors(self.seen.user_starts, self.seen.movies, self._weigh(candidate), items, folding)
             yield self._ndcg(users, items)
 
-    def _fit_als(self, candidate: RankingCandidate) -> tuple[np.ndarray, np.ndarray]:
-        iterations = [candidate.max_iter]
-        stars = self.stars.astype(np.float32)
-        (factors,) = fit_factors(self.seen, stars, candidate.als, iterations, self.data.seed, candidate.alpha)
-        return factors
+    def _fit_als(self, candidates: list[RankingCandidate]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The factors of users and movies after each number of alternations that the candidates have, ascending."""
+        first, iterations = candidates[0], sorted({each.max_iter for each in candidates if each.als})
+        return fit_factors(self.seen, self.stars.astype(np.float32), first.als, iterations, self.data.seed, first.alpha)
 
     @lru_cache(maxsize=1)  # noqa: B019 - candidates of the same regularisation follow one another; a fold is short-lived
     def _ease(self, reg: float) -> np.ndarray:
