@@ -45,8 +45,8 @@ def expected_factors(starts, others, ratings, fixed, reg_param, alpha):
             every = fixed.astype(float)
             gram, count = every.T @ every + (x.T * weights) @ x, (r > 0).sum()
             right = x.T @ np.where(r > 0, 1 + weights, 0)
-        solution = np.linalg.solve(gram + reg_param * count * np.eye(rank), right) if len(r) else np.full(rank, np.nan)
-        solutions.append(solution)
+        solution = np.linalg.lstsq(gram + reg_param * count * np.eye(rank), right)[0]  # 0 where nothing is wanted
+        solutions.append(solution if len(r) else np.full(rank, np.nan))
     return np.array(solutions)
 
 
@@ -61,6 +61,22 @@ def test_factors_solve_their_normal_equations(rows, rank, alpha):
     np.testing.assert_allclose(
         solved, expected_factors(starts, others, ratings, fixed, 0.3, alpha), rtol=2e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("alpha", [EXPLICIT, 0.5, 10.0], ids=["explicit", "implicit", "very sure"])
+def test_many_groups_of_few_ratings_solve_their_normal_equations_too(alpha):
+    """By the smaller systems, which pay where there are many."""
+    rng = np.random.default_rng(4)
+    starts = np.cumsum([0, *rng.integers(0, 7, 300), 40])
+    others = rng.integers(0, 30, starts[-1], dtype=np.int32)
+    ratings = rng.choice(np.array([-1.5, 0, 0.5, 3, 5], np.float32), len(others))
+    fixed = rng.normal(size=(30, 12)).astype(np.float32)
+    fixed[:, 5] = 0  # nobody has it: the sum of all is singular, which the pull mends
+    solved = np.full((len(starts) - 1, 12), np.nan, np.float32)
+    assert kernels._axes_pay(starts, 30, 12)
+    assert kernels.solve_factors(starts, others, ratings, fixed, solved, 0.3, alpha) == -1
+    expected = expected_factors(starts, others, ratings, fixed, 0.3, alpha)
+    np.testing.assert_allclose(solved, expected, rtol=2e-4, atol=1e-5)
 
 
 def test_the_first_singular_group_is_named(rows):

@@ -1,7 +1,8 @@
 """Compiled loops over ratings in memory: what a trial of cross-validation spends its time in.
 
-All normal equations are summed and solved in float64 by Cholesky factorisation, as Spark ML's ALS does it; factors are
-float32. Every loop runs in one thread and in one order, so that the same arrays give the same bits.
+All normal equations are summed and solved in float64 by Cholesky factorisation, as Spark ML's ALS does it, those of
+few ratings as the smaller system that has the same solution; factors are float32. Every loop runs in one thread and in
+one order, so that the same arrays give the same bits.
 
 Rows of ratings are grouped: those of group g are `starts[g]` to `starts[g + 1]`. `lower` is the lower triangle of a
 symmetric matrix or of its Cholesky factor, row after row, k (k + 1) / 2 numbers, the factor's diagonal as its inverse.
@@ -117,8 +118,9 @@ def solve_factors(
     if not is_explicit:
         base = _gram(fixed)
         is_dual = is_dual and alpha > 0 and _axes_pay(starts, len(fixed), rank)
-        if is_dual:
+        if is_dual:  # along the axes of the base its matrix is diagonal, as that of the explicit model is anyway
             spread, axes = np.linalg.eigh(base)  # reads the lower triangle
+            spread = np.maximum(spread, 0)
             turned = _multiply(fixed, axes)
     for group in range(len(starts) - 1):
         first, count = starts[group], starts[group + 1] - starts[group]
@@ -136,6 +138,9 @@ def solve_factors(
                     right[place] = 1 + weights[place] if rating > 0 else 0.0
                     vectors[place] = turned[other]
                 pulls += is_explicit or rating > 0
+            if pulls == 0:  # nothing is wanted
+                target[:] = 0
+                continue
             if is_explicit:
                 roots[:] = 1 / np.sqrt(reg_param * pulls)
             else:
