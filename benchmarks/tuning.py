@@ -175,7 +175,7 @@ def measure_scale(name: str) -> dict[str, float]:
         ratings = spark.read.csv(f"{folder}/ratings.csv", header=True, schema=RATINGS.replace("timestamp", "long"))
         titles = spark.read.csv(f"{folder}/movies.csv", header=True, schema="movie_id int, title string, genres string")
         weights = FeatureWeights(genres=1, year=1, popularity=0.5, audience=0.7)
-        year = "cast(regexp_extract(title, '([0-9]{4})', 1) as int) as year"
+        year = "try_cast(regexp_extract(title, '([0-9]{4})', 1) as int) as year"
         movies = titles.selectExpr("movie_id", year, "split(genres, '[|]') as genres")
         catalogue = describe_movies(movies, weights)
         train = split_by_hash(ratings.select("user_id", "movie_id", "rating"), 0.2, FOLDS, SEED).train.cache()
