@@ -40,7 +40,7 @@ viz-build: $(READY)  ## the same as a web site in build/, with the figures and f
 	rm -rf build/api build/index.html
 	$(BIN)/kedro viz build --include-previews
 	@sed -i.bak '/fonts\.g/d' build/index.html && rm build/index.html.bak
-	@echo "To open it: $(BIN)/python -m http.server --directory build, then http://localhost:8000 in a browser"
+	@echo "To open it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build, then http://localhost:8000 in a browser"
 
 bench: $(READY)  ## tuning, lists and a whole run against plain Spark, and the models by several seeds; takes two hours
 	$(BIN)/python benchmarks/tuning.py

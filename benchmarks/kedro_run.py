@@ -5,8 +5,7 @@
 Both search the same grids of ALS in 5 folds of ml-latest-small, explicit by RMSE and implicit by NDCG, measure, plot
 and recommend. `kedro run` has more to do: biases and tastes to fit, the grid searched on what each of the two leaves,
 EASE, reasons, and a report. The script is benchmarks/plain_script.py: a default SparkSession on local[2], one fit at a
-time. Of both the time without the second objective and the report is printed as well, which is what the project's
-first notebook did.
+time. Of both the time without the second objective and the report is printed as well.
 """
 
 import argparse
@@ -45,7 +44,7 @@ PARTS = {  # of a run, by the beginning of its nodes' names
     "recommendations": "recommend.",
     "report": "reporting.",
 }
-SECOND = ("ranking: tuning", "ranking: fits", "ranking: evaluation", "report")  # parts that the notebook had not
+MORE = ("ranking: tuning", "ranking: fits", "ranking: evaluation", "report")  # than the objective `rating` asks for
 
 
 def main() -> int:
@@ -83,7 +82,7 @@ def main() -> int:
                 else:
                     parts = split_parts(log.read_text(), seconds[name][-1])
                     print("  " + ", ".join(f"{part} {value:.0f} s" for part, value in parts.items()))
-                    first_objective[name].append(sum(value for part, value in parts.items() if part not in SECOND))
+                    first_objective[name].append(sum(value for part, value in parts.items() if part not in MORE))
         metrics = json.loads(Path(folder, "kedro", "08_reporting", DATASET, "metrics.json").read_text())
         plain = json.loads(Path(folder, "plain", "metrics.json").read_text())
     medians, first = (

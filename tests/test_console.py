@@ -1,8 +1,9 @@
 """What is said of a run, whatever the runner: nodes here are empty, and nothing needs Spark."""
 
+import io
 import json
 import logging
-import threading
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,7 @@ from kedro.runner import SequentialRunner, ThreadRunner
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
 
-from movie_recs.console import ConsoleHooks, _duration, is_no_interrupted_call
+from movie_recs.console import ConsoleHooks, _duration, is_worth_showing
 
 SUMMARY = {"name": "sample", "synthetic": True, "users": 2, "movies": 3, "ratings": 4, "set_aside": 0}
 LISTS = "user_id,rank,title\n7,1,Alien\n7,2,Brazil\n"
@@ -68,8 +69,7 @@ def test_each_node_has_one_line_in_the_order_in_which_they_begin(run):
 @pytest.mark.parametrize("runner", [ThreadRunner(max_workers=4), SequentialRunner(is_async=True)])
 def test_it_is_the_same_with_threads(run, runner):
     nodes = [
-        Node(lambda one, other: threading.get_ident(), ["given", "other"], f"out_{number}", name=f"node_{number}")
-        for number in range(9)
+        Node(lambda one, other: one, ["given", "other"], f"out_{number}", name=f"node_{number}") for number in range(9)
     ]
     said = run(Pipeline(nodes), {"other": MemoryDataset(2)}, runner)
     assert [line[:5] for line in said[1:-1]] == [f"[{number}/9]" for number in range(1, 10)]
@@ -142,6 +142,15 @@ class TestSummary:
         assert said[-1].startswith("There is no summary: ")
         assert printed(capsys) == []
 
+    def test_nor_by_an_output_that_cannot_show_a_title(self, run, tmp_path, monkeypatch):
+        (tmp_path / "lists.csv").write_text(LISTS.replace("Alien", "Léon"), encoding="utf-8")
+        csv = CSVDataset(filepath=str(tmp_path / "lists.csv"))
+        csv.save = lambda data: None
+        pipeline = Pipeline([Node(lambda: 1, None, "recommendations_csv", name="recommend")])
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+        said = run(pipeline, {"recommendations_csv": csv})
+        assert said[-1].startswith("There is no summary: 'ascii' codec can't encode")
+
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.04, "0.0 s"), (59.4, "59.4 s"), (59.6, "1 min 0 s"), (167.2, "2 min 47 s")]
@@ -157,10 +166,10 @@ class TestInterrupt:
 
     def test_calls_that_it_has_broken_are_not_shown(self):
         within_another = RuntimeError("reentrant call inside <_io.BufferedReader name=4>")
-        assert not is_no_interrupted_call(self.record(ConnectionError("while receiving"), within_another))
-        assert not is_no_interrupted_call(self.record(KeyboardInterrupt(), None))
+        assert not is_worth_showing(self.record(ConnectionError("while receiving"), within_another))
+        assert not is_worth_showing(self.record(KeyboardInterrupt(), None))
 
     def test_all_other_errors_are(self):
-        assert is_no_interrupted_call(self.record(ConnectionError("Java has gone"), EOFError()))
-        assert is_no_interrupted_call(self.record(KeyboardInterrupt(), None, module="nodes"))
-        assert is_no_interrupted_call(SimpleNamespace(module="java_gateway", exc_info=None))
+        assert is_worth_showing(self.record(ConnectionError("Java has gone"), EOFError()))
+        assert is_worth_showing(self.record(KeyboardInterrupt(), None, module="nodes"))
+        assert is_worth_showing(SimpleNamespace(module="java_gateway", exc_info=None))

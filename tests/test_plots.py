@@ -165,6 +165,12 @@ def test_of_a_measure_that_is_no_error_the_highest_stands_first():
     assert figure.layout.xaxis.title.text.startswith("NDCG")
 
 
+def test_of_equal_marks_one_makes_room_for_the_other():
+    assert [plots._label_side(place, pd.Series([0.3, 0.3, 0.1])) for place in range(3)] == [
+        *("middle right", "top right", "middle right")
+    ]
+
+
 def test_a_label_of_the_leaderboard_makes_room_for_that_of_a_near_lower_mark():
     near = LEADERBOARD.iloc[[0, 1, 1]].assign(ndcg=[0.01, 0.38, 0.377])
     assert [trace.textposition for trace in plots.leaderboard(near, DATA).data] == [

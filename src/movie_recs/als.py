@@ -29,16 +29,19 @@ class FitInput(NamedTuple):
 def prepare_fit(ratings: DataFrame, blocks: int | None = None) -> FitInput:
     """The ratings in as few blocks as their number asks for, in an order that does not depend on how they came.
 
-    The order of the sums in a fit, and so its last digits, follow from it: in one block the same ratings give the same
-    model. With more blocks on a cluster the last digits depend on which block arrives first. Their number, if given, is
-    as `blocks_for` has it.
+    The order of the sums in a fit, and so its last digits, follow from it: in one block, and inside one process in any
+    number, the same ratings give the same model. With more blocks on a cluster the last digits depend on which block
+    arrives first. Their number, if given, is as `blocks_for` has it.
     """
     blocks = blocks or blocks_for(ratings)
     return FitInput(ratings.repartition(blocks, "user_id").sortWithinPartitions("user_id", "movie_id"), blocks)
 
 
 def blocks_for(ratings: DataFrame, rank: int = 1) -> int:
-    """As few blocks as the number of ratings and the length of the factors allow, whatever the machine."""
+    """As few blocks as the number of ratings and the length of the factors allow, whatever the machine.
+
+    Who fits several models at a time has tasks enough for all cores and leaves `rank` out.
+    """
     return max(2 if rank >= WIDE else 1, math.ceil(ratings.count() / RATINGS_PER_BLOCK))
 
 

@@ -29,7 +29,7 @@ class ConsoleHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Keeps the configuration, which knows the data set; an interrupt is said by Kedro's "Aborted!" alone."""
         self._config = context.config_loader
-        logging.getLogger().addFilter(is_no_interrupted_call)  # py4j logs such calls as root
+        logging.getLogger().addFilter(is_worth_showing)  # py4j logs such calls as root
 
     @hook_impl(trylast=True)  # once the inputs are known to be there
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
@@ -37,7 +37,8 @@ class ConsoleHooks:
         self._since, self._begun = time.perf_counter(), []
         # How many nodes `--only-missing-outputs` leaves, Kedro finds out later.
         self._total = None if run_params.get("only_missing_outputs") else len(pipeline.nodes)
-        logger.info("%s on %s", _count(len(pipeline.nodes)), self._config["globals"]["dataset"])
+        nodes = "Nodes without outputs" if self._total is None else _count(self._total)
+        logger.info("%s on %s", nodes, self._config["globals"]["dataset"])
 
     @hook_impl
     def before_dataset_loaded(self, node: Node) -> None:
@@ -52,18 +53,16 @@ class ConsoleHooks:
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Says how long it took, and what came out."""
-        if self._begun:
+        if self._begun or self._total:
             logger.info("%s done in %s", _count(len(self._begun)), _duration(time.perf_counter() - self._since))
         else:
             logger.info("Nothing to do: all outputs are there")
         made = {name for node in pipeline.nodes if node.name in self._begun for name in node.outputs}
         try:
-            summary = _summarise(made, catalog)
+            if summary := _summarise(made, catalog):
+                print("", *summary, sep="\n", flush=True)
         except Exception as error:  # all has been saved: a run does not fail by its last words
             logger.warning("There is no summary: %s", error)
-        else:
-            if summary:
-                print("", *summary, sep="\n", flush=True)
 
     def _say(self, node: Node) -> None:
         with self._lock:
@@ -75,11 +74,12 @@ class ConsoleHooks:
             logger.info("[%s] %s", place, node.name)
 
 
-def is_no_interrupted_call(record: logging.LogRecord) -> bool:
+def is_worth_showing(record: logging.LogRecord) -> bool:
     """False for py4j's traceback of a call to Java that Ctrl-C has ended, or that PySpark has tried within another."""
     error = record.exc_info[1] if record.module == "java_gateway" and record.exc_info else None
     while error:
-        if isinstance(error, KeyboardInterrupt) or "reentrant call" in str(error):
+        is_reentrant = isinstance(error, RuntimeError) and "reentrant call" in str(error)
+        if isinstance(error, KeyboardInterrupt) or is_reentrant:
             return False
         error = error.__cause__ or error.__context__
     return True
@@ -89,7 +89,7 @@ def _summarise(made: set[str], catalog: CatalogProtocol) -> list[str]:
     """Of these datasets, from what has been saved of them."""
     results = {name: catalog.load(name) for name in RESULTS if name in made}
     lists = {name: _first_titles(catalog, name) for name in LISTS if name in made}
-    return summarise(results, lists, {name: _place(catalog, name) for name in (*LISTS, PAGE) if name in made})
+    return summarise(results, lists, {name: _path_from_here(catalog, name) for name in (*LISTS, PAGE) if name in made})
 
 
 def _first_titles(catalog: CatalogProtocol, name: str) -> dict[str, list[str]]:
@@ -98,8 +98,8 @@ def _first_titles(catalog: CatalogProtocol, name: str) -> dict[str, list[str]]:
         return first_titles(rows)
 
 
-def _place(catalog: CatalogProtocol, name: str) -> str:
-    """Where a file is, from here if it is within."""
+def _path_from_here(catalog: CatalogProtocol, name: str) -> str:
+    """Where a file is: the path from here if it is within."""
     dataset = catalog.get(name)
     if dataset._protocol != "file":
         return f"{dataset._protocol}://{dataset._filepath}"

@@ -19,6 +19,8 @@ from movie_recs.errors import UserError
 from movie_recs.java import find_java, wrap_java
 from movie_recs.parameters import check_parameters
 
+WORKER_DAEMON = "movie_recs.worker_daemon"
+
 
 def configure_spark(options: dict[str, Any], conf_dir: Path) -> None:
     """Makes every SparkSession that this process starts have these options; starts none.
@@ -42,6 +44,8 @@ def configure_spark(options: dict[str, Any], conf_dir: Path) -> None:
         os.environ.setdefault("SPARK_CONF_DIR", str(conf_dir))  # a cluster has a configuration of its own
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # the machine's name may lead nowhere without a network
     else:
+        if options.get("spark.python.daemon.module") == WORKER_DAEMON:
+            del options["spark.python.daemon.module"]  # this package reaches a worker after its daemon has started
         own_files = options.get("spark.submit.pyFiles")
         options["spark.submit.pyFiles"] = f"{own_files},{_package_archive()}" if own_files else _package_archive()
     arguments = [f"--conf {shlex.quote(f'{key}={_text(value)}')}" for key, value in options.items()]
@@ -98,6 +102,4 @@ class ProjectHooks:
 
 
 def _place(catalog: CatalogProtocol, name: str) -> str:
-    return str(
-        getattr(catalog.get(name), "_filepath", None) or getattr(catalog.get(name), "_path", "not in the catalog")
-    )
+    return str(getattr(catalog.get(name), "_filepath", None) or getattr(catalog.get(name), "_path", "only in memory"))

@@ -1,8 +1,9 @@
 """Compiled loops over ratings in memory: what a trial of cross-validation spends its time in.
 
-All normal equations are summed and solved in float64 by Cholesky factorisation, as Spark ML's ALS does it, those of
-few ratings as the smaller system that has the same solution; factors are float32. Every loop runs in one thread and in
-one order, so that the same arrays give the same bits.
+All normal equations are summed and solved in float64 by Cholesky factorisation, as Spark ML's ALS does it; factors are
+float32. Groups of few ratings have a smaller system with the same solution, which the implicit model takes where there
+are many of them; so a group's last digits may depend on the groups beside it. Every loop runs in one thread and in one
+order, so that the same arrays give the same bits.
 
 Rows of ratings are grouped: those of group g are `starts[g]` to `starts[g + 1]`. `lower` is the lower triangle of a
 symmetric matrix or of its Cholesky factor, row after row, k (k + 1) / 2 numbers, the factor's diagonal as its inverse.
@@ -127,17 +128,14 @@ def solve_factors(
         if count == 0:
             continue
         target, pulls = solved[group], 0
-        if is_dual and count < rank and _dual_pays(count, rank, is_explicit):
+        if is_dual and count < rank and _dual_saves(count, rank, is_explicit) > 0:
             for place in range(count):
-                rating, other = ratings[first + place], others[first + place]
-                weights[place], right[place] = 1.0, rating
+                weights[place], right[place], pull = _weigh(ratings[first + place], alpha)
+                pulls += pull
                 if is_explicit:
-                    vectors[place] = fixed[other]
+                    vectors[place] = fixed[others[first + place]]
                 else:
-                    weights[place] = alpha * abs(rating)
-                    right[place] = 1 + weights[place] if rating > 0 else 0.0
-                    vectors[place] = turned[other]
-                pulls += is_explicit or rating > 0
+                    vectors[place] = turned[others[first + place]]
             if pulls == 0:  # nothing is wanted
                 target[:] = 0
                 continue
@@ -163,16 +161,16 @@ def solve_factors(
                 if start + q >= first + count:
                     weights[q] = 0.0
                     continue
-                rating, vector, other = ratings[start + q], vectors[q], fixed[others[start + q]]
-                wanted, weights[q] = rating, 1.0
-                if not is_explicit:
-                    weights[q] = alpha * abs(rating)
-                    wanted = 1 + weights[q] if rating > 0 else 0.0
-                pulls += is_explicit or rating > 0
+                vector, other = vectors[q], fixed[others[start + q]]
+                weights[q], wanted, pull = _weigh(ratings[start + q], alpha)
+                pulls += pull
                 for i in range(rank):
                     vector[i] = other[i]
                     right[i] += wanted * vector[i]
             _add_outer_products(vectors, weights, matrix)
+        if pulls == 0:
+            target[:] = 0
+            continue
         for i in range(rank):
             matrix[i, i] += reg_param * pulls
         if not _solve(matrix, right, rank):
@@ -180,6 +178,15 @@ def solve_factors(
         for i in range(rank):
             target[i] = right[i]
     return -1
+
+
+@_compiled
+def _weigh(rating: float, alpha: float) -> tuple[float, float, int]:
+    """What a rating weighs in the matrix, what it asks for on the right, and whether it pulls the factors to 0."""
+    if alpha < 0:
+        return 1.0, np.float64(rating), 1
+    weight = alpha * abs(np.float64(rating))
+    return weight, 1 + weight if rating > 0 else 0.0, 0 if rating <= 0 else 1  # NaN is not taken for nothing
 
 
 @_compiled
@@ -230,11 +237,11 @@ def _solve_dual(
 
 
 @_compiled
-def _dual_pays(count: int, rank: int, is_explicit: bool) -> bool:
-    """Whether the system of a group's rows is less work than that of its factors, in multiplications."""
+def _dual_saves(count: int, rank: int, is_explicit: bool) -> float:
+    """How many multiplications fewer the system of a group's rows takes than that of its factors."""
     primal = count * rank**2 / 2 + rank**3 / 6
     dual = count**2 * rank / 2 + count**3 / 6 + 2 * count * rank
-    return dual + (0 if is_explicit else rank**2) < primal
+    return primal - dual - (0 if is_explicit else rank**2)
 
 
 @_compiled
@@ -243,8 +250,8 @@ def _axes_pay(starts: np.ndarray, others: int, rank: int) -> bool:
     saved = 0.0
     for group in range(len(starts) - 1):
         count = starts[group + 1] - starts[group]
-        if 0 < count < rank and _dual_pays(count, rank, False):
-            saved += (count - count**2 / rank / 2) * rank**2 / 2 + (rank**3 - count**3) / 6 - rank**2
+        if 0 < count < rank:
+            saved += max(_dual_saves(count, rank, False), 0)
     return saved > 10 * rank**3 + others * rank**2
 
 

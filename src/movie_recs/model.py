@@ -17,7 +17,7 @@ from pyspark.sql.types import StructType
 from movie_recs.parameters import RatingWeights
 from movie_recs.schemas import MAX_STARS, MIN_STARS
 
-SIDE = "id int, bias float, features array<float>"
+FACTORS = "id int, bias float, features array<float>"
 
 
 class Ridge(NamedTuple):
@@ -90,7 +90,7 @@ def factor_table(spark: SparkSession, ids: np.ndarray, bias: np.ndarray, feature
         features: (m, rank).
     """
     columns = [pa.array(ids, pa.int32()), pa.array(bias, pa.float32()), feature_lists(features)]
-    return spark.createDataFrame(pa.table(columns, ["id", "bias", "features"]), SIDE)
+    return spark.createDataFrame(pa.table(columns, ["id", "bias", "features"]), FACTORS)
 
 
 def feature_lists(features: np.ndarray) -> pa.ListArray:

@@ -182,7 +182,7 @@ def leaderboard(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
                 name=row.model,
                 text=[f"{row.model} {row.ndcg:.3f}"],
                 mode="markers+text",
-                textposition=_label_side(row.ndcg, table["ndcg"]),
+                textposition=_label_side(place, table["ndcg"]),
                 marker={"symbol": MARKS[place % len(MARKS)], "color": LINES[place % len(LINES)], "size": 11},
                 hovertemplate="%{text} ± %{error_y.array:.4f}<br>shows %{x:.1%} of all movies<extra></extra>",
             )
@@ -259,10 +259,11 @@ def _bars(names: list[str], values: list[float]) -> go.Bar:
     )
 
 
-def _label_side(value: float, values: pd.Series) -> str:
+def _label_side(place: int, values: pd.Series) -> str:
     """Beside its mark, or above it where the next lower mark is so near that its label would cover this one."""
-    lower = values[values < value]
-    return "top right" if value - lower.max() < 0.04 * values.max() else "middle right"
+    value = values.iloc[place]
+    below = [value - other for at, other in enumerate(values) if (other, at) < (value, place)]
+    return "top right" if below and min(below) < 0.04 * values.max() else "middle right"
 
 
 def _values(candidate: pd.Series) -> str:

@@ -28,7 +28,7 @@ from movie_recs import kernels
 from movie_recs.candidates import RankingCandidate
 from movie_recs.ease import self_influence
 from movie_recs.in_memory import microseconds
-from movie_recs.model import SIDE, Arrays, FactorModel, Folding, arrays, feature_lists
+from movie_recs.model import FACTORS, Arrays, FactorModel, Folding, arrays, feature_lists
 from movie_recs.parameters import PreferenceParameters, RatingWeights
 from movie_recs.schemas import LIKED_STARS
 
@@ -142,7 +142,7 @@ def fold_in_preferences(model: FactorModel, ratings: DataFrame) -> DataFrame:
         yield pa.RecordBatch.from_arrays(columns, ["id", "bias", "features"])
 
     by_user = _columns(ratings).repartition("user_id").sortWithinPartitions("user_id", "movie_id")
-    return by_user.mapInArrow(solve, SIDE)
+    return by_user.mapInArrow(solve, FACTORS)
 
 
 def fold_in_rows(rated: pa.Table, items: Arrays, folding: Folding) -> tuple[np.ndarray, np.ndarray]:

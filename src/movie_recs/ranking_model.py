@@ -114,7 +114,8 @@ def compose(
     """
     spark = ratings.sparkSession
     if engine == "kernel":
-        *sides, folding = compose_sides(parts, candidate, preference, collect_rows(ratings))
+        rated = None if candidate.weights is None else collect_rows(ratings)
+        *sides, folding = compose_sides(parts, candidate, preference, rated)
         users, items = (factor_table(spark, side.ids, side.bias[:-1], side.features[:-1]) for side in sides)
         return FactorModel(0.0, users, items, folding=folding)
     items, folding = compose_items(parts, candidate, preference)
@@ -124,11 +125,11 @@ def compose(
 
 
 def compose_sides(
-    parts: RankingParts, candidate: RankingCandidate, preference: PreferenceParameters, rated: pa.Table
+    parts: RankingParts, candidate: RankingCandidate, preference: PreferenceParameters, rated: pa.Table | None
 ) -> tuple[Arrays, Arrays, Folding]:
     """Users and movies of the candidate's model in memory, and how a user's vector is made.
 
-    Arguments are as of `compose`, `rated` as `collect_rows` has it.
+    Arguments are as of `compose`, `rated` as `collect_rows` has it; without weights of a candidate's, it is not read.
     """
     vectors, folding = compose_items(parts, candidate, preference)
     items = with_zeros(parts.ids, parts.bias.astype(np.float32), vectors)

@@ -45,7 +45,7 @@ def fit_candidate(
         seed: Of all factors' first values.
         engine: Of the baseline: `kernel`, in the driver's memory, or `spark`, by passes over the ratings.
     """
-    blocks = blocks_for(ratings)
+    blocks = blocks_for(ratings, candidate.rank)
     if candidate.baseline is None:
         als_model = fit_als(prepare_fit(ratings, blocks), candidate.als, seed)
         return Fit(als_model, factor_model(als_model, candidate.als.reg_param))

@@ -4,9 +4,7 @@ from typing import Any
 
 import fsspec
 from kedro.io import AbstractDataset, DatasetError
-from kedro_datasets._typing import TablePreview
 
-from movie_recs.datasets.previews import preview_table
 from movie_recs.trial_log import TrialLog
 
 
@@ -23,10 +21,6 @@ class TrialLogDataset(AbstractDataset[None, TrialLog]):
 
     def _save(self, data: None) -> None:  # noqa: ARG002 - a dataset must have it
         raise DatasetError("trials are added one by one, while they run")
-
-    def preview(self, nrows: int = 5) -> TablePreview:
-        """The first `nrows` trials, as kedro-viz shows them."""
-        return preview_table(self._path, self._fs, "json", nrows)
 
     def _exists(self) -> bool:
         return True  # without a file, no trial is finished
