@@ -30,7 +30,7 @@ DATASET = "ml-latest-small"
 LEAST_RATIO = 4  # of the script's time to that of kedro run
 GRIDS = {  # of the script
     "rating": {"rank": "5 10 15", "reg_param": "0.1 0.2 0.4", "max_iter": "10"},
-    "ranking": {"rank": "50", "reg_param": "0.1 0.3", "alpha": "2 4", "max_iter": "10"},
+    "ranking": {"rank": "50", "reg_param": "0.1 0.3", "alpha": "0.5 4", "max_iter": "10"},
 }
 PARTS = {  # of a run, by the beginning of its nodes' names
     "start of the JVM and reading": "data_processing.",

@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 RANKS, REG_PARAMS, MAX_ITERS, FOLDS, SEED = [5, 10, 15], [0.1, 0.2, 0.4], [10], 5, 42
-IMPLICIT_RANK, IMPLICIT_REG_PARAMS, ALPHAS = 50, [0.1, 0.3], [2, 4]
+IMPLICIT_RANK, IMPLICIT_REG_PARAMS, ALPHAS = 50, [0.1, 0.3], [0.5, 4]
 USERS, MOVIES, TOP = [575, 232], [463, 471], 10
 LISTED = 300  # movies of a list before those that the user has rated are taken out
 
