@@ -10,7 +10,7 @@ from movie_recs.pipeline_registry import register_pipelines
 from movie_recs.settings import CONFIG_LOADER_ARGS
 
 LAYERS = ["raw", "intermediate", "primary", "model_input", "models", "model_output", "reporting"]
-WITHOUT_PREVIEW = {"raw_files", "run_facts", "report_html"}
+WITHOUT_PREVIEW = {"raw_files", "run_facts", "report_html", "rating.finished_trials", "ranking.finished_trials"}
 PIPELINE = register_pipelines()["__default__"]
 
 

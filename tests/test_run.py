@@ -258,26 +258,6 @@ class TestOnTheSample:
         assert "sample, synthetic data: " in summary
         assert f"Page     {sample_run / '08_reporting/sample/report.html'}\n" in summary
 
-    def test_recommend_runs_by_itself_with_other_ids(self, sample_run, kedro_run, capsys):
-        before = sorted((sample_run / "06_models").rglob("*"))
-        kedro_run(sample_run, "recommend", recommend={"user_ids": "1 2 3", "top_n": 4})
-        summary = capsys.readouterr().out.split("\n\n")[-1]
-        assert re.findall(r"^ +user (\d): ", summary, flags=re.MULTILINE) == ["1", "2", "3"]
-        assert "Rating" not in summary
-        lists = pd.read_csv(sample_run / "07_model_output/sample/recommendations.csv")
-        assert lists.groupby("user_id").size().to_dict() == {1: 4, 2: 4, 3: 4}
-        assert sorted((sample_run / "06_models").rglob("*")) == before
-
-    def test_what_was_written_can_be_previewed_as_json(self, sample_run, kedro_run, monkeypatch):
-        monkeypatch.setenv("MOVIE_RECS_DATA_DIR", str(sample_run))
-        monkeypatch.setenv("MOVIELENS_DIR", str(ROOT / "data" / "01_raw"))
-        with KedroSession.create(ROOT, runtime_params={"dataset": "sample"}) as session:
-            catalog = session.load_context().catalog
-            previews = {name: catalog[name].preview() for name in catalog if hasattr(catalog[name], "preview")}
-        assert json.loads(json.dumps(previews))["ranking.leaderboard"]["columns"][:3] == ["model", "k", "ndcg"]
-        assert len(previews["ranking.lists"]["data"]) == 5
-        assert all(previews.values())
-
     def test_the_notebook_tells_the_whole_story_from_the_catalog(self, sample_run, monkeypatch):
         import nbformat
         from nbclient import NotebookClient
@@ -302,6 +282,26 @@ class TestOnTheSample:
         assert lists["title"].map(lambda title: f">{title}<" in unescape(shown[7])).all()
         assert "999999" in shown[8]
         assert (sample_run / "08_reporting/sample/report.html").as_uri() in code[9].outputs[0].text
+
+    def test_recommend_runs_by_itself_with_other_ids(self, sample_run, kedro_run, capsys):
+        before = sorted((sample_run / "06_models").rglob("*"))
+        kedro_run(sample_run, "recommend", recommend={"user_ids": "1 2 3", "top_n": 4})
+        summary = capsys.readouterr().out.split("\n\n")[-1]
+        assert re.findall(r"^ +user (\d): ", summary, flags=re.MULTILINE) == ["1", "2", "3"]
+        assert "Rating" not in summary
+        lists = pd.read_csv(sample_run / "07_model_output/sample/recommendations.csv")
+        assert lists.groupby("user_id").size().to_dict() == {1: 4, 2: 4, 3: 4}
+        assert sorted((sample_run / "06_models").rglob("*")) == before
+
+    def test_what_was_written_can_be_previewed_as_json(self, sample_run, kedro_run, monkeypatch):
+        monkeypatch.setenv("MOVIE_RECS_DATA_DIR", str(sample_run))
+        monkeypatch.setenv("MOVIELENS_DIR", str(ROOT / "data" / "01_raw"))
+        with KedroSession.create(ROOT, runtime_params={"dataset": "sample"}) as session:
+            catalog = session.load_context().catalog
+            previews = {name: catalog[name].preview() for name in catalog if hasattr(catalog[name], "preview")}
+        assert json.loads(json.dumps(previews))["ranking.leaderboard"]["columns"][:3] == ["model", "k", "ndcg"]
+        assert len(previews["ranking.lists"]["data"]) == 5
+        assert all(previews.values())
 
     def test_whatever_is_asked_the_known_ids_are_answered(self, sample_run, kedro_run, tmp_path, caplog):
         """600 unknown ids, new users by title, by file and without ratings, all in one run; then no user at all."""
