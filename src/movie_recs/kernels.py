@@ -44,6 +44,13 @@ def group_rows(keys: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @_compiled
+def _copy(source: np.ndarray, target: np.ndarray) -> None:
+    """`target[:] = source`, of which Numba compiles the words of its errors as well, for seconds."""
+    for i in range(len(target)):
+        target[i] = source[i]
+
+
+@_compiled
 def _add_outer_products(vectors: np.ndarray, weights: np.ndarray, matrix: np.ndarray) -> None:
     """Adds sum over q of weights_q vectors_q vectors_q^T to the matrix's lower triangle, of `AT_A_TIME` vectors."""
     first, second, third, fourth = vectors[0], vectors[1], vectors[2], vectors[3]
@@ -133,9 +140,9 @@ def solve_factors(
                 weights[place], right[place], pull = _weigh(ratings[first + place], alpha)
                 pulls += pull
                 if is_explicit:
-                    vectors[place] = fixed[others[first + place]]
+                    _copy(fixed[others[first + place]], vectors[place])
                 else:
-                    vectors[place] = turned[others[first + place]]
+                    _copy(turned[others[first + place]], vectors[place])
             if pulls == 0:  # nothing is wanted
                 target[:] = 0
                 continue
@@ -154,7 +161,8 @@ def solve_factors(
                         value += axes[i, j] * rotated[j]
                 target[i] = value
             continue
-        matrix[:] = base
+        for i in range(rank):
+            _copy(base[i], matrix[i])
         right[:] = 0
         for start in range(first, first + count, AT_A_TIME):
             for q in range(AT_A_TIME):
@@ -271,13 +279,14 @@ def _multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 @_compiled
 def _gram(vectors: np.ndarray) -> np.ndarray:
     """The lower triangle of the sum of y y^T over the rows y, (rank, rank)."""
-    matrix, block = np.zeros((vectors.shape[1], vectors.shape[1])), np.zeros((AT_A_TIME, vectors.shape[1]))
-    ones = np.ones(AT_A_TIME)
+    size = vectors.shape[1]
+    matrix, block, weights = np.zeros((size, size)), np.zeros((AT_A_TIME, size)), np.ones(AT_A_TIME)
     for start in range(0, len(vectors), AT_A_TIME):
-        here = vectors[start : start + AT_A_TIME]
-        block[: len(here)] = here
-        block[len(here) :] = 0
-        _add_outer_products(block, ones, matrix)
+        for q in range(AT_A_TIME):
+            weights[q] = 1.0 if start + q < len(vectors) else 0.0
+            if start + q < len(vectors):
+                _copy(vectors[start + q], block[q])
+        _add_outer_products(block, weights, matrix)
     return matrix
 
 
@@ -300,11 +309,11 @@ def sum_grams(starts: np.ndarray, items: np.ndarray, features: np.ndarray) -> np
             for q in range(AT_A_TIME):
                 weights[q] = 1.0 if start + q < last else 0.0
                 if start + q < last:
-                    vectors[q] = features[items[start + q]]
+                    _copy(features[items[start + q]], vectors[q])
             _add_outer_products(vectors, weights, matrix)
         place = 0
         for i in range(size):
-            lower[group, place : place + i + 1] = matrix[i, : i + 1]
+            _copy(matrix[i, : i + 1], lower[group, place : place + i + 1])
             place += i + 1
     return lower
 
