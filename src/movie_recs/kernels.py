@@ -281,13 +281,21 @@ def _gram(vectors: np.ndarray) -> np.ndarray:
     """The lower triangle of the sum of y y^T over the rows y, (rank, rank)."""
     size = vectors.shape[1]
     matrix, block, weights = np.zeros((size, size)), np.zeros((AT_A_TIME, size)), np.ones(AT_A_TIME)
-    for start in range(0, len(vectors), AT_A_TIME):
-        for q in range(AT_A_TIME):
-            weights[q] = 1.0 if start + q < len(vectors) else 0.0
-            if start + q < len(vectors):
-                _copy(vectors[start + q], block[q])
-        _add_outer_products(block, weights, matrix)
+    _add_rows(vectors, np.arange(len(vectors)), block, weights, matrix)
     return matrix
+
+
+@_compiled
+def _add_rows(
+    features: np.ndarray, rows: np.ndarray, block: np.ndarray, weights: np.ndarray, matrix: np.ndarray
+) -> None:
+    """Adds sum of x x^T over these rows of `features` to the lower triangle; `block` and `weights` are room."""
+    for start in range(0, len(rows), AT_A_TIME):
+        for q in range(AT_A_TIME):
+            weights[q] = 1.0 if start + q < len(rows) else 0.0
+            if start + q < len(rows):
+                _copy(features[rows[start + q]], block[q])
+        _add_outer_products(block, weights, matrix)
 
 
 @_compiled
@@ -304,13 +312,7 @@ def sum_grams(starts: np.ndarray, items: np.ndarray, features: np.ndarray) -> np
     matrix, vectors, weights = np.empty((size, size)), np.zeros((AT_A_TIME, size)), np.ones(AT_A_TIME)
     for group in range(len(starts) - 1):
         matrix[:] = 0
-        last = starts[group + 1]
-        for start in range(starts[group], last, AT_A_TIME):
-            for q in range(AT_A_TIME):
-                weights[q] = 1.0 if start + q < last else 0.0
-                if start + q < last:
-                    _copy(features[items[start + q]], vectors[q])
-            _add_outer_products(vectors, weights, matrix)
+        _add_rows(features, items[starts[group] : starts[group + 1]], vectors, weights, matrix)
         place = 0
         for i in range(size):
             _copy(matrix[i, : i + 1], lower[group, place : place + i + 1])
