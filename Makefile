@@ -30,7 +30,7 @@ format: $(READY)  ## the same, mended
 	$(BIN)/ruff format .
 
 data: $(READY)  ## download a data set: make data DATASET=ml-32m
-	$(BIN)/python -m movie_recs.movielens $(DATASET)
+	$(BIN)/python -m movie_recs.data.movielens $(DATASET)
 
 viz: $(READY)  ## the pipeline's graph in a browser
 	$(BIN)/kedro viz run

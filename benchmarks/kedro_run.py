@@ -21,9 +21,9 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+from movie_recs.data.movielens import resolve_dataset
 from movie_recs.errors import UserError
-from movie_recs.java import find_java
-from movie_recs.movielens import resolve_dataset
+from movie_recs.runtime.java import find_java
 
 ROOT = Path(__file__).parents[1]
 DATASET = "ml-latest-small"

@@ -28,8 +28,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from tuning import start_spark
 
-from movie_recs.model import FactorModel
-from movie_recs.retrieval import top_n
+from movie_recs.model.factor_model import FactorModel
+from movie_recs.model.top_n import top_n
 
 LEAST_RATIO = 3  # of Spark's own time to that of top_n
 MOST_GB = 4

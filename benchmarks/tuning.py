@@ -28,20 +28,20 @@ from pyspark.ml.recommendation import ALS
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import DataFrame, SparkSession
 
-from movie_recs.candidates import RatingCandidate
-from movie_recs.config import ConfigLoader
-from movie_recs.cross_validation import best_candidate, cross_validate
-from movie_recs.engines import GIB, MIB, estimate_memory, measure_data
-from movie_recs.hooks import configure_spark
-from movie_recs.kernel_engine import KernelEngine
-from movie_recs.movie_features import AUDIENCE, describe_movies
+from movie_recs.data.schemas import RATINGS
+from movie_recs.data.splitting import split_by_hash
 from movie_recs.parameters import FeatureWeights
-from movie_recs.rating_trials import collect_trial_data
-from movie_recs.schemas import RATINGS
+from movie_recs.rating.features import AUDIENCE, describe_movies
+from movie_recs.rating.spark_engine import SparkEngine
+from movie_recs.rating.trial import collect_trial_data
+from movie_recs.runtime.config import ConfigLoader
+from movie_recs.runtime.hooks import configure_spark
 from movie_recs.settings import CONFIG_LOADER_ARGS
-from movie_recs.spark_engine import SparkEngine
-from movie_recs.splitting import split_by_hash
-from movie_recs.trials import Trial
+from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.tuning.compiled_trials import KernelEngine
+from movie_recs.tuning.cross_validation import best_candidate, cross_validate
+from movie_recs.tuning.memory import GIB, MIB, estimate_memory, measure_data
+from movie_recs.tuning.trial import Trial
 
 RANKS, REG_PARAMS, MAX_ITER, FOLDS, SEED = [5, 10, 15], [0.1, 0.2, 0.4], 10, 5, 42
 CANDIDATES = [

@@ -22,7 +22,7 @@ from pathlib import Path
 import pyspark
 
 from movie_recs.errors import UserError
-from movie_recs.java import find_java
+from movie_recs.runtime.java import find_java
 
 SPARK_HOME = Path(pyspark.__file__).parent
 LOOPBACK = "127.0.0.1"

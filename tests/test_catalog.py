@@ -4,9 +4,9 @@ import pytest
 from conftest import ROOT
 from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
 
-from movie_recs.config import ConfigLoader
 from movie_recs.datasets.models import ALSModelDataset
 from movie_recs.pipeline_registry import register_pipelines
+from movie_recs.runtime.config import ConfigLoader
 from movie_recs.settings import CONFIG_LOADER_ARGS
 
 LAYERS = ["raw", "intermediate", "primary", "model_input", "models", "model_output", "reporting"]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from movie_recs.candidates import RatingCandidate
-from movie_recs.config import ConfigLoader
 from movie_recs.errors import UserError
 from movie_recs.parameters import AlsParameters, BaselineGrid, BaselineParameters, Grid, check_parameters
+from movie_recs.runtime.config import ConfigLoader
 from movie_recs.settings import CONFIG_LOADER_ARGS
+from movie_recs.tuning.candidate import RatingCandidate
 
 CONF = Path(__file__).parents[1] / "conf"
 

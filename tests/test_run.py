@@ -20,7 +20,7 @@ from conftest import MOVIELENS, ROOT, needs_movielens
 from kedro.framework.session import KedroSession
 from pyspark.ml.recommendation import ALSModel
 
-from movie_recs.schemas import RAW_HEADERS, TABLES
+from movie_recs.data.schemas import RAW_HEADERS, TABLES
 
 ONE_CANDIDATE = {
     "split": {"folds": 2},

@@ -3,9 +3,9 @@
 import os
 import warnings
 
-from movie_recs.config import ConfigLoader
-from movie_recs.console import ConsoleHooks
-from movie_recs.hooks import ProjectHooks
+from movie_recs.runtime.config import ConfigLoader
+from movie_recs.runtime.console import ConsoleHooks
+from movie_recs.runtime.hooks import ProjectHooks
 
 # Nodes that gather what the objectives' namespaces have made name it in full, as "rating.best_params".
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")

@@ -8,8 +8,8 @@ from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.testing import assertDataFrameEqual
 
 from movie_recs.datasets.models import MARKER, ALSModelDataset, FactorModelDataset
-from movie_recs.fold_in import fold_in
-from movie_recs.model import FactorModel, Ridge
+from movie_recs.model.factor_model import FactorModel, Ridge
+from movie_recs.model.users import fold_in
 
 EARLIER, LATER = "2025-01-01T00.00.00.000Z", "2025-02-01T00.00.00.000Z"
 

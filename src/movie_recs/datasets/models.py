@@ -15,7 +15,7 @@ from kedro_datasets._utils.spark_utils import get_spark_filesystem
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
 
-from movie_recs.model import FactorModel, Folding, Ridge
+from movie_recs.model.factor_model import FactorModel, Folding, Ridge
 from movie_recs.parameters import RatingWeights
 
 MARKER = "_SUCCESS"

@@ -6,7 +6,7 @@ from typing import Any
 import fsspec
 from kedro.io import AbstractDataset, DatasetError
 
-from movie_recs.schemas import RAW_HEADERS
+from movie_recs.data.schemas import RAW_HEADERS
 
 SYNTHETIC_MARKER = "synthetic.json"
 

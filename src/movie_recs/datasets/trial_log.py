@@ -5,7 +5,7 @@ from typing import Any
 import fsspec
 from kedro.io import AbstractDataset, DatasetError
 
-from movie_recs.trial_log import TrialLog
+from movie_recs.tuning.trial_log import TrialLog
 
 
 class TrialLogDataset(AbstractDataset[None, TrialLog]):

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs import cleaning
-from movie_recs.cleaning import Cleaned
+from movie_recs.data import cleaning
+from movie_recs.data.cleaning import Cleaned
+from movie_recs.data.splitting import Split, split_by_hash, split_by_time
 from movie_recs.errors import UserError
 from movie_recs.parameters import DataProcessingParameters, SplitParameters
-from movie_recs.splitting import Split, split_by_hash, split_by_time
 
 
 class CleanedMovies(NamedTuple):

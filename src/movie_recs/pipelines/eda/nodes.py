@@ -7,9 +7,9 @@ from plotly.graph_objects import Figure
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs import plots
+from movie_recs.data.schemas import NO_GENRES
 from movie_recs.parameters import EdaParameters
-from movie_recs.schemas import NO_GENRES
+from movie_recs.report import figures as plots
 
 MEAN_STEP = 0.1  # stars, width of the bins of mean ratings
 

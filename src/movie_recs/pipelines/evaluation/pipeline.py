@@ -2,7 +2,8 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from movie_recs.pipelines.evaluation.nodes import (
+from movie_recs.pipelines.evaluation.ranking_nodes import list_movies, measure_lists, plot_leaderboard
+from movie_recs.pipelines.evaluation.rating_nodes import (
     collect_metrics,
     count_errors,
     count_split,
@@ -15,7 +16,6 @@ from movie_recs.pipelines.evaluation.nodes import (
     predict_test,
     tabulate_ladder,
 )
-from movie_recs.pipelines.evaluation.ranking_nodes import list_movies, measure_lists, plot_leaderboard
 
 
 def create_pipeline() -> Pipeline:

@@ -5,16 +5,16 @@ from plotly.graph_objects import Figure
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame
 
-from movie_recs import plots
-from movie_recs.candidates import RankingCandidate
-from movie_recs.cross_validation import best_candidate
-from movie_recs.model import FactorModel
-from movie_recs.movie_features import movie_ids
+from movie_recs.model.factor_model import FactorModel
 from movie_recs.parameters import RankingParameters
-from movie_recs.ranking_lists import BY_STARS, Contest, list_by_spark, list_in_memory
-from movie_recs.ranking_metrics import measure_rankings
-from movie_recs.ranking_model import BASELINES, fit_parts
-from movie_recs.ranking_search import WINNERS, choose_ranking_engine
+from movie_recs.ranking.fit import BASELINES, fit_parts
+from movie_recs.ranking.leaderboard import BY_STARS, Contest, list_by_spark, list_in_memory
+from movie_recs.ranking.metrics import measure_rankings
+from movie_recs.ranking.search import WINNERS, choose_ranking_engine
+from movie_recs.rating.features import movie_ids
+from movie_recs.report import figures as plots
+from movie_recs.tuning.candidate import RankingCandidate
+from movie_recs.tuning.cross_validation import best_candidate
 
 DECIMALS = 10
 MODELS = (*BASELINES, BY_STARS, *WINNERS)

@@ -6,14 +6,14 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.fold_in import fold_in
-from movie_recs.model import FactorModel, add_newcomers, score, to_stars
-from movie_recs.movie_filters import filter_movies
-from movie_recs.new_users import collect_new_ratings
+from movie_recs.data.movie_filters import filter_movies
+from movie_recs.data.new_users import collect_new_ratings
+from movie_recs.data.schemas import RATINGS, TABLES
+from movie_recs.model.factor_model import FactorModel, add_newcomers, score, to_stars
+from movie_recs.model.top_n import similar_items, top_n
+from movie_recs.model.users import fold_in
 from movie_recs.parameters import RecommendParameters
-from movie_recs.preferences import explain_preferences, fold_in_preferences
-from movie_recs.retrieval import similar_items, top_n
-from movie_recs.schemas import RATINGS, TABLES
+from movie_recs.ranking.preferences import explain_preferences, fold_in_preferences
 
 logger = logging.getLogger(__name__)
 

@@ -2,8 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from movie_recs.pipelines.tuning import nodes as rating_nodes
-from movie_recs.pipelines.tuning import ranking_nodes
+from movie_recs.pipelines.tuning import ranking_nodes, rating_nodes
 
 STEPS = {"rating": rating_nodes, "ranking": ranking_nodes}
 

@@ -6,15 +6,15 @@ import pandas as pd
 from plotly.graph_objects import Figure
 from pyspark.sql import DataFrame
 
-from movie_recs import plots
-from movie_recs.candidates import RankingCandidate
-from movie_recs.cross_validation import best_candidate
-from movie_recs.movie_features import movie_ids
 from movie_recs.parameters import ImplicitAlsParameters, RankingParameters, SplitParameters
-from movie_recs.ranking_model import compose, fit_parts
-from movie_recs.ranking_search import HELD_OUT, WINNERS, choose_ranking_engine, hold_out_last, search
-from movie_recs.rating_model import Fit
-from movie_recs.trial_log import TrialLog
+from movie_recs.ranking.fit import compose, fit_parts
+from movie_recs.ranking.search import HELD_OUT, WINNERS, choose_ranking_engine, hold_out_last, search
+from movie_recs.rating.features import movie_ids
+from movie_recs.rating.fit import Fit
+from movie_recs.report import figures as plots
+from movie_recs.tuning.candidate import RankingCandidate
+from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.trial_log import TrialLog
 
 
 def cross_validate_candidates(

@@ -1,0 +1,1 @@
+"""Alternating least squares: Spark ML's, and compiled loops with the same objective."""

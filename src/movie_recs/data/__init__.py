@@ -1,0 +1,1 @@
+"""Ratings and movies: raw files, cleaning, the split, and the tables' contracts."""

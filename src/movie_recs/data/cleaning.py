@@ -1,0 +1,270 @@
+"""From raw text to typed rows: each row is either clean or set aside with the reason why, never lost.
+
+`parse_*` judge a row by itself, `judge_*` against the other rows and files; both mark a bad row by a text in the
+column `reason` (null for a good row) and keep its fields as read in `record`. `separate` parts the bad from the good.
+"""
+
+import logging
+from collections.abc import Sequence
+from functools import reduce
+from typing import NamedTuple
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from movie_recs.data.schemas import MAX_STARS, MIN_STARS, NO_GENRES, RAW_HEADERS, STAR_STEP, TIME
+from movie_recs.errors import UserError
+from movie_recs.parameter_types import NEWEST_ID, OLDEST_ID
+
+logger = logging.getLogger(__name__)
+
+MALFORMED = "malformed"  # the raw column with the whole line where it has too many or too few fields
+TITLE_WITH_YEAR = r"^(.+?)\s*\((\d{4})\)$"
+LAST_SECOND = 253_402_300_799  # 9999-12-31, the last that Spark's timestamps print
+
+
+class Cleaned(NamedTuple):
+    """`rows`: the clean table; `set_aside`: (file string, reason string, record string)."""
+
+    rows: DataFrame
+    set_aside: DataFrame
+
+
+def parse_ratings(raw: DataFrame) -> DataFrame:
+    """(user_id, movie_id, rating, rated_at, record, reason) of each row of ratings.csv; a missing time is null."""
+    header = _read_header(raw, "ratings")
+    user, movie = _identifier("userId"), _identifier("movieId")
+    stars, time = _number("rating"), _time(TIME)
+    in_halves = stars.between(MIN_STARS, MAX_STARS) & (stars % STAR_STEP == 0)
+    reason = _first_reason(
+        *_field_problems(header, optional=(TIME,)),
+        (~in_halves, f"rating is not one of {MIN_STARS}, {MIN_STARS + STAR_STEP} ... {MAX_STARS}"),
+    )
+    return _rows(raw, header).select(
+        user.alias("user_id"),
+        movie.alias("movie_id"),
+        stars.cast("float").alias("rating"),
+        time.alias("rated_at"),
+        _record(header).alias("record"),
+        reason.alias("reason"),
+    )
+
+
+def parse_movies(raw: DataFrame) -> DataFrame:
+    """(movie_id, title, year, genres, record, reason) of each row of movies.csv.
+
+    A year in brackets at the end of the title is taken off it; without one, `year` is null and the title is as it was.
+    """
+    header = _read_header(raw, "movies")
+    title = F.trim("title")
+    has_year = title.rlike(TITLE_WITH_YEAR)
+    genres = F.when(F.trim("genres") == NO_GENRES, F.array().cast("array<string>")).otherwise(
+        F.split(F.trim("genres"), r"\|")
+    )
+    return _rows(raw, header).select(
+        _identifier("movieId").alias("movie_id"),
+        F.when(has_year, F.regexp_extract(title, TITLE_WITH_YEAR, 1)).otherwise(title).alias("title"),
+        F.when(has_year, F.regexp_extract(title, TITLE_WITH_YEAR, 2)).cast("int").alias("year"),
+        genres.alias("genres"),
+        _record(header).alias("record"),
+        _first_reason(*_field_problems(header)).alias("reason"),
+    )
+
+
+def parse_tags(raw: DataFrame) -> DataFrame:
+    """(user_id, movie_id, tag, tagged_at, record, reason) of each row of tags.csv; a missing time is null."""
+    header = _read_header(raw, "tags")
+    return _rows(raw, header).select(
+        _identifier("userId").alias("user_id"),
+        _identifier("movieId").alias("movie_id"),
+        F.trim("tag").alias("tag"),
+        _time(TIME).alias("tagged_at"),
+        _record(header).alias("record"),
+        _first_reason(*_field_problems(header, optional=(TIME,))).alias("reason"),
+    )
+
+
+def parse_links(raw: DataFrame) -> DataFrame:
+    """(movie_id, imdb_id, tmdb_id, record, reason) of each row of links.csv; a missing link is null, not a problem."""
+    header = _read_header(raw, "links")
+    return _rows(raw, header).select(
+        _identifier("movieId").alias("movie_id"),
+        F.trim("imdbId").alias("imdb_id"),
+        _identifier("tmdbId").alias("tmdb_id"),
+        _record(header).alias("record"),
+        _first_reason(*_field_problems(header, optional=("imdbId", "tmdbId"))).alias("reason"),
+    )
+
+
+def judge_ratings(parsed: DataFrame, movies: DataFrame) -> DataFrame:
+    """The parsed ratings, with a reason also for an unknown movie and for all but the latest rating of a pair.
+
+    A rating without a time counts as earlier than one with it; of equal times, or of none, the highest rating counts.
+    """
+    latest_first = [F.desc_nulls_last("rated_at"), F.desc("rating"), F.col("record")]
+    return _keep_first(
+        _known_movies(parsed, movies), ["user_id", "movie_id"], latest_first, "the user rated the movie again later"
+    )
+
+
+def judge_movies(parsed: DataFrame) -> DataFrame:
+    """The parsed movies, with a reason also for all but the first row of a movie, by title."""
+    return _keep_first(parsed, ["movie_id"], [F.col("title"), F.col("record")], "movieId stands in another row too")
+
+
+def judge_links(parsed: DataFrame, movies: DataFrame) -> DataFrame:
+    """The parsed links, with a reason also for an unknown movie and for all but the first row of a movie."""
+    return _keep_first(
+        _known_movies(parsed, movies), ["movie_id"], [F.col("record")], "movieId stands in another row too"
+    )
+
+
+def judge_tags(parsed: DataFrame, movies: DataFrame) -> DataFrame:
+    """The parsed tags, with a reason also for an unknown movie."""
+    return _known_movies(parsed, movies)
+
+
+def good_rows(judged: DataFrame) -> DataFrame:
+    """The clean rows of a parsed or judged table, without its last two columns."""
+    return judged.filter(F.col("reason").isNull()).drop("record", "reason")
+
+
+def separate(judged: DataFrame, file: str, max_bad_rows: float) -> Cleaned:
+    """The clean rows of a judged table, and those set aside.
+
+    Args:
+        judged: (..., record string, reason string), `reason` null for a clean row.
+        file: Its name in `RAW_HEADERS`.
+        max_bad_rows: The share of rows that may be set aside, from 0 to 1.
+
+    Raises:
+        UserError: There is no row, or no clean one, or more bad ones than allowed.
+    """
+    counts = {
+        row["reason"]: row
+        for row in judged.groupBy("reason").agg(F.count("*").alias("rows"), F.min("record").alias("example")).collect()
+    }
+    total = sum(row["rows"] for row in counts.values())
+    bad = {reason: row for reason, row in counts.items() if reason}
+    bad_rows = sum(row["rows"] for row in bad.values())
+    examples = "; ".join(
+        f"{row['rows']:,} because {reason} (as in {row['example']!r})"
+        for reason, row in sorted(bad.items(), key=lambda item: -item[1]["rows"])
+    )
+    if total == 0 and file in ("ratings", "movies"):  # without tags or links the others serve
+        raise UserError(f"{file}.csv has no rows below its header: put the whole file in its place.")
+    if bad_rows:
+        if bad_rows / total > max_bad_rows:
+            raise UserError(
+                f"{file}.csv has {bad_rows:,} bad rows of {total:,}, more than the {max_bad_rows:.2%} that "
+                f"data_processing.max_bad_rows allows: {examples}."
+            )
+        if bad_rows == total:
+            raise UserError(f"{file}.csv has no good row among its {total:,}: {examples}.")
+        logger.warning("%s.csv: %s of %s rows are set aside: %s", file, f"{bad_rows:,}", f"{total:,}", examples)
+    return Cleaned(
+        rows=good_rows(judged),
+        set_aside=judged.filter(F.col("reason").isNotNull()).select(
+            F.lit(f"{file}.csv").alias("file"), "reason", "record"
+        ),
+    )
+
+
+def _read_header(raw: DataFrame, file: str) -> tuple[str, ...]:
+    """The names in the first line: those of `RAW_HEADERS`, with the time or without.
+
+    Raises:
+        UserError: The first line is not the header.
+    """
+    header = RAW_HEADERS[file]
+    first = raw.first()
+    found = None if first is None else (first[MALFORMED] or ",".join(first[name] or "" for name in header))
+    if found is None:
+        raise UserError(f"{file}.csv is empty: put the whole file in its place.")
+    names = tuple(found.removeprefix("\ufeff").split(","))
+    if names not in (header, tuple(name for name in header if name != TIME)):
+        raise UserError(
+            f"{file}.csv begins with {found!r} where the header {','.join(header)!r} should stand: "
+            "is it a MovieLens file, and the right one?"
+        )
+    return names
+
+
+def _rows(raw: DataFrame, header: tuple[str, ...]) -> DataFrame:
+    """The raw rows below the header, `malformed` where they have not its fields; every part of a file may have one."""
+    is_header = reduce(lambda a, b: a & b, (F.col(name) == name for name in header[1:]))
+    rows = raw.filter(~F.coalesce(is_header, F.lit(False)))
+    expected = [name for name in raw.columns if name != MALFORMED]
+    if len(header) == len(expected):
+        return rows
+    # Read as if it had the time, a good line of a file without it is short of a field: its fields are counted anew.
+    schema = ", ".join(f"{name} string" for name in (*header, MALFORMED))
+    options = {"escape": '"', "columnNameOfCorruptRecord": MALFORMED}
+    is_good = F.col(MALFORMED).isNotNull() & F.from_csv(MALFORMED, schema, options).getField(MALFORMED).isNull()
+    return rows.withColumn(MALFORMED, F.when(~is_good, _record(expected)))
+
+
+def _record(header: Sequence[str]) -> Column:
+    fields = F.concat_ws(",", *(F.coalesce(name, F.lit("")) for name in header))
+    return F.coalesce(MALFORMED, fields)
+
+
+def _field_problems(header: tuple[str, ...], optional: tuple[str, ...] = ()) -> list[tuple[Column, str]]:
+    """(condition, reason) of what can be wrong with the fields of a row by themselves."""
+    problems = [(F.col(MALFORMED).isNotNull(), f"the row has not {len(header)} fields")]
+    for name in header:
+        value = F.trim(name)
+        if name not in optional:
+            problems.append((F.coalesce(value, F.lit("")) == "", f"{name} is missing"))
+        if name in ("userId", "movieId"):
+            problems.append((_whole_number(name).isNull(), f"{name} is not a whole number"))
+            problems.append((_identifier(name).isNull(), f"{name} is not a positive 32-bit integer"))
+        elif name == "rating":
+            problems.append((_number(name).isNull(), f"{name} is not a number"))
+        elif name == TIME:
+            problems.append(((value != "") & _time(name).isNull(), f"{name} is not a number of seconds"))
+    return problems
+
+
+def _first_reason(*problems: tuple[Column, str]) -> Column:
+    return F.coalesce(*(F.when(condition, reason) for condition, reason in problems))
+
+
+def _whole_number(name: str) -> Column:
+    """The text as an integer; null where it is none. 20 digits are one, if not an identifier."""
+    text = F.trim(name)
+    return F.when(text.rlike(r"^[+-]?\d{1,38}$"), text).try_cast("decimal(38, 0)")
+
+
+def _identifier(name: str) -> Column:
+    value = _whole_number(name)
+    return F.when(value.between(OLDEST_ID, NEWEST_ID), value).cast("int")
+
+
+def _number(name: str) -> Column:
+    """The text as a number; null where it is none. A cast by itself takes NaN, Infinity and 4.0f too."""
+    text = F.trim(name)
+    return F.when(text.rlike(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), text).try_cast("double")
+
+
+def _time(name: str) -> Column:
+    seconds = F.trim(name).try_cast("bigint")
+    return F.timestamp_seconds(F.when(seconds.between(0, LAST_SECOND), seconds))
+
+
+def _known_movies(parsed: DataFrame, movies: DataFrame) -> DataFrame:
+    known = F.broadcast(movies.select("movie_id", F.lit(True).alias("is_known")))
+    return _with_reason(
+        parsed.join(known, "movie_id", how="left"), F.col("is_known").isNull(), "movieId is not in movies.csv"
+    ).select(*parsed.columns)
+
+
+def _keep_first(parsed: DataFrame, keys: list[str], order: list[Column], reason: str) -> DataFrame:
+    """The rows, with the reason for each good one that is not the first of its key by that order."""
+    among_good = Window.partitionBy(*keys, F.col("reason").isNull()).orderBy(*order)
+    place = parsed.withColumn("place", F.row_number().over(among_good))
+    return _with_reason(place, F.col("place") > 1, reason).select(*parsed.columns)
+
+
+def _with_reason(rows: DataFrame, condition: Column, reason: str) -> DataFrame:
+    return rows.withColumn("reason", F.coalesce("reason", F.when(condition, reason)))

@@ -1,0 +1,258 @@
+"""Where the raw data comes from: a folder on disk, or one of GroupLens' MovieLens archives.
+
+Only `download` touches the network, and it leaves the whole data set or nothing.
+"""
+
+import argparse
+import hashlib
+import http.client
+import logging
+import os
+import re
+import stat
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import NamedTuple
+
+import rich.progress
+from rich.console import Console
+
+from movie_recs.data.schemas import RAW_HEADERS
+from movie_recs.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+DEFAULT = "ml-latest-small"
+SAMPLE = "sample"
+
+_REQUIRED_FILES = tuple(f"{file}.csv" for file in RAW_HEADERS)
+_MAX_BYTES = 8 * 1024**3  # several times the largest archive, unpacked
+# What the network and the disk raise, and what zipfile raises on a damaged file.
+_IO_ERRORS = (OSError, http.client.HTTPException)
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+_LICENCE = (
+    "MovieLens is for research: no commercial use without GroupLens' permission, and publications cite\n"
+    "Harper & Konstan (2015), The MovieLens Datasets: History and Context, https://doi.org/10.1145/2827872."
+)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip of one data set, with size and checksum if it is frozen."""
+
+    url: str
+    size: int | None = None
+    sha256: str | None = None
+
+
+_SIZE_AND_SHA256 = {
+    "ml-latest-small": (978_202, "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436"),
+    "ml-25m": (261_978_986, "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa"),
+    "ml-32m": (238_950_008, "e4a68655d7386b8f95f2f2424b2ff975dfdd15ffd59e0d864a14dca43e99d6ee"),
+    "ml-latest": (None, None),  # GroupLens replaces it from time to time
+}
+ARCHIVES: Mapping[str, Archive] = MappingProxyType(
+    {
+        name: Archive(f"https://files.grouplens.org/datasets/movielens/{name}.zip", size, sha256)
+        for name, (size, sha256) in _SIZE_AND_SHA256.items()
+    }
+)
+
+
+class Dataset(NamedTuple):
+    """A data set on disk."""
+
+    name: str
+    folder: Path
+
+
+def find_dataset(name: str, *raw_dirs: Path) -> Path | None:
+    """The folder that holds the data set: `$MOVIELENS_DIR/<name>`, else the first `raw_dir/<name>`, else None.
+
+    Raises:
+        UserError: `name` is not a plain folder name, or MOVIELENS_DIR is not a folder.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UserError(f"{name!r} cannot name a data set: use letters, digits, '.', '_' and '-' only.")
+    folders = (root / name for root in _roots(raw_dirs))
+    return next((folder for folder in folders if _is_dataset(folder)), None)
+
+
+def resolve_dataset(name: str, *raw_dirs: Path) -> Dataset:
+    """The data set to read; "auto" is ml-latest-small if it is on disk, else the synthetic sample.
+
+    Raises:
+        UserError: the data set is not on disk.
+    """
+    candidates = (DEFAULT, SAMPLE) if name == "auto" else (name,)
+    for candidate in candidates:
+        if folder := find_dataset(candidate, *raw_dirs):
+            if name == "auto" and candidate == SAMPLE:
+                message = "%s is not on disk, so the data is SYNTHETIC (%s): for real ratings, %s."
+                logger.warning(message, DEFAULT, folder, _how_to_get(DEFAULT))
+            return Dataset(candidate, folder)
+    wanted, roots = candidates[0], _roots(raw_dirs)
+    csvs = (csv for root in roots for csv in root.glob("*/ratings.csv"))
+    found = sorted({csv.parent.name for csv in csvs if _is_dataset(csv.parent)})
+    raise UserError(
+        f"The data set {wanted!r} is not in {' or '.join(map(str, roots))}"
+        f" with {', '.join(_REQUIRED_FILES)} (found there: {', '.join(found) or 'none'}): {_how_to_get(wanted)}."
+    )
+
+
+def download(
+    name: str,
+    raw_dir: Path,
+    zip_path: Path | None = None,
+    archives: Mapping[str, Archive] = ARCHIVES,
+    timeout: float = 30.0,
+) -> Path:
+    """The folder of the data set, which is fetched and unpacked to `raw_dir/<name>` unless it is on disk.
+
+    Args:
+        name: a key of `archives`.
+        raw_dir: the folder of raw data sets.
+        zip_path: the archive, if it was fetched by other means; it passes the same checks.
+        archives: where each data set comes from and what its zip must be.
+        timeout: seconds to wait for the connection, and then for each next piece of data.
+
+    Raises:
+        UserError: the archive cannot be fetched or is not what it must be; nothing is left in `raw_dir`.
+    """
+    if folder := find_dataset(name, raw_dir):
+        print(f"{name} is on disk already: {folder}")
+        return folder
+    if name not in archives:
+        raise UserError(f"{name!r} cannot be downloaded, only {', '.join(archives)} can.")
+    archive, target = archives[name], raw_dir / name
+    if os.path.lexists(target):
+        raise UserError(f"{target} lacks one of {', '.join(_REQUIRED_FILES)}: move it away and try again.")
+    try:
+        raw_dir.mkdir(parents=True, exist_ok=True)
+        # Inside raw_dir, hence on its file system: the last step is one rename.
+        with tempfile.TemporaryDirectory(dir=raw_dir, prefix=f".{name}-") as scratch:
+            local_zip = zip_path or _fetch(archive, Path(scratch, "archive.zip"), timeout)
+            _verify(local_zip, archive)
+            _unpack(local_zip, name, Path(scratch)).rename(target)
+    except (*_IO_ERRORS, *_ZIP_ERRORS) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        cause = error.reason if type(error) is urllib.error.URLError else error
+        reason = " ".join(str(cause).split()) or type(cause).__name__
+        raise UserError(
+            f"{name} could not be installed from {zip_path or archive.url} ({reason}), and nothing was kept:"
+            f" try again, or fetch {archive.url} elsewhere and unpack it to {target}, or pass the zip to"
+            f" `python -m movie_recs.data.movielens {name} --archive FILE`,"
+            f" or set MOVIELENS_DIR to the folder that holds {name}/."
+        ) from error
+    return target
+
+
+def main(argv: Sequence[str] | None = None, archives: Mapping[str, Archive] = ARCHIVES) -> int:
+    """The exit code: 0 if the data set is on disk now, 1 if it is not, 130 if interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m movie_recs.data.movielens", description="Download MovieLens.")
+    parser.add_argument("name", nargs="?", default=DEFAULT, help=f"{', '.join(archives)}; default: {DEFAULT}")
+    parser.add_argument("--raw-dir", type=Path, default=Path("data/01_raw"), help="default: %(default)s")
+    parser.add_argument("--archive", type=Path, metavar="FILE", help="unpack this zip instead of downloading")
+    args = parser.parse_args(argv)
+    try:
+        folder = download(args.name, args.raw_dir, args.archive, archives)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted: nothing was kept.", file=sys.stderr)
+        return 130
+    print(f"{args.name} is in {folder}, its terms in {folder / 'README.txt'}\n{_LICENCE}")
+    return 0
+
+
+def _roots(raw_dirs: Sequence[Path]) -> list[Path]:
+    configured = os.environ.get("MOVIELENS_DIR")
+    if not configured:
+        return list(raw_dirs)
+    root = Path(configured).expanduser().absolute()
+    if not root.is_dir():
+        raise UserError(f"MOVIELENS_DIR is {configured!r}, which is not a folder: correct it or unset it.")
+    return [root, *raw_dirs]
+
+
+def _is_dataset(folder: Path) -> bool:
+    # Not is_file: Spark writes a folder ratings.csv. Not Path.exists: it raises where access is denied.
+    return all(os.path.exists(folder / file) for file in _REQUIRED_FILES)  # noqa: PTH110
+
+
+def _how_to_get(name: str) -> str:
+    archive = name if name in ARCHIVES else f"<{'|'.join(ARCHIVES)}>"
+    return f"run `make data DATASET={archive}` or set MOVIELENS_DIR to the folder that holds {name}/"
+
+
+class _HttpsOnly(urllib.request.BaseHandler):
+    """Refuses every request and redirect that is not https, before any other handler sees it."""
+
+    def default_open(self, request: urllib.request.Request) -> None:
+        if request.type != "https":
+            raise urllib.error.URLError(f"{request.full_url} is not https")
+
+
+def _fetch(archive: Archive, destination: Path, timeout: float) -> Path:
+    print(f"Downloading {archive.url}")
+    request = urllib.request.Request(archive.url, headers={"User-Agent": "movie_recs (Python urllib)"})  # noqa: S310
+    console = Console(stderr=True)
+    received = 0
+    with (
+        urllib.request.build_opener(_HttpsOnly).open(request, timeout=timeout) as response,
+        destination.open("wb") as file,
+    ):
+        expected = response.length or archive.size or 0
+        with rich.progress.wrap_file(
+            response, expected, description="", console=console, disable=not console.is_terminal
+        ) as body:
+            while chunk := body.read(64 * 1024):
+                received += file.write(chunk)
+                if received > (archive.size or _MAX_BYTES):
+                    raise zipfile.BadZipFile("it is larger than it must be")
+    if received < expected:
+        raise zipfile.BadZipFile(f"the connection broke after {received:,} of {expected:,} bytes")
+    return destination
+
+
+def _verify(zip_path: Path, archive: Archive) -> None:
+    size = zip_path.stat().st_size
+    if archive.size not in (None, size):
+        raise zipfile.BadZipFile(f"it has {size:,} bytes instead of {archive.size:,}")
+    with zip_path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if archive.sha256 not in (None, sha256):
+        raise zipfile.BadZipFile(f"its SHA-256 is {sha256} instead of {archive.sha256}")
+
+
+def _unpack(zip_path: Path, name: str, parent: Path) -> Path:
+    """The folder `parent/<name>`; nothing is written unless all members are safe."""
+    with zipfile.ZipFile(zip_path) as file:
+        members = file.infolist()
+        for member in members:
+            parts = PurePosixPath(member.filename).parts
+            if parts[:1] != (name,) or ".." in parts or re.search(r"[\\:]", member.filename):
+                raise zipfile.BadZipFile(f"its member {member.filename!r} is not in {name}/")
+            if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise zipfile.BadZipFile(f"its member {member.filename!r} is neither a file nor a folder")
+        # The declared sizes are enough: zipfile unpacks no byte beyond them.
+        if sum(member.file_size for member in members) > _MAX_BYTES:
+            raise zipfile.BadZipFile(f"it would unpack to more than {_MAX_BYTES:,} bytes")
+        file.extractall(parent)
+    if not _is_dataset(parent / name):
+        raise zipfile.BadZipFile(f"it lacks one of {', '.join(_REQUIRED_FILES)}")
+    return parent / name
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Ratings of people who are not in the data: from the parameters, by movie id or title, or from a CSV file."""
+
+import difflib
+import logging
+import re
+
+import pandas as pd
+
+from movie_recs.data.schemas import MAX_STARS, MIN_STARS
+from movie_recs.errors import UserError
+from movie_recs.parameters import NewUser
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 6  # candidates for an unclear title, and examples of bad rows
+ALIKE = 0.6  # of titles, by difflib's ratio
+COLUMNS = ["name", "movie_id", "rating", "rated_at"]
+
+
+def collect_new_ratings(new_users: list[NewUser], from_file: pd.DataFrame, movies: pd.DataFrame) -> pd.DataFrame:
+    """(name, movie_id, rating, rated_at), a row a rating; a movie that is rated twice counts as it was the last time.
+
+    Args:
+        new_users: Names, and stars by movie id or title, each later than the one before.
+        from_file: (name, movieId, rating, perhaps timestamp), all text, as `datasets.new_user_csv` gives it.
+        movies: (movie_id, title, year).
+
+    Raises:
+        UserError: A name stands twice, or a title or an id is that of no movie or could be that of several, which are
+            named.
+    """
+    names = [user.name for user in new_users] + from_file["name"].unique().tolist()
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"recommend.new_users: the name {twice[0]!r} stands twice.")
+    finder = _Finder(movies)
+    rows = [
+        (user.name, finder.find(user.name, movie), stars, pd.Timestamp(place, unit="s"))
+        for user in new_users
+        for place, (movie, stars) in enumerate(user.ratings.items())
+    ]
+    parts = [part for part in (pd.DataFrame(rows, columns=COLUMNS), _read(from_file, finder)) if len(part)]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+    table = table.astype({"movie_id": "int64", "rating": float, "rated_at": "datetime64[us]"})
+    return table.drop_duplicates(["name", "movie_id"], keep="last", ignore_index=True)
+
+
+def _read(from_file: pd.DataFrame, finder: "_Finder") -> pd.DataFrame:
+    """The good rows of a file; how many are bad is said in the log."""
+    times = from_file["timestamp"] if "timestamp" in from_file else pd.Series(range(len(from_file)), dtype=float)
+    numbers = pd.DataFrame({
+        "name": from_file["name"],
+        "movie_id": pd.to_numeric(from_file["movieId"], errors="coerce"),
+        "rating": pd.to_numeric(from_file["rating"], errors="coerce"),
+        "rated_at": pd.to_datetime(pd.to_numeric(times, errors="coerce").fillna(0), unit="s"),
+    })  # fmt: skip
+    good = numbers["movie_id"].isin(finder.ids) & numbers["rating"].between(MIN_STARS, MAX_STARS)
+    if not good.all():
+        examples = "; ".join(",".join(map(str, row)) for row in from_file[~good].iloc[:SHOWN, 1:].to_numpy())
+        logger.warning(
+            "recommend.new_user_ratings: %d of %d rows have no known movieId or no rating from %g to %g and are left "
+            "out: %s", (~good).sum(), len(good), MIN_STARS, MAX_STARS, examples,
+        )  # fmt: skip
+    return numbers[good].astype({"movie_id": "int64"})
+
+
+class _Finder:
+    """Finds movies by id or title."""
+
+    def __init__(self, movies: pd.DataFrame):
+        self.ids = set(movies["movie_id"])
+        self._shown = {
+            row.movie_id: row.title if pd.isna(row.year) else f"{row.title} ({int(row.year)})"
+            for row in movies.itertuples()
+        }
+        self._by_title: dict[str, list[int]] = {}
+        for movie_id, shown in self._shown.items():
+            for key in {_normalised(shown), _normalised(_without_year(shown))}:
+                self._by_title.setdefault(key, []).append(movie_id)
+
+    def find(self, name: str, movie: int | str) -> int:
+        """The movie's id; a text is a title first, and an id if it is no title."""
+        if isinstance(movie, int):
+            if movie not in self.ids:
+                raise UserError(f"recommend.new_users: {name}'s movie {movie} is not in the data.")
+            return movie
+        found = self._by_title.get(_normalised(movie), [])
+        if len(found) == 1:
+            return found[0]
+        if not found and movie.strip().isdecimal():
+            return self.find(name, int(movie))
+        raise UserError(f"recommend.new_users: {name}'s {movie!r} {self._candidates(movie, found)}")
+
+    def _candidates(self, movie: str, found: list[int]) -> str:
+        key = _normalised(_without_year(movie))
+        if not found:
+            titles = [title for title in self._by_title if key in title]
+            titles = sorted(titles, key=len) + difflib.get_close_matches(key, self._by_title, SHOWN, ALIKE)
+            found = list(dict.fromkeys(each for title in titles for each in self._by_title[title]))
+        if not found:
+            return "is the title of no movie, nor is anything like it."
+        listed = "; ".join(f"{each} {self._shown[each]}" for each in found[:SHOWN])
+        return f"could be {listed}: write the id, or the title with its year."
+
+
+def _without_year(title: str) -> str:
+    return re.sub(r"\s*\(\d{4}\)\s*$", "", title)
+
+
+def _normalised(title: str) -> str:
+    """In small letters, without signs, and with the article first: `Matrix, The (1999)` is `the matrix 1999`."""
+    title = re.sub(r"^(.*), (the|an?)((?: \(\d{4}\))?)$", r"\2 \1\3", title.strip().casefold())
+    return " ".join(re.findall(r"\w+", title))

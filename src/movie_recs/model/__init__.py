@@ -1,0 +1,1 @@
+"""A model is data: its tables, scores, top-N lists, and users from their ratings."""

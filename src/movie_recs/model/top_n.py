@@ -1,0 +1,166 @@
+"""Top-N lists for users and similar movies for movies: what Spark does around the search of shortlist.py.
+
+Queries come as Arrow batches and leave as Arrow batches; the catalogue is broadcast. There is never a row a pair.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from movie_recs.model.exact_search import (
+    COSINE,
+    DOT,
+    L2,
+    NOTHING,
+    Items,
+    Lists,
+    best_items,
+    prepare_items,
+    prepare_queries,
+)
+from movie_recs.model.factor_model import FactorModel
+
+BLOCK = (512, 2048)  # queries and movies that a task scores at a time: 4 MB
+METRICS = {"l2": L2, "cosine": COSINE}
+
+
+def top_n(
+    model: FactorModel, users: DataFrame, seen: DataFrame, n: int, candidates: DataFrame | np.ndarray | None = None
+) -> DataFrame:
+    """The n movies with the highest scores for each user, without those that the user has seen.
+
+    A score that is infinite or no number is never recommended. The movies' side must fit in the memory of the driver
+    and of each worker; what a task needs beyond it does not grow with the number of users.
+
+    Args:
+        model: The model; users that it does not know are left out.
+        users: (user_id int).
+        seen: (user_id int, movie_id int), what not to recommend.
+        n: Length of the lists; shorter where less is left.
+        candidates: (movie_id int) or an array of ids, the only movies to recommend; None for all of the model.
+
+    Returns:
+        (user_id int, rank int from 1, movie_id int, score double); ties by movie_id.
+    """
+    history = (
+        seen.join(users, "user_id", how="left_semi")
+        .groupBy("user_id")
+        .agg(F.sort_array(F.collect_set("movie_id")).alias("seen"))
+    )
+    queries = (
+        model.users.join(users, F.col("id") == F.col("user_id"), how="left_semi")
+        .join(history, F.col("id") == F.col("user_id"), how="left")
+        .select("id", "bias", "features", F.coalesce("seen", F.array().cast("array<int>")).alias("seen"))
+    )
+    best = _best_items(queries, _collect_items(model.items, candidates, DOT), n, model.intercept)
+    return best.select(
+        F.col("id").alias("user_id"), "rank", F.col("item_id").alias("movie_id"), F.col("value").alias("score")
+    )
+
+
+def similar_items(
+    model: FactorModel,
+    movies: DataFrame,
+    n: int,
+    metric: Literal["l2", "cosine"] = "l2",
+    candidates: DataFrame | np.ndarray | None = None,
+) -> DataFrame:
+    """The n movies nearest to each movie by the distance of their features, without the movie itself.
+
+    `l2` is |a - b|; `cosine` is 1 - a.b / (|a| |b|), and 1 where a or b is 0. Between movies with the same features
+    both are 0, to the last bit. All features of the model count: it is for the caller to leave parts out.
+
+    Args:
+        model: The model.
+        movies: (movie_id int); those that the model does not know are left out.
+        n: Length of the lists; shorter where there are fewer movies.
+        metric: Which distance.
+        candidates: (movie_id int) or an array of ids, the only movies to name; None for all of the model.
+
+    Returns:
+        (movie_id int, rank int from 1, similar_movie_id int, distance double); ties by similar_movie_id.
+
+    Raises:
+        ValueError: There is no such metric.
+    """
+    if metric not in METRICS:
+        raise ValueError(f"metric is {metric!r} but should be one of {', '.join(METRICS)}")
+    queries = model.items.join(movies, F.col("id") == F.col("movie_id"), how="left_semi").select(
+        "id", F.lit(0.0).cast("float").alias("bias"), "features", F.array("id").alias("seen")
+    )
+    best = _best_items(queries, _collect_items(model.items, candidates, METRICS[metric]), n)
+    return best.select(
+        F.col("id").alias("movie_id"),
+        "rank",
+        F.col("item_id").alias("similar_movie_id"),
+        (0.0 - F.col("value")).alias("distance"),  # a plain minus would make -0.0 of 0.0
+    )
+
+
+def _collect_items(items: DataFrame, candidates: DataFrame | np.ndarray | None, measure: int) -> Items:
+    """One side of a model, or those of it that are candidates, in memory."""
+    table = items.select("id", "bias", "features").toArrow().combine_chunks()
+    ids, bias = table["id"].to_numpy(), table["bias"].to_numpy()
+    features = _matrix(table["features"].combine_chunks())
+    if isinstance(candidates, DataFrame):
+        candidates = candidates.select("movie_id").distinct().toArrow()["movie_id"].to_numpy()
+    if candidates is not None:
+        kept = np.isin(ids, candidates)
+        ids, bias, features = ids[kept], bias[kept], features[kept]
+    return prepare_items(ids, bias, features, measure)
+
+
+def _best_items(queries: DataFrame, items: Items, n: int, intercept: float = 0.0) -> DataFrame:
+    """(id int, rank int, item_id int, value double): the n highest scores of each query (id, bias, features, seen)."""
+    context = queries.sparkSession.sparkContext
+    shared, block, n = context.broadcast(items), BLOCK, min(n, len(items.ids))
+
+    def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches if n > 0 else ():
+            yield from _search_batch(batch, shared.value, n, intercept, block)
+
+    # A task a core. Told how many, Spark does not coalesce them, as it would by their few bytes.
+    spread = queries.repartition(context.defaultParallelism, "id")
+    return spread.mapInArrow(search, "id int, rank int, item_id int, value double")
+
+
+def _search_batch(
+    batch: pa.RecordBatch, items: Items, n: int, intercept: float, block: tuple[int, int]
+) -> Iterator[pa.RecordBatch]:
+    """What `_best_items` returns for a batch, a block of queries at a time."""
+    bias = intercept + batch["bias"].to_numpy(zero_copy_only=False).astype(float)  # a null is no number
+    finite = np.isfinite(bias) & np.isfinite(_matrix(batch["features"])).all(axis=1)
+    batch = batch.filter(pa.array(finite))
+    seen, seen_counts = batch["seen"].flatten().to_numpy(), batch["seen"].value_lengths().to_numpy()
+    prepared = prepare_queries(bias[finite], _matrix(batch["features"]), seen, seen_counts, items)
+    ids = batch["id"].to_numpy()
+    for rows, lists in best_items(prepared, items, n, block):
+        yield pa.RecordBatch.from_pydict(list_columns(ids[rows], lists, items))
+
+
+def list_columns(ids: np.ndarray, lists: Lists, items: Items) -> dict[str, np.ndarray]:
+    """`id`, `rank` from 1, `item_id` and `value`: a row a place that is taken, list after list.
+
+    Args:
+        ids: (r,) of the queries.
+        lists: Theirs.
+        items: Among which they were sought.
+    """
+    filled = lists.scores > NOTHING
+    n = filled.shape[1]
+    return {
+        "id": np.repeat(ids, n).reshape(-1, n)[filled],
+        "rank": np.tile(np.arange(1, n + 1, dtype=np.int32), (len(filled), 1))[filled],
+        "item_id": items.ids[lists.places[filled]],
+        "value": lists.scores[filled],
+    }
+
+
+def _matrix(features: pa.ListArray) -> np.ndarray:
+    """(rows, rank) float32."""
+    flat = features.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+    return flat.reshape(len(features), -1) if len(features) else np.zeros((0, 0), np.float32)

@@ -1,0 +1,187 @@
+"""How wrong the models are on ratings they have not seen, and what every run is measured by."""
+
+from typing import Any
+
+import pandas as pd
+from plotly.graph_objects import Figure
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from movie_recs.model.factor_model import FactorModel, to_stars
+from movie_recs.parameters import RatingParameters, SplitParameters
+from movie_recs.rating.features import describe_movies
+from movie_recs.rating.fit import BEFORE, BEST, fit_candidate, fit_rung, score_ladder
+from movie_recs.rating.metrics import BINS, count_bin, rating_errors, rmse_gains
+from movie_recs.report import figures as plots
+from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.memory import choose_engine
+
+
+def fit_reference(train_ratings: DataFrame, parameters: RatingParameters) -> FactorModel:
+    """Plain ALS with the reference parameters, fitted on the train ratings."""
+    candidate = RatingCandidate(model="reference_als", **parameters.evaluation.reference.model_dump())
+    return fit_candidate(train_ratings, None, candidate, parameters.tuning.seed).factor_model
+
+
+def fit_bias_als(
+    train_ratings: DataFrame, movies: DataFrame, cv_results: pd.DataFrame, parameters: RatingParameters
+) -> FactorModel:
+    """The best biases and ALS on what they leave, without movie features, fitted on the train ratings."""
+    candidate = best_candidate(cv_results, RatingCandidate, "bias_als")
+    catalogue = describe_movies(movies, parameters.features)
+    engine = choose_engine(train_ratings, catalogue, parameters.tuning)
+    return fit_rung(train_ratings, catalogue, candidate, parameters.tuning.seed, engine)
+
+
+def predict_test(
+    taste_als: FactorModel,
+    bias_als: FactorModel,
+    reference_als: FactorModel,
+    train_ratings: DataFrame,
+    test_ratings: DataFrame,
+) -> DataFrame:
+    """A row a test rating: how many train ratings its user and its movie have, and what each model says of it.
+
+    Returns:
+        (user_id, movie_id, rating, user_ratings, movie_ratings, a column of scores for each model of the ladder,
+        predicted_stars): the stars of the last model, within 0.5 and 5.0, which scores need not be.
+    """
+    pairs = test_ratings.select("user_id", "movie_id", "rating")
+    for side in ("user", "movie"):
+        counts = train_ratings.groupBy(f"{side}_id").agg(F.count("*").cast("int").alias(f"{side}_ratings"))
+        pairs = pairs.join(counts, f"{side}_id", how="left").fillna(0, f"{side}_ratings")
+    pairs = pairs.select("user_id", "movie_id", "rating", "user_ratings", "movie_ratings")
+    return score_ladder(taste_als, bias_als, reference_als, pairs).select("*", to_stars(BEST).alias("predicted_stars"))
+
+
+def evaluate_models(
+    taste_als: FactorModel,
+    bias_als: FactorModel,
+    reference_als: FactorModel,
+    train_ratings: DataFrame,
+    predictions: DataFrame,
+) -> list[dict[str, Any]]:
+    """A row a model: errors on the test ratings and on the train ratings, and what it gains on the one before it.
+
+    Returns:
+        model; rmse, mae, n, rmse_warm, mae_warm, n_warm as in `metrics.rating_errors`; train_rmse, train_mae;
+        compared_with, gain, gain_se as in `metrics.rmse_gains`.
+    """
+    train = score_ladder(taste_als, bias_als, reference_als, train_ratings.select("user_id", "movie_id", "rating"))
+    train_errors = _by_model(_long(train, F.lit(True)))
+    test_errors = _by_model(_long(predictions, _is_warm()))
+    compared = [(before, model) for model, before in BEFORE.items() if before]
+    gains = dict(zip(compared, rmse_gains(predictions, compared), strict=True))
+    return [
+        {
+            "model": model,
+            **test_errors[model],
+            "train_rmse": train_errors[model]["rmse"],
+            "train_mae": train_errors[model]["mae"],
+            **({"compared_with": before, **gains[before, model]} if before else {}),
+        }
+        for model, before in BEFORE.items()
+    ]
+
+
+def tabulate_ladder(predictions: DataFrame) -> pd.DataFrame:
+    """(model, movie_ratings, n, rmse, mae): test errors by how many train ratings the movie has, a row a model and bin.
+
+    `movie_ratings` is all, warm, or a bin as `metrics.count_bin` has it.
+    """
+    long = _long(predictions, _is_warm()).withColumn("bin", count_bin("movie_ratings"))
+    by_bin = [(row["model"], row["bin"], row["n"], row["rmse"], row["mae"]) for row in _collect(long, "model", "bin")]
+    for row in _collect(long, "model"):
+        by_bin.append((row["model"], "all", row["n"], row["rmse"], row["mae"]))
+        by_bin.append((row["model"], "warm", row["n_warm"], row["rmse_warm"], row["mae_warm"]))
+    table = pd.DataFrame(by_bin, columns=["model", "movie_ratings", "n", "rmse", "mae"])
+    place = {name: number for number, name in enumerate([*BEFORE, "all", "warm", *BINS])}
+    return table.sort_values(["model", "movie_ratings"], key=lambda names: names.map(place), ignore_index=True)
+
+
+def plot_ladder(model_errors: list[dict[str, Any]], ladder_table: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
+    """The error of each model, over all rows and by how well the movie is known."""
+    return plots.ladder(model_errors, ladder_table, data_summary)
+
+
+def count_errors(predictions: DataFrame) -> pd.DataFrame:
+    """Test ratings by actual stars and by predicted stars rounded to halves.
+
+    Returns:
+        (rating, predicted_stars, rows, error_sum, squared_error_sum): an error is predicted less actual stars.
+    """
+    rounded = (F.round(F.col("predicted_stars") * 2) / 2).alias("predicted_stars")
+    return (
+        predictions.groupBy("rating", rounded)
+        .agg(
+            F.count("*").alias("rows"),
+            F.sum(F.col("predicted_stars") - F.col("rating")).alias("error_sum"),
+            F.sum((F.col("predicted_stars") - F.col("rating")) ** 2).alias("squared_error_sum"),
+        )
+        .orderBy("rating", "predicted_stars")
+        .toPandas()
+    )
+
+
+def plot_predictions(error_counts: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
+    """Predicted against actual stars."""
+    return plots.predicted_against_actual(error_counts, data_summary)
+
+
+def plot_errors(error_counts: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
+    """The error by actual stars."""
+    return plots.error_by_rating(error_counts, data_summary)
+
+
+def collect_metrics(
+    data_summary: dict[str, Any],
+    split: SplitParameters,
+    split_counts: dict[str, int],
+    rating_models: list[dict[str, Any]],
+    rating_params: dict[str, Any],
+    ranking_models: pd.DataFrame,
+    ranking_params: dict[str, Any],
+) -> dict[str, Any]:
+    """All that a run is judged by, in one place: data, split, and the models of each objective."""
+    leaderboard = ranking_models.astype(object).where(ranking_models.notna(), None).to_dict("records")
+    return {
+        "dataset": data_summary,
+        "split": {"strategy": split.strategy, "seed": split.seed, **split_counts},
+        "rating": {"models": rating_models, "best_params": rating_params},
+        "ranking": {"models": leaderboard, "best_params": ranking_params},
+    }
+
+
+def count_split(train_ratings: DataFrame, test_ratings: DataFrame) -> dict[str, int]:
+    """Rows of `train` and of `test`, and what of the test has no train rating: cold_users, cold_movies (ids)."""
+    return {
+        "train": train_ratings.count(),
+        "test": test_ratings.count(),
+        **{
+            f"cold_{side}s": test_ratings.select(f"{side}_id")
+            .distinct()
+            .join(train_ratings, f"{side}_id", how="left_anti")
+            .count()
+            for side in ("user", "movie")
+        },
+    }
+
+
+def _is_warm() -> Column:
+    return (F.col("user_ratings") > 0) & (F.col("movie_ratings") > 0)
+
+
+def _long(scored: DataFrame, warm: Column) -> DataFrame:
+    """A row a rating and model of the ladder: (..., warm boolean, model string, score double)."""
+    scored = scored.withColumn("warm", warm)
+    others = [name for name in scored.columns if name not in BEFORE]
+    return scored.unpivot(others, list(BEFORE), "model", "score")
+
+
+def _collect(long: DataFrame, *by: str) -> list[dict[str, Any]]:
+    return [row.asDict() for row in rating_errors(long, *by).collect()]
+
+
+def _by_model(long: DataFrame) -> dict[str, dict[str, Any]]:
+    return {row.pop("model"): row for row in _collect(long, "model")}

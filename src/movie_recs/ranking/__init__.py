@@ -1,0 +1,1 @@
+"""The objective `ranking`: what should she watch next?"""

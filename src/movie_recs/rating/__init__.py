@@ -1,0 +1,1 @@
+"""The objective `rating`: how many stars would she give it?"""

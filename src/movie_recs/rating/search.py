@@ -1,0 +1,82 @@
+"""Which hyperparameters of the rating model are best, found in two stages on the same folds.
+
+First the baselines. Then ALS on what the best biases and the best taste leave of each rating; the reference, ALS on the
+ratings themselves, is one more row.
+"""
+
+from functools import partial
+
+import pandas as pd
+from pyspark.sql import DataFrame
+
+from movie_recs.parameters import AlsParameters, BaselineGrid, Grid, TuningParameters
+from movie_recs.rating.features import Catalogue
+from movie_recs.rating.spark_engine import SparkEngine
+from movie_recs.rating.trial import collect_trial_data
+from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.tuning.compiled_trials import KernelEngine
+from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.memory import choose_engine, measure_data
+from movie_recs.tuning.strategies import Listed, Strategy, choose_strategy, run_strategies
+from movie_recs.tuning.trial_log import TrialLog, digest, remember
+
+
+def search(
+    train_ratings: DataFrame,
+    catalogue: Catalogue,
+    tuning: TuningParameters,
+    reference: AlsParameters,
+    folds: int,
+    log: TrialLog | None = None,
+) -> pd.DataFrame:
+    """A row a candidate of bias, taste, reference_als, bias_als and taste_als, as `cross_validation.summarise` has it.
+
+    Args:
+        train_ratings: (user_id int, movie_id int, rating float in stars, fold int).
+        catalogue: The movies, all that are rated among them.
+        tuning: What to try, and how.
+        reference: Hyperparameters of the reference.
+        folds: Number of folds.
+        log: Trials that are in it are not run again, and those that end are added to it.
+    """
+    size = measure_data(train_ratings)
+    engine_name = choose_engine(train_ratings, catalogue, tuning, size)
+    context = {
+        "engine": engine_name,
+        "seed": tuning.seed,
+        "data": [*size, folds],
+        "movies": digest([catalogue.ids.tobytes(), catalogue.features.tobytes()]),
+        "weights": catalogue.weights.model_dump(),
+    }
+    with _open_engine(engine_name, train_ratings, catalogue, tuning) as engine:
+        run = partial(run_strategies, engine=engine, folds=folds, memory=remember(log, context), halving=tuning.halving)
+        baselines = run([baseline_strategy(model, tuning) for model in ("bias", "taste")])
+        listed = Listed([RatingCandidate(model="reference_als", **reference.model_dump())])
+        best = {model: best_candidate(baselines, RatingCandidate, model) for model in ("bias", "taste")}
+        factors = run([listed, *(factor_strategy(f"{model}_als", base, tuning) for model, base in best.items())])
+    return pd.concat([baselines, factors], ignore_index=True)
+
+
+def _open_engine(
+    name: str, train_ratings: DataFrame, catalogue: Catalogue, tuning: TuningParameters
+) -> KernelEngine | SparkEngine:
+    if name == "kernel":
+        data = collect_trial_data(train_ratings, catalogue, tuning.seed)
+        return KernelEngine(train_ratings.sparkSession.sparkContext, data)
+    return SparkEngine(train_ratings, catalogue, tuning.seed, tuning.parallelism)
+
+
+def baseline_strategy(model: str, tuning: TuningParameters) -> Strategy:
+    """Candidates of `bias` or `taste`."""
+    grid = tuning.baseline_grid
+    names = list(BaselineGrid.model_fields)[: 2 if model == "bias" else None]
+    combinations = grid.bias_candidates() if model == "bias" else grid.taste_candidates()
+    listed = [RatingCandidate(model=model, **parameters.model_dump()) for parameters in combinations]
+    return choose_strategy(listed, {name: getattr(grid, name) for name in names}, tuning)
+
+
+def factor_strategy(model: str, base: RatingCandidate, tuning: TuningParameters) -> Strategy:
+    """Candidates of `bias_als` or `taste_als`: factors on what this baseline leaves."""
+    fixed = {"model": model, **base.baseline.model_dump()}
+    listed = [RatingCandidate(**fixed, **als.model_dump()) for als in tuning.grid.candidates()]
+    return choose_strategy(listed, {name: getattr(tuning.grid, name) for name in Grid.model_fields}, tuning)

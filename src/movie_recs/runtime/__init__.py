@@ -1,0 +1,1 @@
+"""What touches Kedro, Spark's session and Java: configuration, hooks, the console."""

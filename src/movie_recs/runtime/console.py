@@ -1,0 +1,116 @@
+"""What a run says of itself: what it is on, a line when a node begins, and a summary when all have ended."""
+
+import logging
+import time
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from movie_recs.report.summary import LISTS, PAGE, RESULTS, first_titles, summarise
+
+logger = logging.getLogger(__name__)
+
+
+class ConsoleHooks:
+    """The lines of one run after the other."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()  # a runner may load the inputs of several nodes, or of one, at a time
+        self._begun: list[str] = []
+        self._total: int | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Keeps the configuration, which knows the data set; an interrupt is said by Kedro's "Aborted!" alone."""
+        self._config = context.config_loader
+        logging.getLogger().addFilter(is_worth_showing)  # py4j logs such calls as root
+
+    @hook_impl(trylast=True)  # once the inputs are known to be there
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
+        """Says how much there is to do."""
+        self._since, self._begun = time.perf_counter(), []
+        # How many nodes `--only-missing-outputs` leaves, Kedro finds out later.
+        self._total = None if run_params.get("only_missing_outputs") else len(pipeline.nodes)
+        nodes = "Nodes without outputs" if self._total is None else _count(self._total)
+        logger.info("%s on %s", nodes, self._config["globals"]["dataset"])
+
+    @hook_impl
+    def before_dataset_loaded(self, node: Node) -> None:
+        """Says that a node begins, if this is the first of its inputs."""
+        self._say(node)
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """The same for a node without inputs."""
+        self._say(node)
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Says how long it took, and what came out."""
+        if self._begun or self._total:
+            logger.info("%s done in %s", _count(len(self._begun)), _duration(time.perf_counter() - self._since))
+        else:
+            logger.info("Nothing to do: all outputs are there")
+        made = {name for node in pipeline.nodes if node.name in self._begun for name in node.outputs}
+        try:
+            if summary := _summarise(made, catalog):
+                print("", *summary, sep="\n", flush=True)
+        except Exception as error:  # all has been saved: a run does not fail by its last words
+            logger.warning("There is no summary: %s", error)
+
+    def _say(self, node: Node) -> None:
+        with self._lock:
+            if node.name in self._begun:
+                return
+            self._begun.append(node.name)
+            number = len(self._begun)
+            place = f"{number:{len(str(self._total))}}/{self._total}" if self._total else number
+            logger.info("[%s] %s", place, node.name)
+
+
+def is_worth_showing(record: logging.LogRecord) -> bool:
+    """False for py4j's traceback of a call to Java that Ctrl-C has ended, or that PySpark has tried within another."""
+    error = record.exc_info[1] if record.module == "java_gateway" and record.exc_info else None
+    while error:
+        is_reentrant = isinstance(error, RuntimeError) and "reentrant call" in str(error)
+        if isinstance(error, KeyboardInterrupt) or is_reentrant:
+            return False
+        error = error.__cause__ or error.__context__
+    return True
+
+
+def _summarise(made: set[str], catalog: CatalogProtocol) -> list[str]:
+    """Of these datasets, from what has been saved of them."""
+    results = {name: catalog.load(name) for name in RESULTS if name in made}
+    lists = {name: _first_titles(catalog, name) for name in LISTS if name in made}
+    return summarise(results, lists, {name: _path_from_here(catalog, name) for name in (*LISTS, PAGE) if name in made})
+
+
+def _first_titles(catalog: CatalogProtocol, name: str) -> dict[str, list[str]]:
+    dataset = catalog.get(name)
+    with dataset._fs.open(dataset._filepath.as_posix(), "r", encoding="utf-8", newline="") as rows:
+        return first_titles(rows)
+
+
+def _path_from_here(catalog: CatalogProtocol, name: str) -> str:
+    """Where a file is: the path from here if it is within."""
+    dataset = catalog.get(name)
+    if dataset._protocol != "file":
+        return f"{dataset._protocol}://{dataset._filepath}"
+    path = Path(dataset._filepath)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _count(nodes: int) -> str:
+    return "1 node" if nodes == 1 else f"{nodes} nodes"
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds) // 60
+    return f"{seconds:.1f} s" if minutes == 0 else f"{minutes} min {round(seconds) % 60} s"

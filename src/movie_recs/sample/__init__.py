@@ -1,0 +1,1 @@
+"""The synthetic sample that comes with the project, and the generator of larger ones."""

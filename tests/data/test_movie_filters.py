@@ -1,0 +1,57 @@
+"""Filters of recommendations on five movies."""
+
+import pytest
+
+from movie_recs.data.movie_filters import filter_movies
+from movie_recs.parameters import FilterParameters
+
+MOVIES = [
+    (1, 1990, ["Comedy", "Drama"]),
+    (2, 2000, ["Drama"]),
+    (3, None, ["Comedy"]),
+    (4, 2010, []),
+    (5, 2010, ["Sci-Fi", "Comedy"]),
+]
+
+
+@pytest.fixture(scope="module")
+def movies(spark):
+    return spark.createDataFrame(MOVIES, "movie_id int, year int, genres array<string>").cache()
+
+
+@pytest.fixture(scope="module")
+def ratings(spark):
+    return spark.createDataFrame([(1, 1), (2, 1), (1, 2), (1, 3)], "user_id int, movie_id int").cache()
+
+
+@pytest.mark.parametrize(
+    ("filters", "passing"),
+    [
+        ({"genres": "Comedy"}, [1, 3, 5]),
+        ({"genres": ["Drama", "Sci-Fi"]}, [1, 2, 5]),
+        ({"without_genres": "Drama"}, [3, 4, 5]),
+        ({"genres": "Comedy", "without_genres": "Drama Sci-Fi"}, [3]),
+        ({"first_year": 2000}, [2, 4, 5]),
+        ({"last_year": 2000}, [1, 2]),
+        ({"first_year": 1991, "last_year": 2009}, [2]),
+        ({"min_ratings": 1}, [1, 2, 3]),
+        ({"min_ratings": 2}, [1]),
+        ({"without_movie_ids": "1 2 77"}, [3, 4, 5]),
+        ({"genres": "Comedy", "min_ratings": 3}, []),
+    ],
+    ids=str,
+)
+def test_what_passes(movies, ratings, filters, passing):
+    left = filter_movies(movies, ratings, FilterParameters(**filters))
+    assert sorted(row["movie_id"] for row in left.collect()) == passing
+
+
+def test_without_filters_nothing_is_filtered(movies, ratings):
+    assert filter_movies(movies, ratings, FilterParameters()) is None
+
+
+def test_what_leaves_nothing_is_said_with_the_genres_that_there_are(movies, ratings, caplog):
+    filter_movies(movies, ratings, FilterParameters(genres=["Opera"]))
+    assert (
+        "No movie passes recommend.filters {'genres': ['Opera']}; the genres are Comedy, Drama, Sci-Fi." in caplog.text
+    )

@@ -1,0 +1,176 @@
+"""The split: by each pair and the seed alone, or by time; of the sizes asked for, without a pattern."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from movie_recs.data.splitting import split_by_hash, split_by_time
+from movie_recs.errors import UserError
+from movie_recs.parameters import SplitParameters
+from movie_recs.pipelines.data_processing.nodes import split_ratings
+
+PAIRS = [(user, movie) for user in range(1, 101) for movie in range(1, 101)]
+
+
+def places(ratings, test_fraction: float = 0.2, folds: int = 5, seed: int = 42, split_by=split_by_hash) -> pd.Series:
+    """By (user_id, movie_id): the fold of a train rating, -1 for a test rating; every row of both tables."""
+    train, test = split_by(ratings, test_fraction, folds, seed)
+    assert train.columns == [*ratings.columns, "fold"]
+    assert test.columns == ratings.columns
+    frame = pd.concat([train.toPandas(), test.toPandas().assign(fold=-1)])
+    return frame.set_index(["user_id", "movie_id"])["fold"].sort_index()
+
+
+@pytest.fixture(scope="module")
+def ratings(spark):
+    return spark.createDataFrame(pd.DataFrame(PAIRS, columns=["user_id", "movie_id"])).cache()
+
+
+@pytest.fixture(scope="module")
+def split(ratings) -> pd.Series:
+    return places(ratings)
+
+
+def test_every_rating_is_in_train_or_in_test_once(split):
+    assert split.index.tolist() == PAIRS
+
+
+def test_the_test_set_has_the_share_asked_for(split):
+    assert (split == -1).mean() == pytest.approx(0.2, abs=4 * (0.2 * 0.8 / 10_000) ** 0.5)
+
+
+def test_folds_are_about_equal_and_none_is_missing(split):
+    shares = split[split >= 0].value_counts(normalize=True)
+    assert sorted(shares.index) == [0, 1, 2, 3, 4]
+    assert shares.to_numpy() == pytest.approx(0.2, abs=4 * (0.2 * 0.8 / 8_000) ** 0.5)
+
+
+def test_each_user_and_each_movie_is_split_alike(split):
+    for side in ("user_id", "movie_id"):
+        shares = (split == -1).groupby(side).mean()
+        assert shares.std() == pytest.approx((0.2 * 0.8 / 100) ** 0.5, rel=0.35)
+
+
+def test_the_split_does_not_depend_on_partitions_or_order(ratings, split):
+    shuffled = ratings.repartition(7, "movie_id").sortWithinPartitions("user_id", ascending=False)
+    pd.testing.assert_series_equal(places(shuffled), split)
+
+
+def test_ratings_that_come_or_go_move_no_other(ratings, split):
+    half = ratings.filter("user_id % 2 = 0")
+    pd.testing.assert_series_equal(places(half), split[split.index.get_level_values("user_id") % 2 == 0])
+
+
+def test_another_seed_gives_another_split(ratings, split):
+    other = places(ratings, seed=43)
+    assert ((other == -1) & (split == -1)).mean() == pytest.approx(0.2 * 0.2, abs=0.01)
+
+
+def test_folds_are_the_same_whatever_the_test_share_so_they_do_not_hang_on_it(ratings, split):
+    whole = places(ratings, test_fraction=1e-12)
+    assert whole[split >= 0].equals(split[split >= 0])
+    in_test = whole[split == -1].value_counts(normalize=True)
+    np.testing.assert_allclose(in_test[range(5)], 0.2, atol=4 * (0.2 * 0.8 / 2_000) ** 0.5)
+
+
+@pytest.fixture(scope="module")
+def timed(spark):
+    """A function from rows (user, movie, seconds or None) to ratings."""
+
+    def table(*rows: tuple):
+        frame = spark.createDataFrame(list(rows), "user_id int, movie_id int, rated_at long")
+        return frame.withColumn("rated_at", frame.rated_at.cast("timestamp"))
+
+    return table
+
+
+def held_out(ratings, test_fraction: float) -> list[tuple[int, int]]:
+    split = places(ratings, test_fraction, split_by=split_by_time)
+    return split[split == -1].index.tolist()
+
+
+def test_by_time_the_last_ratings_of_each_user_are_in_test(timed):
+    ratings = timed(
+        (1, 10, 500), (1, 20, 100), (1, 30, 400), (1, 40, 200), (1, 50, 300),
+        (2, 10, 1), (2, 20, 2), (2, 30, 3), (2, 40, 4), (2, 50, 5),
+    )  # fmt: skip
+    assert held_out(ratings, 0.4) == [(1, 10), (1, 30), (2, 40), (2, 50)]
+
+
+def test_of_ratings_of_the_same_time_the_higher_movie_id_is_later(timed):
+    ratings = timed((1, 9, 100), (1, 30, 100), (1, 20, 100), (1, 99, 50))
+    assert held_out(ratings, 0.25) == [(1, 30)]
+    assert held_out(ratings, 0.5) == [(1, 20), (1, 30)]
+    assert held_out(ratings, 0.75) == [(1, 9), (1, 20), (1, 30)]
+
+
+def test_a_user_with_too_few_ratings_for_one_in_test_has_all_in_train(timed):
+    ratings = timed(*[(user, movie, movie) for user, n in ((1, 1), (2, 4), (3, 5)) for movie in range(1, n + 1)])
+    assert held_out(ratings, 0.2) == [(3, 5)]
+
+
+@pytest.fixture(scope="module")
+def timed_ratings(spark):
+    """User n has the movies 1 to n, all at one time, so that the last k are those of the k highest numbers."""
+    return spark.sql(
+        "select cast(u.id as int) user_id, cast(m.id as int) movie_id, timestamp'2000-01-01' rated_at "
+        "from range(1, 101) u join range(1, 101) m on m.id <= u.id"
+    ).cache()
+
+
+@pytest.mark.parametrize("percent", [1, 7, 10, 20, 28, 29, 30, 57, 70, 99])  # 0.57 * 100 is 56.99999999999999
+def test_by_time_the_share_is_the_floor_without_rounding_errors(timed_ratings, percent):
+    expected = {n: n * percent // 100 for n in range(1, 101)}
+    test = pd.DataFrame(held_out(timed_ratings, percent / 100), columns=["user_id", "movie_id"])
+    assert test.groupby("user_id").size().to_dict() == {n: k for n, k in expected.items() if k}
+    assert (test["movie_id"] > test["user_id"] - test["user_id"].map(expected)).all()
+
+
+def test_by_time_every_rating_is_in_train_or_in_test_once(timed_ratings):
+    split = places(timed_ratings, split_by=split_by_time)
+    assert split.index.tolist() == [(user, movie) for user in range(1, 101) for movie in range(1, user + 1)]
+
+
+def test_the_split_by_time_does_not_depend_on_partitions_or_order(timed_ratings):
+    shuffled = timed_ratings.repartition(7, "movie_id").sortWithinPartitions("user_id", ascending=False)
+    split = places(timed_ratings, split_by=split_by_time)
+    pd.testing.assert_series_equal(places(shuffled, split_by=split_by_time), split)
+
+
+def test_by_time_the_seed_moves_folds_only_and_folds_are_those_of_the_split_by_hash(timed_ratings):
+    split, other = (places(timed_ratings, seed=seed, split_by=split_by_time) for seed in (42, 43))
+    assert ((split == -1) == (other == -1)).all()
+    assert (split == other)[split >= 0].mean() == pytest.approx(1 / 5, abs=0.03)
+    by_hash = places(timed_ratings)
+    in_both = (split >= 0) & (by_hash >= 0)
+    assert split[in_both].equals(by_hash[in_both])
+
+
+def test_ratings_without_a_time_are_not_split_by_it(timed):
+    ratings = timed((1, 10, 100), (1, 20, None), (2, 10, None), (2, 20, 50))
+    with pytest.raises(UserError, match=r"^2 of the 4 ratings have no time, .*: set split\.strategy=random\.$"):
+        split_by_time(ratings, 0.5, 5, 42)
+
+
+def test_a_split_by_time_that_leaves_no_test_rating_is_refused(timed):
+    with pytest.raises(UserError, match=r"^split\.test_fraction=0\.2 of any user's ratings is less than one"):
+        split_by_time(timed((1, 10, 1), (1, 20, 2), (2, 10, 3)), 0.2, 5, 42)
+
+
+def parameters(**values) -> SplitParameters:
+    return SplitParameters(**{"test_fraction": 0.2, "folds": 5, "seed": 42, **values})
+
+
+@pytest.mark.parametrize(
+    ("chosen", "split_by"),
+    [({}, split_by_hash), ({"strategy": "random"}, split_by_hash), ({"strategy": "temporal"}, split_by_time)],
+)
+def test_the_strategy_chooses_the_split_and_is_random_unless_it_is_said(timed_ratings, chosen, split_by):
+    found = places(timed_ratings, split_by=lambda ratings, *_: split_ratings(ratings, parameters(**chosen)))
+    pd.testing.assert_series_equal(found, places(timed_ratings, split_by=split_by))
+
+
+@pytest.mark.parametrize(("test_fraction", "empty"), [(1e-12, "test"), (1 - 1e-12, "train")])
+def test_a_split_by_hash_that_leaves_a_side_without_a_rating_is_refused(ratings, test_fraction, empty):
+    with pytest.raises(UserError, match=f"^The split leaves no rating in the {empty} set: choose another split.test_"):
+        split_ratings(ratings, parameters(test_fraction=test_fraction))

@@ -1,0 +1,228 @@
+"""Ranking trials: their NDCG is that of a ranking by plain numpy, of vectors that have not seen what is looked for."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from movie_recs.als.compiled import Interactions, fit_factors, select_seen
+from movie_recs.parameters import PreferenceParameters
+from movie_recs.ranking.preferences import weigh, weigh_stars
+from movie_recs.ranking.trial import RankingFold, RankingTrialData, collect_ranking_data
+from movie_recs.tuning.candidate import RankingCandidate
+from movie_recs.tuning.compiled_trials import KernelEngine
+from movie_recs.tuning.trial import Trial
+
+USERS, MOVIES, FOLDS, K, SEED = 40, 30, 3, 5, 1
+STARS = 0.3  # star_weight of a fit
+WEIGHTS = {"star_weight": 0.4, "half_life": 4, "old_weight": 0.3}
+FACTORS = {"rank": 3, "reg_param": 0.1, "max_iter": 5, "alpha": 2}
+IMPLICIT_ALS = RankingCandidate(model="implicit_als", **FACTORS)
+RECENT_ALS = RankingCandidate(model="recent_als", **FACTORS, **WEIGHTS)
+EASE = RankingCandidate(model="ease", ease_reg=3, star_weight=0)
+RECENT_EASE = RankingCandidate(model="ease", ease_reg=3, **WEIGHTS)
+BLEND = RankingCandidate(model="blend", **FACTORS, ease_reg=3, als_weight=0.6, **WEIGHTS)
+CANDIDATES = [IMPLICIT_ALS, RECENT_ALS, EASE, RECENT_EASE, BLEND, EASE.model_copy(update={"ease_reg": 30.0})]
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    """Planted tastes: a user rates 60 % of the movies of her taste and 20 % of the others; by user, then movie."""
+    rng = np.random.default_rng(2)
+    products = rng.normal(size=(USERS, 2)) @ rng.normal(size=(2, MOVIES))
+    users, movies = np.nonzero(rng.random((USERS, MOVIES)) < np.where(products > 0, 0.6, 0.2))
+    stars = np.clip(np.round(2 * (3.7 + products[users, movies] / 2 + rng.normal(0, 0.7, len(users)))) / 2, 0.5, 5)
+    table = pd.DataFrame({"user_id": users + 1, "movie_id": 10 * movies + 10, "rating": stars})
+    table["time"], table["fold"] = rng.integers(0, 10**15, len(users)), rng.integers(0, FOLDS, len(users))
+    return table
+
+
+def data_of(table: pd.DataFrame, preferred: str = "all", k: int = K, ease_rank: int = 100) -> RankingTrialData:
+    """The table in memory, as `collect_ranking_data` gives it."""
+    interactions = Interactions(
+        (table["user_id"].to_numpy() - 1).astype(np.int32),
+        (table["movie_id"].to_numpy() // 10 - 1).astype(np.int32),
+        table["rating"].to_numpy(np.float32),
+        table["fold"].to_numpy(np.int16),
+        table["time"].to_numpy(np.int64),
+        np.arange(1, USERS + 1, dtype=np.int32),
+        np.arange(10, 10 * MOVIES + 10, 10, dtype=np.int32),
+    )
+    return RankingTrialData(
+        interactions, PreferenceParameters(preferred=preferred, star_weight=STARS), ease_rank, k, SEED
+    )
+
+
+def measured(data: RankingTrialData, *candidates: RankingCandidate, fold: int = 0) -> list[float]:
+    return [next(RankingFold(data, fold).measure([each]))["ndcg"] for each in candidates]
+
+
+def scores_of(table: pd.DataFrame, candidate: RankingCandidate) -> np.ndarray:
+    """(users, movies) float64 of the candidate fitted on these rows, all of which count."""
+    seen = select_seen(data_of(table).interactions)
+    starts, movies = seen.user_starts, seen.movies
+    w = np.ones(len(movies))
+    if candidate.weights:
+        w = weigh(starts, seen.ratings, table["time"].to_numpy(), movies, candidate.weights).astype(float)
+    rated = np.zeros((USERS, MOVIES))
+    rated[seen.users, movies] = w
+    scores = np.zeros((USERS, MOVIES))
+    if candidate.als:
+        stars = weigh_stars(starts, seen.ratings, STARS).astype(np.float32)
+        ((users, items),) = fit_factors(seen, stars, candidate.als, [candidate.max_iter], SEED, candidate.alpha)
+        users, y = users.astype(float), items.astype(float)
+        if candidate.weights:
+            for user, own in enumerate(rated):
+                n, more = np.count_nonzero(own), candidate.alpha * own
+                system = y.T @ y + (y.T * more) @ y + candidate.reg_param * n * np.eye(candidate.rank)
+                users[user] = np.linalg.solve(system, y.T @ (more + (own > 0)))
+        scores += (candidate.als_weight or 1) * users @ y.T
+    if candidate.ease_reg:
+        x = (rated > 0) / np.maximum(np.count_nonzero(rated, axis=1), 1)[:, None] ** 0.25
+        x /= np.sqrt((x**2).sum() / np.count_nonzero(x))
+        inverse = np.linalg.inv(x.T @ x + candidate.ease_reg * np.eye(MOVIES))
+        closed = -inverse / np.diag(inverse)
+        np.fill_diagonal(closed, 0)
+        scores += rated @ closed
+    return scores
+
+
+def ndcg_by_hand(scores: np.ndarray, excluded: pd.DataFrame, held_out: pd.DataFrame, k: int) -> tuple[float, float]:
+    """Mean over users with held-out movies, and its standard error; what is excluded is in no list."""
+    values = []
+    for user_id, wanted in held_out.groupby("user_id")["movie_id"]:
+        own = set(excluded.loc[excluded["user_id"] == user_id, "movie_id"])
+        ranked = sorted((-scores[user_id - 1, row], 10 * row + 10) for row in range(MOVIES) if 10 * row + 10 not in own)
+        gains = [1 / np.log2(rank + 1) for rank, (_, movie) in enumerate(ranked[:k], 1) if movie in set(wanted)]
+        values.append(sum(gains) / sum(1 / np.log2(rank + 1) for rank in range(1, min(k, len(wanted)) + 1)))
+    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def split(table: pd.DataFrame, fold: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return table[table["fold"] != fold], table[table["fold"] == fold]
+
+
+def test_trials_that_differ_in_max_iter_are_one_fit_with_the_same_ndcg(table):
+    path = [each.model_copy(update={"max_iter": number}) for number in (1, 3, 5) for each in (IMPLICIT_ALS, BLEND)]
+    assert len({each.fit_key for each in path}) == 1
+    together = [measures["ndcg"] for measures in RankingFold(data_of(table), 0).measure(path)]
+    assert together == measured(data_of(table), *path)
+    assert len(set(together)) == len(path)
+
+
+class TestNdcg:
+    @pytest.mark.parametrize("candidate", CANDIDATES, ids=str)
+    def test_is_that_of_a_ranking_by_brute_force(self, table, candidate):
+        train, held_out = split(table, 1)
+        expected, error = ndcg_by_hand(scores_of(train, candidate), train, held_out, K)
+        (found,) = RankingFold(data_of(table), 1).measure([candidate])
+        assert found["ndcg"] == pytest.approx(expected, abs=1e-9)
+        assert found["ndcg_se"] == pytest.approx(error, abs=1e-9)
+
+    def test_candidates_of_one_fit_are_measured_one_after_the_other(self, table):
+        data = data_of(table)
+        for same_fit in ([IMPLICIT_ALS, RECENT_ALS, BLEND], [EASE, RECENT_EASE, CANDIDATES[-1], EASE]):
+            together = [found["ndcg"] for found in RankingFold(data, 0).measure(same_fit)]
+            assert together == measured(data, *same_fit)
+            assert len(set(together)) == len(set(same_fit))
+
+    def test_lists_may_be_longer_than_the_catalogue(self, table):
+        """All that a user has not rated is in hers, so that the held-out movies are all found."""
+        train, held_out = split(table)
+        expected, _ = ndcg_by_hand(scores_of(train, EASE), train, held_out, 1000)
+        assert measured(data_of(table, k=1000), EASE) == [pytest.approx(expected, abs=1e-9)]
+
+    @pytest.mark.parametrize("candidate", [IMPLICIT_ALS, RECENT_EASE, BLEND], ids=str)
+    def test_with_liked_only_the_liked_are_fitted_but_every_rated_movie_is_left_out_of_lists(self, table, candidate):
+        train, held_out = split(table)
+        liked = train[train["rating"] >= 4]
+        scores = scores_of(liked, candidate)
+        expected, _ = ndcg_by_hand(scores, train, held_out, K)
+        assert measured(data_of(table, "liked"), candidate) == [pytest.approx(expected, abs=1e-9)]
+        assert expected != pytest.approx(ndcg_by_hand(scores, liked, held_out, K)[0], abs=1e-3)
+        assert expected != pytest.approx(ndcg_by_hand(scores_of(train, candidate), train, held_out, K)[0], abs=1e-3)
+
+    def test_fewer_singular_vectors_give_another_model(self, table):
+        assert measured(data_of(table, ease_rank=3), EASE) != measured(data_of(table), EASE)
+
+    @pytest.mark.parametrize("candidate", [IMPLICIT_ALS, EASE, BLEND], ids=str)
+    def test_who_has_no_rating_to_go_by_counts_as_0(self, table, candidate):
+        """All ratings of user 1 are held out, among them those of the first movies, which ties put first."""
+        rest = table[table["user_id"] > 1]
+        own = pd.DataFrame({"user_id": 1, "movie_id": [10, 20, 30], "rating": 4.0, "time": 5, "fold": 0})
+        (others,), (everybody,) = (measured(data_of(each), candidate) for each in (rest, pd.concat([own, rest])))
+        measured_users = rest[rest["fold"] == 0]["user_id"].nunique()
+        assert everybody == pytest.approx(others * measured_users / (measured_users + 1), abs=1e-9)
+
+
+class TestHeldOutRatings:
+    @pytest.fixture
+    def vectors(self, monkeypatch):
+        """The users' and the movies' vectors of each candidate on fold 0."""
+
+        def keep(self, users, items):
+            return {"ndcg": (users, items)}
+
+        monkeypatch.setattr(RankingFold, "_ndcg", keep)
+        return lambda table: [part for pair in measured(data_of(table), *CANDIDATES) for part in pair]
+
+    def test_do_not_influence_the_vectors(self, table, vectors):
+        """The held-out movies are moved on by one, where that is not rated yet, and have other stars and times."""
+        train, held_out = split(table)
+        moved = held_out.assign(movie_id=held_out["movie_id"] % (10 * MOVIES) + 10, rating=0.5, time=7)
+        taken = pd.MultiIndex.from_frame(train[["user_id", "movie_id"]])
+        moved = moved[~pd.MultiIndex.from_frame(moved[["user_id", "movie_id"]]).isin(taken)]
+        assert len(moved) > len(held_out) / 2
+        changed = pd.concat([train, moved]).sort_values(["user_id", "movie_id"])
+        for one, other in zip(vectors(table), vectors(changed), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+    def test_but_the_others_do(self, table, vectors):
+        changed = table.assign(rating=np.where(table["fold"] == 1, 0.5, table["rating"]))
+        before, after = vectors(table)[0], vectors(changed)[0]
+        assert np.abs(before - after).max() > 1e-3
+
+    def test_only_their_movies_decide_what_a_list_is_worth(self, table):
+        changed = table.assign(
+            rating=np.where(table["fold"] == 0, 0.5, table["rating"]),
+            time=np.where(table["fold"] == 0, 7, table["time"]),
+        )
+        assert measured(data_of(changed), *CANDIDATES) == measured(data_of(table), *CANDIDATES)
+
+
+@pytest.fixture(scope="module")
+def engine(spark, table):
+    """The data come in any order."""
+    ratings = spark.createDataFrame(
+        table.sample(frac=1, random_state=3), "user_id int, movie_id int, rating float, time long, fold int"
+    ).selectExpr("user_id", "movie_id", "rating", "timestamp_micros(time) as rated_at", "fold")
+    movie_ids = np.arange(10, 10 * MOVIES + 10, 10, dtype=np.int32)
+    data = collect_ranking_data(ratings, movie_ids, PreferenceParameters(star_weight=STARS), 100, K, SEED)
+    with KernelEngine(spark.sparkContext, data) as engine:
+        yield engine
+
+
+class TestInSpark:
+    TRIALS = [Trial(candidate, fold) for candidate in CANDIDATES for fold in range(FOLDS)]  # noqa: RUF012 - constant
+
+    def test_outcomes_are_the_same_together_and_one_by_one(self, engine, table):
+        outcomes = dict(engine.run(self.TRIALS))
+        assert outcomes.keys() == set(self.TRIALS)
+        assert not any(outcome.error for outcome in outcomes.values())
+        here = [measured(data_of(table), trial.candidate, fold=trial.fold)[0] for trial in self.TRIALS]
+        assert [outcomes[trial].measures["ndcg"] for trial in self.TRIALS] == pytest.approx(here, rel=1e-12)
+        for trial in self.TRIALS[::4]:
+            ((ended, outcome),) = engine.run([trial])
+            assert ended == trial
+            assert outcome.measures == outcomes[trial].measures
+
+    def test_what_fails_is_recorded_and_harms_no_other(self, engine):
+        """A fold without ratings, and more factors than movies without a pull."""
+        singular = IMPLICIT_ALS.model_copy(update={"rank": MOVIES + 20, "reg_param": 0.0, "alpha": 0.0})
+        failing = [Trial(EASE, 7), Trial(IMPLICIT_ALS, 7), Trial(singular, 0)]
+        outcomes = dict(engine.run([*failing, Trial(EASE, 0)]))
+        assert [outcomes[trial].error for trial in failing] == [
+            "fold 7: it has no ratings to measure the fit on",
+            "fold 7: it has no ratings to measure the fit on",
+            "fold 0: the normal equations are singular: raise reg_param, or lower the rank",
+        ]
+        assert not outcomes[Trial(EASE, 0)].error

@@ -1,0 +1,180 @@
+"""The composed model on planted ratings: down to their noise, and each rung gains where its part was planted, only."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import functions as F
+
+from movie_recs.model.factor_model import FactorModel, score
+from movie_recs.parameters import AlsParameters, FeatureWeights, TuningParameters
+from movie_recs.rating.biases import fit_baseline
+from movie_recs.rating.features import describe_movies, genre_features
+from movie_recs.rating.fit import BEFORE, fit_candidate, score_ladder
+from movie_recs.rating.metrics import rating_errors, rmse_gains
+from movie_recs.rating.search import search
+from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.tuning.cross_validation import best_candidate
+
+NOISE = 0.5  # stars, as all strengths are
+NAMES = np.array(["Action", "Comedy", "Drama"])
+WEIGHTS = FeatureWeights(genres=1, year=0, popularity=0, audience=0)
+RANK = 2
+
+
+def planted(spark, users: int, movies: int, bias: float = 0, taste: float = 0, factors: float = 0):
+    """Four in five of all pairs, rated 2.75 + b_u + b_i + w_u . f_i + p_u . q_i + noise, and the movies.
+
+    The arguments are the parts' standard deviations (`bias`: of users' and of movies'), 0 for what is not there. Parts
+    are apart: users' and movies' effects have mean 0, and q is orthogonal to the features f.
+
+    Returns:
+        (user_id, movie_id, rating, noise, fold), folds 0 to 4 at random; the catalogue.
+    """
+    rng = np.random.default_rng(3)
+
+    def normal(*shape: int) -> np.ndarray:
+        draws = rng.normal(size=shape)
+        return draws - draws.mean(axis=0)
+
+    genres = [list(NAMES[has]) for has in rng.random((movies, len(NAMES))) < 0.4]
+    table = pd.DataFrame({"movie_id": np.arange(1, movies + 1), "year": 1999, "genres": genres})
+    features = genre_features(table["genres"])
+    features -= features.mean(axis=0)
+    hidden = normal(movies, RANK)
+    hidden -= features @ np.linalg.lstsq(features, hidden, rcond=None)[0]
+    tastes, products = normal(users, features.shape[1]) @ features.T, normal(users, RANK) @ hidden.T
+    truth = 2.75 + bias * (normal(users, 1) + normal(movies))
+    truth += taste * tastes / tastes.std() + factors * products / products.std()
+
+    user, movie = np.nonzero(rng.random(truth.shape) < 0.8)
+    noise = rng.normal(0, NOISE, len(user))
+    ratings = pd.DataFrame(
+        {
+            "user_id": user + 1,
+            "movie_id": movie + 1,
+            "rating": truth[user, movie] + noise,
+            "noise": noise,
+            "fold": rng.integers(0, 5, len(user)),
+        }
+    ).astype({"user_id": "int32", "movie_id": "int32", "rating": "float32", "fold": "int32"})
+    assert ((ratings["rating"] < 0.5) | (ratings["rating"] > 5)).mean() < 0.01  # scores are clipped there
+    return spark.createDataFrame(ratings).cache(), describe_movies(spark.createDataFrame(table), WEIGHTS)
+
+
+def kept(model: FactorModel) -> FactorModel:
+    """In memory, as a run has it on disk: each use would fold in all users again."""
+    return model._replace(users=model.users.cache(), items=model.items.cache())
+
+
+def gains_of(predictions, *models: str) -> dict[str, dict[str, float]]:
+    return dict(zip(models, rmse_gains(predictions, [(BEFORE[model], model) for model in models]), strict=True))
+
+
+def gains_clearly(gain: dict[str, float]) -> bool:
+    return gain["gain"] > 5 * gain["gain_se"] and gain["gain"] > 0.02
+
+
+def gains_nothing(gain: dict[str, float]) -> bool:
+    return abs(gain["gain"]) < 0.002  # stars; 0.4 % of the noise
+
+
+# All parts: 250 train ratings a user and 190 a movie, so that little is left to know of their 6 and 3 numbers.
+
+DAMPINGS = {"user_damping": 3, "movie_damping": 3}  # about noise^2 / strength^2, as is taste_reg
+FACTORS = {"rank": RANK, "reg_param": 0.015, "max_iter": 5}
+TASTE_ALS = RatingCandidate(model="taste_als", **DAMPINGS, taste_reg=3, prior_reg=1, **FACTORS)
+BIAS_ALS = RatingCandidate(model="bias_als", **DAMPINGS, **FACTORS)
+
+
+@pytest.fixture(scope="module")
+def everything(spark):
+    return planted(spark, users=300, movies=400, bias=0.3, taste=0.3, factors=0.3)
+
+
+@pytest.fixture(scope="module")
+def fits(everything):
+    ratings, catalogue = everything
+    fits = [fit_candidate(ratings.filter("fold > 0"), catalogue, each, seed=1) for each in (TASTE_ALS, BIAS_ALS)]
+    return [fit._replace(factor_model=kept(fit.factor_model)) for fit in fits]
+
+
+@pytest.fixture(scope="module")
+def models(fits):
+    taste_als, bias_als = (fit.factor_model for fit in fits)
+    reference = kept(FactorModel(3.0, bias_als.users.limit(1), bias_als.items.limit(1), bias_als.ridges))
+    return taste_als, bias_als, reference
+
+
+@pytest.fixture(scope="module")
+def predictions(everything, models):
+    return score_ladder(*models, everything[0].filter("fold = 0")).cache()
+
+
+def test_the_test_error_is_that_of_the_planted_noise(predictions):
+    found = rating_errors(predictions.select("rating", F.col("taste_als").alias("score"), F.lit(True).alias("warm")))
+    noise = predictions.agg(F.sqrt(F.avg(F.col("noise") ** 2))).first()[0]
+    assert noise < found.first()["rmse"] < 1.03 * noise
+
+
+def test_each_rung_gains_where_its_part_was_planted(predictions):
+    gains = gains_of(predictions, "bias", "bias_als", "taste", "taste_als")
+    assert all(gains_clearly(gain) for gain in gains.values()), gains
+
+
+def test_the_ladder_goes_from_the_train_mean_to_all_parts(everything, fits, predictions):
+    rungs = ["global_mean", "bias", "reference_als", "bias_als", "taste", "taste_als"]
+    assert list(BEFORE) == rungs
+    assert predictions.columns == [*everything[0].columns, *rungs]
+    train_mean = everything[0].filter("fold > 0").agg(F.avg("rating")).first()[0]
+    lowest, highest = predictions.agg(F.min("global_mean"), F.max("global_mean")).first()
+    assert lowest == highest == pytest.approx(train_mean, abs=1e-9)
+    assert [fit.factor_model.ridges[0].size for fit in fits] == [3, 0]
+
+
+def test_scores_are_the_sum_of_intercept_biases_taste_and_spark_mls_model(fits, predictions):
+    for name, size, fit in zip(("taste_als", "bias_als"), (3, 0), fits, strict=True):
+        rows = fit.als_model.transform(predictions.limit(2000)).toPandas()
+        users, items = (
+            table.toPandas().set_index("id").loc[rows[column]]
+            for table, column in ((fit.factor_model.users, "user_id"), (fit.factor_model.items, "movie_id"))
+        )
+        tastes, features = (np.stack(table["features"])[:, :size].astype(float) for table in (users, items))
+        biases = users["bias"].to_numpy(float) + items["bias"].to_numpy(float)
+        expected = fit.factor_model.intercept + biases + (tastes * features).sum(axis=1) + rows["prediction"]
+        np.testing.assert_allclose(rows[name], expected, atol=1e-4)
+
+
+def test_a_candidate_without_a_baseline_is_plain_als(spark):
+    ratings, catalogue = planted(spark, users=20, movies=20, factors=0.3)
+    reference = RatingCandidate(model="reference_als", rank=2, reg_param=0.1, max_iter=2)
+    fit = fit_candidate(ratings, catalogue, reference, seed=1)
+    both = fit.als_model.transform(score(fit.factor_model, ratings)).toPandas()
+    np.testing.assert_allclose(both["score"], both["prediction"], atol=1e-4)
+
+
+# Some parts only, and every pull either weak or strong, as cross-validation has it.
+
+TUNING = TuningParameters(
+    baseline_grid={"user_damping": [3, 1e4], "movie_damping": [3, 1e4], "taste_reg": [3, 1e4], "prior_reg": 1},
+    grid={"rank": RANK, "reg_param": [0.03, 1], "max_iter": 2},
+    parallelism=2,
+    seed=1,
+)
+
+
+@pytest.mark.parametrize("parts", [{"taste": 0.3}, {"bias": 0.3, "factors": 0.3}], ids=["taste", "biases and factors"])
+def test_a_rung_gains_nothing_where_its_part_was_not_planted(spark, parts):
+    ratings, catalogue = planted(spark, users=200, movies=150, **parts)
+    train, test = ratings.filter("fold > 0").withColumn("fold", F.col("fold") % 2), ratings.filter("fold = 0")
+    results = search(train, catalogue, TUNING, AlsParameters(rank=1, reg_param=1, max_iter=1), folds=2)
+    bias, taste_als = (best_candidate(results, RatingCandidate, model) for model in ("bias", "taste_als"))
+    assert (bias.user_damping, bias.movie_damping) == ((3, 3) if "bias" in parts else (1e4, 1e4))
+    assert taste_als.taste_reg == (3 if "taste" in parts else 1e4)
+    assert taste_als.reg_param == (0.03 if "factors" in parts else 1)
+
+    biases = kept(fit_baseline(train, catalogue, bias.baseline))
+    everything = kept(fit_candidate(train, catalogue, taste_als, seed=1).factor_model)
+    predictions = score_ladder(taste_als=everything, bias_als=biases, reference_als=biases, pairs=test).cache()
+    gains = gains_of(predictions, "bias", "taste", "taste_als")
+    for part, rung in (("bias", "bias"), ("taste", "taste"), ("factors", "taste_als")):
+        assert (gains_clearly if part in parts else gains_nothing)(gains[rung]), (rung, gains[rung])

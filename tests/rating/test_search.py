@@ -1,0 +1,230 @@
+"""The search on a few ratings: which rows it gives, and that its errors are those of models fitted one by one."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+from pyspark.sql import functions as F
+
+from movie_recs.als.spark_ml import fit_als
+from movie_recs.model.factor_model import score
+from movie_recs.parameters import AlsParameters, FeatureWeights, TuningParameters
+from movie_recs.rating import spark_engine
+from movie_recs.rating.biases import fit_baseline
+from movie_recs.rating.features import Catalogue
+from movie_recs.rating.fit import fit_candidate
+from movie_recs.rating.metrics import rating_errors
+from movie_recs.rating.search import search
+from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.tuning.compiled_trials import KernelEngine
+from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.trial_log import TrialLog
+
+FOLDS = 2
+REFERENCE = AlsParameters(rank=1, reg_param=0.2, max_iter=2)
+TUNING = TuningParameters(
+    baseline_grid={"user_damping": [2, 50], "movie_damping": 3, "taste_reg": [5, 8], "prior_reg": 10},
+    grid={"rank": [1, 2], "reg_param": 0.1, "max_iter": 2},
+    parallelism=2,
+    seed=1,
+)
+MODELS = ["bias"] * 2 + ["taste"] * 4 + ["reference_als"] + ["bias_als"] * 2 + ["taste_als"] * 2
+COLD_MOVIE = 31  # in fold 1 only
+
+
+@pytest.fixture(scope="module")
+def ratings(spark):
+    """Half of the pairs of 40 users and 30 movies, rated by user, movie and chance; and one movie by two users."""
+    rng = np.random.default_rng(8)
+    user, movie = np.nonzero(rng.random((40, 30)) < 0.5)
+    stars = 3 + rng.normal(0, 0.7, 40)[user] + rng.normal(0, 0.5, 30)[movie] + rng.normal(0, 0.7, len(user))
+    table = pd.DataFrame({"user_id": user + 1, "movie_id": movie + 1, "rating": np.round(2 * stars) / 2})
+    table["rating"] = table["rating"].clip(0.5, 5)
+    table["fold"] = rng.integers(0, FOLDS, len(table))
+    table.loc[len(table)] = (1, COLD_MOVIE, 4.5, 1)
+    table.loc[len(table)] = (2, COLD_MOVIE, 1.5, 1)
+    table = table.astype({"user_id": "int32", "movie_id": "int32", "rating": "float32", "fold": "int32"})
+    return spark.createDataFrame(table).cache()
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    features = np.random.default_rng(9).random((COLD_MOVIE, 3))
+    weights = FeatureWeights(genres=1, year=0, popularity=0.5, audience=0)
+    return Catalogue(np.arange(1, COLD_MOVIE + 1, dtype=np.int32), features, weights)
+
+
+def search_on(engine, ratings, catalogue, log=None, **changes):
+    tuning = TUNING.model_copy(update={"engine": engine, **changes})
+    return search(ratings, catalogue, tuning, REFERENCE, FOLDS, log)
+
+
+@pytest.fixture(scope="module", params=["kernel", "spark"])
+def results(ratings, catalogue, request):
+    return search_on(request.param, ratings, catalogue)
+
+
+@pytest.fixture(scope="module")
+def results_with_a_failure(ratings, catalogue):
+    """One trial at a time, and no fit of rank 2 comes to its end."""
+
+    def failing_fit(fit_input, parameters, seed):
+        if parameters.rank == 2:
+            raise ArithmeticError("the matrix is singular")
+        return fit_als(fit_input, parameters, seed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spark_engine, "fit_als", failing_fit)
+        return search_on("spark", ratings, catalogue, parallelism=1)
+
+
+def test_each_model_has_a_row_a_combination(results):
+    assert results["model"].tolist() == MODELS
+    biases = results[results["model"] == "bias"]
+    assert list(zip(biases["user_damping"], biases["movie_damping"], strict=True)) == [(2, 3), (50, 3)]
+    tastes = results[results["model"] == "taste"]
+    assert list(zip(tastes["user_damping"], tastes["taste_reg"], strict=True)) == [(2, 5), (2, 8), (50, 5), (50, 8)]
+    assert results.loc[results["model"].isin(["bias", "taste"]), "rank"].isna().all()
+    assert (results["error"] == "").all()
+    assert results[["mean_rmse", "std_error", "mean_rmse_warm", "seconds"]].notna().all(axis=None)
+
+
+def test_factors_are_tried_on_what_the_best_baselines_leave(results):
+    for model in ("bias", "taste"):
+        tried = results[results["model"] == f"{model}_als"]
+        best = best_candidate(results, RatingCandidate, model).baseline
+        assert tried["rank"].tolist() == [1, 2]
+        for _, row in tried.iterrows():
+            assert RatingCandidate(**row[list(RatingCandidate.model_fields)].dropna()).baseline == best
+    (reference,) = results[results["model"] == "reference_als"].to_dict("records")
+    assert AlsParameters(**{name: reference[name] for name in AlsParameters.model_fields}) == REFERENCE
+    assert np.isnan(reference["user_damping"])
+
+
+@pytest.mark.parametrize("model", ["taste", "taste_als"])
+def test_an_error_is_that_of_models_fitted_on_the_other_folds(results, ratings, catalogue, model, request):
+    engine = request.node.callspec.params["results"]
+    best = best_candidate(results, RatingCandidate, model)
+    errors = []
+    for fold in range(FOLDS):
+        train, held_out = ratings.filter(F.col("fold") != fold), ratings.filter(F.col("fold") == fold)
+        if best.als:
+            fitted = fit_candidate(train, catalogue, best, TUNING.seed).factor_model
+        else:
+            fitted = fit_baseline(train, catalogue, best.baseline)
+        known = train.groupBy("movie_id").agg(F.lit(True).alias("known"))  # every user has ratings in both folds
+        held_out = held_out.join(known, "movie_id", how="left").withColumn("warm", F.col("known").isNotNull())
+        errors.append(rating_errors(score(fitted, held_out)).first())
+    assert [error["n"] - error["n_warm"] for error in errors] == [0, 2]
+    row = results.loc[results.loc[results["model"] == model, "mean_rmse"].idxmin()]
+    first, second = (error["rmse"] for error in errors)
+    # The kernel's factors have other first values than Spark's, and two alternations do not forget them.
+    closeness = {"abs": 1e-5 if model == "taste" or engine == "spark" else 0.02}
+    assert row["mean_rmse"] == pytest.approx((first + second) / 2, **closeness)
+    assert row["std_error"] == pytest.approx(abs(first - second) / 2, **closeness)
+    assert row["mean_rmse_warm"] == pytest.approx(np.mean([error["rmse_warm"] for error in errors]), **closeness)
+
+
+def test_a_fit_that_fails_is_recorded_and_the_others_go_on(results_with_a_failure):
+    failed = results_with_a_failure["rank"] == 2
+    assert results_with_a_failure["model"].tolist() == MODELS
+    assert set(results_with_a_failure.loc[failed, "error"]) == {
+        "fold 0: the matrix is singular; fold 1: the matrix is singular"
+    }
+    assert results_with_a_failure.loc[failed, "mean_rmse"].isna().all()
+    assert results_with_a_failure.loc[~failed, "mean_rmse"].notna().all()
+    assert best_candidate(results_with_a_failure, RatingCandidate, "taste_als").rank == 1
+
+
+def test_the_spark_engines_errors_do_not_depend_on_its_parallelism(ratings, catalogue, results_with_a_failure):
+    results = search_on("spark", ratings, catalogue, parallelism=4)
+    both = results_with_a_failure["mean_rmse"].notna()
+    columns = ["model", "mean_rmse", "std_error", "mean_rmse_warm"]
+    pd.testing.assert_frame_equal(results.loc[both, columns], results_with_a_failure.loc[both, columns], rtol=1e-9)
+
+
+def test_the_baselines_errors_are_the_same_on_both_engines(ratings, catalogue):
+    only_baselines = ["bias", "taste"]
+    kernel, spark = (
+        table[table["model"].isin(only_baselines)]
+        for table in (search_on(engine, ratings, catalogue) for engine in ("kernel", "spark"))
+    )
+    pd.testing.assert_frame_equal(kernel.drop(columns="seconds"), spark.drop(columns="seconds"), rtol=1e-9)
+
+
+class Killed(BaseException):
+    """As SIGKILL: nothing in the library catches it."""
+
+
+class DyingLog(TrialLog):
+    """Ends the run after some trials."""
+
+    left = 15
+
+    def add(self, *arguments):
+        super().add(*arguments)
+        self.left -= 1
+        if not self.left:
+            raise Killed
+
+
+class TestResuming:
+    @pytest.fixture
+    def path(self, tmp_path):
+        return f"{tmp_path}/models/finished_trials.jsonl"
+
+    @pytest.fixture
+    def begun(self, monkeypatch):
+        """All trials that the kernel engine has been asked to run."""
+        begun, run = [], KernelEngine.run
+
+        def spied(self, trials):
+            begun.extend(trials)
+            return run(self, trials)
+
+        monkeypatch.setattr(KernelEngine, "run", spied)
+        return begun
+
+    def test_a_search_that_was_killed_runs_only_what_is_missing(self, ratings, catalogue, path, begun):
+        whole = search_on("kernel", ratings, catalogue)
+        all_trials = set(begun)
+        with pytest.raises(Killed):
+            search_on("kernel", ratings, catalogue, DyingLog(LocalFileSystem(), path))
+        begun.clear()
+        resumed = search_on("kernel", ratings, catalogue, TrialLog(LocalFileSystem(), path))
+        assert len(begun) == len(set(begun)) == len(all_trials) - DyingLog.left
+        pd.testing.assert_frame_equal(resumed.drop(columns="seconds"), whole.drop(columns="seconds"))
+        begun.clear()
+        again = search_on("kernel", ratings, catalogue, TrialLog(LocalFileSystem(), path))
+        assert not begun
+        pd.testing.assert_frame_equal(again, resumed)
+
+    @pytest.mark.parametrize("change", ["seed", "a rating", "a fold", "a feature", "a weight"])
+    def test_trials_of_anything_else_are_not_taken_for_finished(self, ratings, catalogue, path, begun, change):
+        log = TrialLog(LocalFileSystem(), path)
+        search_on("kernel", ratings, catalogue, log)
+        begun.clear()
+        is_one = (F.col("user_id") == 1) & (F.col("movie_id") == COLD_MOVIE)
+        changed_stars, changed_fold = (
+            F.when(is_one, value).otherwise(F.col(name)).cast(kind)
+            for name, value, kind in (("rating", 4.0, "float"), ("fold", 0, "int"))
+        )
+        weights = catalogue.weights.model_copy(update={"popularity": 0.6})
+        changes = {
+            "seed": {"seed": 2},
+            "a rating": {"ratings": ratings.withColumn("rating", changed_stars)},
+            "a fold": {"ratings": ratings.withColumn("fold", changed_fold)},
+            "a feature": {"catalogue": catalogue._replace(features=catalogue.features + 0.1)},
+            "a weight": {"catalogue": catalogue._replace(weights=weights)},
+        }
+        search_on(**{"engine": "kernel", "ratings": ratings, "catalogue": catalogue, "log": log, **changes[change]})
+        assert len(begun) == FOLDS * len(MODELS)
+
+    def test_nor_are_those_of_the_other_engine(self, ratings, catalogue, path, begun):
+        log = TrialLog(LocalFileSystem(), path)
+        search_on("kernel", ratings, catalogue, log)
+        kept = Path(path).read_text().split("\n")[1:]
+        search_on("spark", ratings, catalogue, log)
+        assert len(Path(path).read_text().split("\n")[1:]) == 2 * len(kept)

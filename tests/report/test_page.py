@@ -1,0 +1,419 @@
+"""The HTML page: what stands in it, what cannot get out of its strings, and the explorer's tables."""
+
+import base64
+import json
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.io import DatasetError, Version
+
+from movie_recs.datasets.run_facts import RunFacts
+from movie_recs.model.factor_model import FactorModel, factor_table
+from movie_recs.parameters import RecommendParameters, ReportingParameters
+from movie_recs.pipelines.reporting import nodes
+from movie_recs.report import figures as plots
+from movie_recs.report.explorer import describe_history, index_explorer
+from movie_recs.report.page import Content, compare_with_baselines, embed, render
+from movie_recs.tuning.candidate import RatingCandidate
+
+SCRIPT = "<script>alert(1)</script>"
+MOVIES = pd.DataFrame(
+    [
+        (1, "Toy Story", 1995, ["Animation", "Comedy"], "0114709", 862, 3, 4.0),
+        (5, SCRIPT, None, [], None, None, 1, 2.5),
+        (471, "Hudsucker Proxy, The", 1994, ["Comedy"], "0110074", 11934, 2, 3.75),
+        (480, "Hudson's Amélie & Friends", 2001, ["Comedy", "Drama"], "0110000", None, 0, None),
+    ],
+    columns=["movie_id", "title", "year", "genres", "imdb_id", "tmdb_id", "ratings", "mean_rating"],
+).astype({"year": "Int64", "tmdb_id": "Int64"})
+USERS = pd.DataFrame([(7, 1, 4.5), (575, 3, 3.5)], columns=["user_id", "ratings", "mean_rating"])
+LISTS = pd.DataFrame(
+    [(575, 2, 480, 4.75), (575, 1, 5, 3.0), (7, 1, 471, 3.24)],
+    columns=["user_id", "rank", "movie_id", "predicted_stars"],
+)
+NEIGHBOURS = pd.DataFrame(
+    [(471, 1, 1, 0.5), (471, 2, 480, 1.25), (1, 1, 471, 0.5), (5, 1, 480, 90.0)],
+    columns=["movie_id", "rank", "similar_movie_id", "distance"],
+)
+DATA = {
+    "name": "small",
+    "synthetic": False,
+    "users": 2,
+    "movies": 4,
+    "ratings": 6,
+    "set_aside": 2,
+    "set_aside_by_reason": [{"file": "ratings.csv", "reason": "rating is not a number", "rows": 2}],
+    "sha256": {"ratings.csv": "ab12" * 16},
+}
+MEASURES = ("ndcg", "ndcg_liked", "recall", "precision", "map", "mrr", "hit_rate")
+
+
+def ranking_row(model: str, ndcg: float | None) -> dict:
+    others = {"coverage": 0.5, "novelty": 2.0, "diversity": 0.7, "popularity_lift": -0.25}
+    row = {"model": model, "k": 10, **dict.fromkeys(MEASURES, ndcg), **others, "n_users": 2}
+    return {**row, "ndcg_se": 0.01}
+
+
+def make_metrics(data: dict) -> dict:
+    reference = {"model": "reference_als", "rmse": 0.9, "mae": 0.7, "n": 6, "train_rmse": 0.6}
+    best = {"model": "taste_als", "rmse": 0.81, "mae": 0.6, "n": 6, "train_rmse": 0.5}
+    best |= {"compared_with": "reference_als", "gain": 0.09, "gain_se": 0.0125}
+    return {
+        "dataset": data,
+        "split": {"strategy": "random", "seed": 42, "train": 5, "test": 1, "cold_users": 0, "cold_movies": 1},
+        "rating": {"models": [reference, best], "best_params": {"model": "taste_als", "rank": 10, "taste_reg": 8.0}},
+        "ranking": {
+            "models": [ranking_row("most_popular", 0.2), ranking_row("blend", 0.35)],
+            "best_params": {"model": "blend", "ease_reg": 300.0, "half_life": None, "als_model": {"rank": 50}},
+        },
+    }
+
+
+def make_lists() -> dict:
+    movie = {"rank": 1, "movie_id": 471, "title": "Hudsucker Proxy, The", "year": 1994, "genres": ["Comedy"]}
+    movie |= {"imdb_id": "0110074", "tmdb_id": 11934, "predicted_stars": 4.26, "because": [f"{SCRIPT} (4.0)"]}
+    scripted = {**movie, "movie_id": 5, "title": SCRIPT, "year": None, "imdb_id": None, "tmdb_id": None, "because": []}
+    rated = [{"movie_id": 5, "title": SCRIPT, "year": None, "genres": None, "rating": 4.5, "rated_in": 2001}]
+    return {
+        "users": [{"user_id": 575, "history": describe_history(rated), "movies": [movie, scripted]}],
+        "new_users": [{"name": "<b>Ada</b>", "movies": [movie]}],
+        "movies": [{"movie_id": 1, "title": "Toy Story", "year": 1995, "movies": [{**movie, "distance": 0.5}]}],
+        "unknown": [{"kind": "movie", "id": 463}],
+    }
+
+
+def make_figures(data: dict) -> dict:
+    cv = pd.DataFrame([("bias", 5.0, 0.9, 0.01), ("taste", 5.0, 0.8, 0.01)])
+    cv.columns = ["model", "user_damping", "mean_rmse", "std_error"]
+    return {
+        "genres": plots.genres({"Comedy": 3, "Animation": 1}, data),
+        "tags": plots.tags(pd.DataFrame({"tag": [SCRIPT, "dark & slow"], "applications": [3, 2]}), data),
+        "rating_tuning": plots.cv_results(cv, RatingCandidate.MEASURE, data),
+    }
+
+
+def make_content(**changes) -> Content:
+    data = changes.pop("data", DATA)
+    content = Content(
+        metrics=make_metrics(data),
+        eda={
+            **{"users": 2, "movies": 4, "movies_rated": 3, "movies_never_rated": 1},
+            **{"ratings": 6, "density": 6 / 8, "genres": {}},
+        },
+        figures=make_figures(data),
+        lists=make_lists(),
+        explorer=index_explorer(MOVIES, USERS, LISTS, NEIGHBOURS, data),
+        run_facts={
+            "versions": {"python": "3.11.7", "pyspark": "4.3.0"},
+            "started": datetime(2025, 3, 1, 12, 0, 0, tzinfo=UTC),
+            "now": datetime(2025, 3, 1, 12, 2, 5, tzinfo=UTC),
+        },
+        parameters={"dataset": "small", "split": {"seed": 42}, "rating": {"tuning": {"seed": 43, "grid": [1, 2]}}},
+    )
+    return content._replace(**changes)
+
+
+class Page(HTMLParser):
+    """The page as a browser's parser sees it: tags with attributes, the text outside scripts, the data in scripts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.text, self.scripts = "", []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        self.tags.append((tag, dict(attributes)))
+        if tag == "script":
+            self.scripts.append((dict(attributes), ""))
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1][0] == "script" and self.cdata_elem == "script":
+            attributes, text = self.scripts[-1]
+            self.scripts[-1] = (attributes, text + data)
+        elif self.cdata_elem is None:
+            self.text += f" {data} "
+
+    def data(self, name: str):
+        (text,) = (text for attributes, text in self.scripts if attributes.get("id") == name)
+        return json.loads(text)
+
+    def words(self) -> str:
+        return " ".join(self.text.split())
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return render(make_content())
+
+
+@pytest.fixture(scope="module")
+def page(html) -> Page:
+    return Page(html)
+
+
+class TestPage:
+    def test_a_script_as_a_title_is_text_wherever_it_stands(self, html, page):
+        assert page.words().count(SCRIPT) == 4  # a recommendation, a favourite, and a reason of two people
+        assert "<b>Ada</b>" in page.words()
+        assert SCRIPT not in html
+        assert len(page.scripts) == 3 + 5  # figures; colours, explorer, Plotly, the page's own two
+        assert page.data("explorer-data")["movies"]["titles"][1] == SCRIPT
+
+    def test_nothing_is_loaded_from_elsewhere(self, page):
+        for tag, attributes in page.tags:
+            assert "src" not in attributes
+            if tag != "a":
+                assert not re.match(r"(https?:)?//", attributes.get("href") or "")
+        assert not {tag for tag, _ in page.tags} & {"img", "iframe", "object", "embed", "base", "form"}
+        (policy,) = (a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+        assert policy.startswith("default-src 'none';")
+
+    def test_it_is_small_enough(self, html):
+        assert len(html.encode()) < 5_000_000
+
+    def test_links_lead_to_the_movie(self, page):
+        links = {attributes["href"] for tag, attributes in page.tags if tag == "a"}
+        assert {"https://www.imdb.com/title/tt0110074/", "https://www.themoviedb.org/movie/11934"} <= links
+        assert "#movie-471" in links
+
+    def test_headings_sections_and_tables_are_what_they_should_be(self, page):
+        tags = [tag for tag, _ in page.tags]
+        assert tags.count("h1") == tags.count("main") == tags.count("nav") == 1
+        assert tags.count("caption") == tags.count("table") > 5
+        ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+        assert len(ids) == len(set(ids))
+        anchors = {
+            attributes["href"][1:] for tag, attributes in page.tags if attributes.get("href", "").startswith("#")
+        }
+        assert {each for each in anchors if not each.startswith("movie-")} <= set(ids)
+        assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+
+    def test_the_words_hold_results_data_and_run(self, page):
+        words = page.words()
+        assert "10.0% less error than the reference" in words
+        assert "75% higher than the most popular movies" in words
+        assert "rating is not a number 2" in words
+        assert "Asked for, but not in the data: movie 463." in words
+        assert "0.0900 ± 0.0125" in words
+        assert "\u22120.25" in words  # a lift below 0, with a minus
+        assert "2 min 5 s later" in words
+        assert "ab12" * 16 in words
+        assert "rating.tuning.grid 1, 2" in words
+        assert "rating.tuning.seed 43" in words
+        assert "ease_reg 300" in words
+        assert "half_life" not in words  # the winner has none
+        assert "Synthetic data" not in words
+
+    def test_synthetic_data_are_said_to_be(self):
+        words = Page(render(make_content(data={**DATA, "synthetic": True}))).words()
+        assert words.index("Synthetic data.") < words.index("What to watch next")
+        assert "Harper" not in words
+
+    def test_a_worse_winner_is_called_worse(self):
+        metrics = make_metrics(DATA)
+        metrics["rating"]["models"][1]["rmse"] = 0.99
+        metrics["ranking"]["models"][1]["ndcg"] = 0.1
+        words = Page(render(make_content(metrics=metrics))).words()
+        assert "10.0% more error than the reference" in words
+        assert "50% lower than the most popular movies" in words
+
+    def test_figures_are_given_without_plotlys_template_and_title(self, page):
+        figures = [
+            json.loads(text) for a, text in page.scripts if a.get("type") == "application/json" and not a.get("id")
+        ]
+        assert len(figures) == 3
+        assert all({"template", "title"}.isdisjoint(figure["layout"]) for figure in figures)
+        (tags,) = (figure for figure in figures if "dark &amp; slow" in figure["data"][0]["y"])
+        assert tags["data"][0]["y"][0].startswith("&lt;script>")
+
+    def test_without_tags_lists_users_and_rows_it_says_so(self):
+        nobody = {"users": [], "new_users": [], "movies": [], "unknown": []}
+        none = index_explorer(MOVIES[:0], USERS[:0], LISTS[:0], NEIGHBOURS[:0], DATA)
+        figures = {"tags": plots.tags(pd.DataFrame({"tag": [], "applications": []}), DATA)}
+        data = {**DATA, "set_aside": 0, "set_aside_by_reason": []}
+        facts = {"versions": {}, "started": None, "now": datetime(2025, 3, 1, tzinfo=UTC)}
+        metrics = make_metrics(data)
+        metrics["ranking"]["models"] = []
+        content = make_content(metrics=metrics, lists=nobody, explorer=none, figures=figures, run_facts=facts)
+        words = Page(render(content)).words()
+        assert "The data have nothing to show here." in words
+        assert "No row of the raw files had to be set aside." in words
+        assert "No user was asked for" in words
+        assert "The 0 users with the most ratings, of 2, and the 0 most rated movies, of 4" in words
+        assert "This page was made on 2025-03-01 at 00:00:00 UTC." in words
+
+    def test_a_measure_over_nobody_is_a_dash(self):
+        metrics = make_metrics(DATA)
+        metrics["ranking"]["models"][0] |= dict.fromkeys(MEASURES, None) | {"ndcg_se": None}
+        assert "\u2013 ± \u2013" in Page(render(make_content(metrics=metrics))).words()
+        assert [each["objective"] for each in compare_with_baselines(metrics)] == ["rating"]
+
+
+def test_embedded_json_has_no_markup_and_comes_back_the_same():
+    value = {"text": "</script><!-- & \u2028 \u00e9 '\""}
+    text = str(embed(value))
+    assert not set(text) & set("<>&\u2028")
+    assert json.loads(text) == value
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        embed(float("nan"))
+
+
+def matrix(text: str, rows: int) -> list:
+    return np.frombuffer(base64.b64decode(text), "<u2").reshape(rows, -1).tolist()
+
+
+class TestIndexExplorer:
+    def test_lists_are_places_of_movies_and_tenths_of_stars(self):
+        lists = index_explorer(MOVIES, USERS, LISTS, NEIGHBOURS, DATA)["lists"]
+        assert lists["length"] == 2
+        assert matrix(lists["movies"], 2) == [[3, 0], [2, 4]]
+        assert matrix(lists["stars"], 2) == [[32, 0], [30, 48]]
+
+    def test_neighbours_are_places_of_movies_and_thousandths_of_distance(self):
+        neighbours = index_explorer(MOVIES, USERS, LISTS, NEIGHBOURS, DATA)["neighbours"]
+        assert matrix(neighbours["movies"], 4) == [[3, 0], [4, 0], [1, 4], [0, 0]]
+        assert matrix(neighbours["distances"], 4) == [[500, 0], [65535, 0], [500, 1250], [0, 0]]  # as far as it goes
+
+    def test_what_is_missing_is_null_and_genres_are_named_once(self):
+        index = index_explorer(MOVIES, USERS, LISTS, NEIGHBOURS, DATA)
+        assert index["genres"] == ["Animation", "Comedy", "Drama"]
+        assert index["movies"]["genres"] == [[0, 1], [], [1], [1, 2]]
+        assert index["movies"]["years"] == [1995, None, 1994, 2001]
+        assert index["movies"]["tmdb"] == [862, None, 11934, None]
+        assert index["movies"]["means"] == [4.0, 2.5, 3.75, None]
+        assert index["users"] == {"ids": [7, 575], "ratings": [1, 3], "means": [4.5, 3.5]}
+
+    def test_ten_thousand_movies_take_less_than_three_megabytes(self):
+        ids = np.arange(1, 10_001)
+        movies = pd.concat([MOVIES[:1]] * len(ids), ignore_index=True).assign(movie_id=ids, title="x" * 30)
+        rank = np.tile(np.arange(1, 11), len(ids))
+        pairs = {"movie_id": np.repeat(ids, 10), "rank": rank, "similar_movie_id": rank, "distance": 1.0}
+        index = index_explorer(movies, USERS[:0], LISTS[:0], pd.DataFrame(pairs), DATA)
+        assert len(embed(index)) < 1_800_000
+
+
+class TestDescribeHistory:
+    def test_counts_years_genres_and_best_movies(self):
+        ratings = [
+            {"movie_id": 1, "title": "A", "year": 1990, "genres": ["Drama"], "rating": 5.0, "rated_in": 2000},
+            {"movie_id": 2, "title": "B", "year": None, "genres": ["Drama", "War"], "rating": 4.0, "rated_in": 2003},
+            {"movie_id": 3, "title": "C", "year": 1990, "genres": [], "rating": 5.0, "rated_in": 2003},
+            {"movie_id": 4, "title": "D", "year": 1990, "genres": ["Horror"], "rating": 1.0, "rated_in": None},
+        ]
+        history = describe_history(ratings)
+        assert (history["ratings"], history["mean_rating"]) == (4, 3.75)
+        assert (history["first_year"], history["last_year"]) == (2000, 2003)
+        assert history["genres"] == [  # lifts 1.5 / 7, 0.25 / 6; Horror is below her mean
+            {"genre": "Drama", "ratings": 2, "mean_rating": 4.5},
+            {"genre": "War", "ratings": 1, "mean_rating": 4.0},
+        ]
+        assert [movie["title"] for movie in history["movies"]] == ["C", "A", "B", "D"]
+
+    def test_without_ratings_and_times_there_is_nothing(self):
+        assert describe_history([])["mean_rating"] is None
+        history = describe_history(
+            [{"movie_id": 1, "title": "A", "year": 1, "genres": None, "rating": 3.0, "rated_in": None}]
+        )
+        assert (history["first_year"], history["genres"]) == (None, [])
+
+
+class TestRunFacts:
+    def test_a_run_begins_with_its_kedro_session(self):
+        facts = RunFacts(version=Version(None, "2025-03-01T12.00.05.120Z")).load()
+        assert facts["started"] == datetime(2025, 3, 1, 12, 0, 5, 120_000, tzinfo=UTC)
+        assert facts["now"] > facts["started"]
+        assert {"python", "kedro", "pyspark", "numpy", "movie_recs"} <= set(facts["versions"])
+
+    @pytest.mark.parametrize("version", [None, Version(None, None), Version(None, "another")])
+    def test_without_a_session_nobody_knows(self, version):
+        assert RunFacts(version=version).load()["started"] is None
+
+    def test_they_are_only_read(self):
+        assert RunFacts().exists()
+        with pytest.raises(DatasetError):
+            RunFacts().save({})
+
+
+RATINGS = (1, 1, 5.0), (1, 2, 3.0), (2, 1, 4.0), (3, 1, 2.0), (3, 2, 2.5), (3, 3, 1.0)
+
+
+@pytest.fixture(scope="module")
+def ratings(spark):
+    rows = [(*row, datetime(2001 + row[1], 5, 1)) for row in RATINGS]
+    return spark.createDataFrame(rows, "user_id int, movie_id int, rating float, rated_at timestamp")
+
+
+@pytest.fixture(scope="module")
+def movies(spark):
+    rows = [
+        (each, f"Movie {each}", 1990 + each, ["Drama"], f"000000{each}", each * 10 if each < 4 else None)
+        for each in range(1, 5)
+    ]
+    schema = "movie_id int, title string, year int, genres array<string>, imdb_id string, tmdb_id int"
+    return spark.createDataFrame(rows, schema)
+
+
+@pytest.fixture(scope="module")
+def model(spark):
+    users = factor_table(spark, np.array([1, 2, 3]), np.zeros(3), np.ones((3, 1)))
+    items = factor_table(
+        spark, np.array([1, 2, 3, 4]), np.array([0.1, 0.2, 0.3, 9.0]), np.array([[0.0], [1], [3], [7]])
+    )
+    return FactorModel(1.0, users, items)
+
+
+class TestNodes:
+    @staticmethod
+    def parameters(**limits) -> ReportingParameters:
+        return ReportingParameters(**{"most_lists": 20, "most_users": 2000, "most_movies": 20000, **limits})
+
+    def test_most_rated_movies_and_most_active_users_are_selected_and_sorted_by_id(self, ratings, movies):
+        some = nodes.select_movies(movies, ratings, self.parameters(most_movies=3))
+        assert some[["movie_id", "ratings"]].to_numpy().tolist() == [[1, 3], [2, 2], [3, 1]]
+        everything = nodes.select_movies(movies, ratings, self.parameters())
+        assert everything["ratings"].tolist() == [3, 2, 1, 0]
+        users = nodes.select_users(ratings, self.parameters(most_users=2))
+        assert users.to_numpy().tolist() == [[1, 2, 4.0], [3, 3, pytest.approx(5.5 / 3)]]
+
+    def test_users_get_what_they_have_not_rated_with_stars_within_their_bounds(self, ratings, movies, model):
+        explorer_movies = nodes.select_movies(movies, ratings, self.parameters())
+        users = nodes.select_users(ratings, self.parameters())
+        lists = nodes.explore_users(model, model, ratings, users, explorer_movies).sort_values(["user_id", "rank"])
+        found = lists[["user_id", "rank", "movie_id"]].to_numpy().tolist()
+        assert found == [[1, 1, 4], [1, 2, 3], [2, 1, 4], [2, 2, 3], [2, 3, 2], [3, 1, 4]]
+        assert lists["predicted_stars"].to_numpy() == pytest.approx([5.0, 4.3, 5.0, 4.3, 2.2, 5.0])
+
+    def test_movies_get_their_neighbours_among_the_selected(self, ratings, movies, model):
+        explorer_movies = nodes.select_movies(movies, ratings, self.parameters(most_movies=3))
+        recommend = RecommendParameters(user_ids=[], movie_ids=[], top_n=1)
+        table = nodes.explore_movies(model, explorer_movies, recommend).sort_values(["movie_id", "rank"])
+        found = table[["movie_id", "similar_movie_id", "distance"]].to_numpy().tolist()
+        assert found == [[1, 2, 1.0], [1, 3, 3.0], [2, 1, 1.0], [2, 3, 2.0], [3, 2, 2.0], [3, 1, 3.0]]
+
+    def test_chosen_users_are_shown_with_history_and_links(self, spark, ratings, movies):
+        schema = "user_id int, rank int, movie_id int, title string, year int, genres array<string>"
+        lists = [(1, 2, 4, "Movie 4", 1994, []), (1, 1, 3, "Movie 3", 1993, []), (2, 1, 3, "Movie 3", 1993, [])]
+        shown = nodes.show_users(spark.createDataFrame(lists, schema), ratings, movies, self.parameters(most_lists=1))
+        (user,) = shown
+        assert user["user_id"] == 1
+        assert user["history"]["mean_rating"] == 4.0
+        assert (user["history"]["first_year"], user["history"]["last_year"]) == (2002, 2003)
+        assert [movie["title"] for movie in user["history"]["movies"]] == ["Movie 1", "Movie 2"]
+        assert [(row["movie_id"], row["imdb_id"], row["tmdb_id"]) for row in user["movies"]] == [
+            (3, "0000003", 30),
+            (4, "0000004", None),
+        ]
+        assert nodes.show_users(spark.createDataFrame([], schema), ratings, movies, self.parameters()) == []
+
+    def test_similar_movies_have_the_links_of_the_similar_movie(self, spark, movies):
+        names = "movie_id int, rank int, similar_movie_id int, title string, year int, genres array<string>"
+        schema = f"{names}, distance double"
+        table = spark.createDataFrame([(2, 1, 3, "Movie 3", 1993, [], 0.5)], schema)
+        (movie,) = nodes.show_movies(table, movies, self.parameters())
+        assert (movie["movie_id"], movie["title"]) == (2, "Movie 2")
+        assert [(row["movie_id"], row["imdb_id"], row["distance"]) for row in movie["movies"]] == [(3, "0000003", 0.5)]

@@ -1,0 +1,60 @@
+"""Which data set a run is on, and where its raw files are, from any folder."""
+
+import pytest
+from click import ClickException
+from conftest import ROOT
+
+from movie_recs.runtime.config import ConfigLoader
+from movie_recs.settings import CONFIG_LOADER_ARGS
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MOVIELENS_DIR", raising=False)
+    monkeypatch.delenv("MOVIE_RECS_DATA_DIR", raising=False)
+
+
+def catalog(**parameters) -> dict:
+    return ConfigLoader(str(ROOT / "conf"), runtime_params=parameters, **CONFIG_LOADER_ARGS)["catalog"]
+
+
+def fill(folder):
+    folder.mkdir(parents=True)
+    for file in ("ratings.csv", "movies.csv", "tags.csv", "links.csv"):
+        (folder / file).touch()
+
+
+@pytest.mark.parametrize("data_dir", [None, "/nowhere/data"])
+def test_the_sample_is_found_from_any_folder(monkeypatch, data_dir):
+    if data_dir:
+        monkeypatch.setenv("MOVIE_RECS_DATA_DIR", data_dir)
+    found = catalog(dataset="sample")
+    assert found["raw_ratings"]["filepath"] == str(ROOT / "data/01_raw/sample/ratings.csv")
+    assert found["ratings"]["filepath"] == f"{data_dir or 'data'}/03_primary/sample/ratings"
+
+
+def test_auto_prefers_movielens(monkeypatch, tmp_path):
+    fill(tmp_path / "sets" / "ml-latest-small")
+    monkeypatch.setenv("MOVIELENS_DIR", str(tmp_path / "sets"))
+    assert catalog()["raw_files"]["name"] == "ml-latest-small"
+
+
+def test_auto_falls_back_to_the_sample_with_a_warning(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr("movie_recs.runtime.config.PROJECT", tmp_path)
+    fill(tmp_path / "data" / "01_raw" / "sample")
+    assert catalog()["raw_files"]["name"] == "sample"
+    assert "SYNTHETIC" in caplog.text
+    assert "make data" in caplog.text
+
+
+def test_a_data_set_that_is_not_there_is_an_error_that_says_how_to_get_it():
+    with pytest.raises(ClickException, match="run `make data DATASET=ml-32m` or set MOVIELENS_DIR"):
+        catalog(dataset="ml-32m")
+
+
+def test_a_remote_data_folder_needs_a_named_data_set(monkeypatch):
+    monkeypatch.setenv("MOVIE_RECS_DATA_DIR", "s3a://bucket/data")
+    with pytest.raises(ClickException, match="Name it"):
+        catalog()
+    assert catalog(dataset="ml-32m")["raw_movies"]["filepath"] == "s3a://bucket/data/01_raw/ml-32m/movies.csv"

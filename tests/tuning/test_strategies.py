@@ -1,0 +1,127 @@
+"""What is tried next: every combination once, or draws within the ranges, the same for a seed."""
+
+import math
+
+import pytest
+
+from movie_recs.parameters import TuningParameters
+from movie_recs.rating.search import baseline_strategy, factor_strategy
+from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.tuning.cross_validation import summarise
+from movie_recs.tuning.strategies import Strategy
+from movie_recs.tuning.trial import Outcome
+
+BASE = RatingCandidate(model="bias", user_damping=5, movie_damping=3)
+GRID = {"rank": [2, 40], "reg_param": [0.01, 1.0], "max_iter": [10]}
+
+
+def tuning(search="grid", budget=24, seed=1, grid=GRID) -> TuningParameters:
+    baselines = {"user_damping": [1, 5], "movie_damping": [3], "taste_reg": [2, 8], "prior_reg": [10]}
+    return TuningParameters(search=search, budget=budget, baseline_grid=baselines, grid=grid, parallelism=1, seed=seed)
+
+
+def error(candidate: RatingCandidate) -> float:
+    """Lowest at reg_param 0.2."""
+    return 0.8 + math.log(candidate.reg_param / 0.2) ** 2
+
+
+def draw_all(strategy: Strategy, error=error) -> list[RatingCandidate]:
+    drawn = []
+    while asked := strategy.ask():
+        values = [error(candidate) for candidate in asked]
+        outcomes = [
+            Outcome({"rmse": value, "rmse_warm": value}, 1.0, "" if value else "fold 0: no") for value in values
+        ]
+        strategy.tell(summarise(asked, [[outcome] * 2 for outcome in outcomes]))
+        drawn += asked
+    return drawn
+
+
+def test_a_grid_is_every_combination_once():
+    baselines = draw_all(baseline_strategy("taste", tuning()), error=lambda candidate: 0.9)
+    assert [(each.user_damping, each.taste_reg) for each in baselines] == [(1, 2), (1, 8), (5, 2), (5, 8)]
+    biases = draw_all(baseline_strategy("bias", tuning()), error=lambda candidate: 0.9)
+    assert [(each.user_damping, each.taste_reg) for each in biases] == [(1, None), (5, None)]
+    factors = draw_all(factor_strategy("bias_als", BASE, tuning()))
+    assert [(each.rank, each.reg_param) for each in factors] == [(2, 1), (2, 0.01), (40, 1), (40, 0.01)]
+    assert {(each.model, each.baseline) for each in factors} == {("bias_als", BASE.baseline)}
+
+
+@pytest.mark.parametrize("search", ["random", "tpe"])
+class TestDraws:
+    def test_they_are_a_budget_of_different_candidates_within_the_ranges(self, search):
+        drawn = draw_all(factor_strategy("bias_als", BASE, tuning(search)))
+        assert len(drawn) == len(set(drawn)) == 24
+        assert {each.baseline for each in drawn} == {BASE.baseline}
+        assert all(2 <= each.rank <= 40 and 0.01 <= each.reg_param <= 1 and each.max_iter == 10 for each in drawn)
+        assert len({each.rank for each in drawn}) > 5
+
+    def test_they_follow_from_the_seed(self, search):
+        one, same, other = (
+            draw_all(factor_strategy("bias_als", BASE, tuning(search, seed=seed))) for seed in (-7, -7, 8)
+        )
+        assert one == same
+        assert one != other
+
+    def test_a_range_of_few_values_is_drawn_from_once(self, search):
+        grid = {"rank": [2, 3], "reg_param": [0.1], "max_iter": [10]}
+        drawn = draw_all(factor_strategy("bias_als", BASE, tuning(search, grid=grid)))
+        assert {each.rank for each in drawn} == {2, 3}
+        assert len(drawn) == 2
+
+    def test_a_range_may_begin_at_zero(self, search):
+        grid = {"rank": [2], "reg_param": [0.0, 0.4], "max_iter": [10]}
+        drawn = draw_all(factor_strategy("bias_als", BASE, tuning(search, grid=grid)), error=lambda each: 1.0)
+        assert max(each.reg_param for each in drawn) > 0.2 > min(each.reg_param for each in drawn)
+
+    def test_failures_do_not_end_the_search(self, search):
+        strategy = factor_strategy("bias_als", BASE, tuning(search))
+        assert len(draw_all(strategy, error=lambda each: None if each.reg_param < 0.1 else error(each))) == 24
+
+    def test_a_budget_need_not_be_a_whole_number_of_batches(self, search):
+        assert len(draw_all(factor_strategy("bias_als", BASE, tuning(search, budget=11)))) == 11
+
+    def test_a_search_in_which_all_fails_ends(self, search):
+        assert len(draw_all(factor_strategy("bias_als", BASE, tuning(search)), error=lambda each: None)) == 24
+
+    def test_ranks_and_alternations_are_integers(self, search):
+        grid = {"rank": [2, 40], "reg_param": [0.1], "max_iter": [5, 30]}
+        drawn = draw_all(factor_strategy("bias_als", BASE, tuning(search, grid=grid)))
+        assert {type(value) for each in drawn for value in (each.rank, each.max_iter)} == {int}
+        assert all(5 <= each.max_iter <= 30 for each in drawn)
+
+    def test_taste_is_drawn_with_the_dampings_and_bias_without(self, search):
+        tastes, biases = (
+            draw_all(baseline_strategy(model, tuning(search)), error=lambda each: each.user_damping)
+            for model in ("taste", "bias")
+        )
+        assert all(1 <= each.user_damping <= 5 and 2 <= each.taste_reg <= 8 for each in tastes)
+        assert {(each.model, each.movie_damping, each.prior_reg, each.als) for each in tastes} == {
+            ("taste", 3, 10, None)
+        }
+        assert {(each.model, each.movie_damping, each.taste_reg, each.prior_reg, each.als) for each in biases} == {
+            ("bias", 3, None, None, None)
+        }
+
+    @pytest.mark.parametrize("values", [[0.12345], [1234.5], [0.12345, 0.12349]], ids=["one", "above 1000", "narrow"])
+    def test_a_value_of_many_digits_stays_within_its_range(self, search, values):
+        grid = {"rank": [2, 40], "reg_param": values, "max_iter": [10]}
+        drawn = draw_all(factor_strategy("bias_als", BASE, tuning(search, grid=grid)), error=lambda each: 1.0)
+        assert all(min(values) <= each.reg_param <= max(values) for each in drawn)
+
+
+def test_a_value_listed_twice_is_one_candidate():
+    grid = {"rank": [2, 2], "reg_param": [0.1, 0.1], "max_iter": [10]}
+    assert len(draw_all(factor_strategy("bias_als", BASE, tuning(grid=grid)))) == 1
+
+
+def test_tpe_comes_nearer_to_the_best_than_chance():
+    grid = {"rank": [10], "reg_param": [0.001, 100.0], "max_iter": [10]}
+    late = {}
+    for search in ("random", "tpe"):
+        errors = []
+        for seed in range(3):
+            drawn = draw_all(factor_strategy("bias_als", BASE, tuning(search, budget=48, seed=seed, grid=grid)))
+            errors += [error(candidate) for candidate in drawn[24:]]
+        late[search] = sum(errors) / len(errors)
+    assert late["tpe"] < late["random"] * 0.75

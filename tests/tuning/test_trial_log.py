@@ -1,0 +1,123 @@
+"""Finished trials on disk, whatever state the file is in."""
+
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from fsspec.implementations.local import LocalFileSystem
+from kedro.io import AbstractDataset, DatasetError
+
+from movie_recs.datasets.trial_log import TrialLogDataset
+from movie_recs.runtime.config import ConfigLoader
+from movie_recs.settings import CONFIG_LOADER_ARGS
+from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.tuning.trial import Outcome, Trial
+from movie_recs.tuning.trial_log import TrialLog
+
+CONTEXT = {"data": [100, 10, -5], "seed": 1}
+TRIAL = Trial(RatingCandidate(model="als", rank=5, reg_param=0.1, max_iter=10), 2)
+OUTCOME = Outcome({"rmse": 0.9123456789012345, "rmse_warm": None}, 1.5)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "models" / "finished_trials.jsonl"
+
+
+def open_log(path: Path) -> TrialLog:
+    return TrialLog(LocalFileSystem(), str(path))
+
+
+def test_what_is_added_is_found_by_this_run_and_the_next(path):
+    log = open_log(path)
+    assert log.find(CONTEXT, TRIAL) is None
+    log.add(CONTEXT, TRIAL, OUTCOME)
+    assert log.find(CONTEXT, TRIAL) == open_log(path).find(CONTEXT, TRIAL) == OUTCOME
+
+
+@pytest.mark.parametrize(
+    ("context", "trial"),
+    [
+        ({**CONTEXT, "seed": 2}, TRIAL),
+        (CONTEXT, TRIAL._replace(fold=3)),
+        (CONTEXT, TRIAL._replace(candidate=TRIAL.candidate.model_copy(update={"reg_param": 0.2}))),
+    ],
+    ids=["context", "fold", "candidate"],
+)
+def test_another_is_not_found(path, context, trial):
+    log = open_log(path)
+    log.add(CONTEXT, TRIAL, OUTCOME)
+    assert log.find(context, trial) is None
+
+
+def test_the_same_parameters_under_another_name_are_the_same_trial(path):
+    log = open_log(path)
+    log.add(CONTEXT, TRIAL, OUTCOME)
+    renamed = TRIAL.candidate.model_copy(update={"model": "reference_als"})
+    assert log.find(CONTEXT, TRIAL._replace(candidate=renamed)) == OUTCOME
+
+
+def test_a_failed_trial_is_not_kept(path):
+    open_log(path).add(CONTEXT, TRIAL, Outcome({}, 1.0, "fold 2: singular"))
+    assert open_log(path).find(CONTEXT, TRIAL) is None
+
+
+def test_a_torn_line_and_rubbish_are_passed_over(path):
+    open_log(path).add(CONTEXT, TRIAL, OUTCOME)
+    path.write_bytes(b"no json\n[1]\n\xff\xfe\n" + path.read_bytes() + b'\n{"key": "3fa", "rm')
+    log, other = open_log(path), TRIAL._replace(fold=4)
+    assert log.find(CONTEXT, TRIAL) == OUTCOME
+    log.add(CONTEXT, other, OUTCOME)
+    assert open_log(path).find(CONTEXT, other) == OUTCOME
+
+
+def test_an_empty_file_is_a_log_without_trials(path):
+    path.parent.mkdir()
+    path.touch()
+    log = open_log(path)
+    assert log.find(CONTEXT, TRIAL) is None
+    log.add(CONTEXT, TRIAL, OUTCOME)
+    assert open_log(path).find(CONTEXT, TRIAL) == OUTCOME
+
+
+def test_a_trial_is_found_after_a_line_that_was_torn_at_any_byte(path):
+    open_log(path).add(CONTEXT, TRIAL, OUTCOME)
+    whole, other = path.read_bytes(), TRIAL._replace(fold=4)
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert open_log(path).find(CONTEXT, TRIAL) is None
+        open_log(path).add(CONTEXT, other, OUTCOME)
+        assert open_log(path).find(CONTEXT, other) == OUTCOME
+
+
+@pytest.mark.parametrize("line", ["null", "{}", "7", '"key"', '{"key": []}', '{"key": "3fa", "rmse": 1}', "[[]]"])
+def test_a_line_of_another_shape_is_passed_over(path, line):
+    open_log(path).add(CONTEXT, TRIAL, OUTCOME)
+    path.write_text(f"{line}\n{path.read_text()}\n{line}")
+    assert open_log(path).find(CONTEXT, TRIAL) == OUTCOME
+
+
+def test_the_order_in_which_a_context_is_written_does_not_matter(path):
+    open_log(path).add(CONTEXT, TRIAL, OUTCOME)
+    assert open_log(path).find(dict(reversed(CONTEXT.items())), TRIAL) == OUTCOME
+
+
+class TestDataset:
+    def test_it_is_in_the_catalog_beside_the_models_of_the_data_set(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("MOVIE_RECS_DATA_DIR", str(tmp_path))
+        loader = ConfigLoader(str(ROOT / "conf"), runtime_params={"dataset": "sample"}, **CONFIG_LOADER_ARGS)
+        dataset = AbstractDataset.from_config("rating.finished_trials", loader["catalog"]["rating.finished_trials"])
+        dataset.load().add(CONTEXT, TRIAL, OUTCOME)
+        assert (tmp_path / "06_models" / "sample" / "rating" / "finished_trials.jsonl").is_file()
+        assert dataset.load().find(CONTEXT, TRIAL) == OUTCOME
+
+    def test_without_a_file_it_is_there_and_empty(self, path):
+        dataset = TrialLogDataset(filepath=str(path))
+        assert dataset.exists()
+        assert dataset.load().find(CONTEXT, TRIAL) is None
+        dataset.load().add(CONTEXT, TRIAL, OUTCOME)
+        assert dataset.load().find(CONTEXT, TRIAL) == OUTCOME
+
+    def test_it_cannot_be_saved_to(self, path):
+        with pytest.raises(DatasetError, match="one by one"):
+            TrialLogDataset(filepath=str(path)).save([])
