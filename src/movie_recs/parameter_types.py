@@ -22,6 +22,7 @@ def unique(values: list) -> list:
 Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]  # Spark takes a 64-bit integer
 Identifier = Annotated[int, Field(ge=OLDEST_ID, le=NEWEST_ID)]
 Identifiers = Annotated[list[Identifier], BeforeValidator(split_words)]
+CarrierChoice = Literal["auto", "local", "spark"]
 EITHER = ("some", "all")  # how an error of `IdentifiersOrAll` names its two kinds
 IdentifiersOrAll = Annotated[
     Annotated[Identifiers, Tag("some")] | Annotated[Literal["all"], Tag("all")],

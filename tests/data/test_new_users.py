@@ -6,7 +6,7 @@ import pytest
 from movie_recs.data.new_users import collect_new_ratings
 from movie_recs.datasets.new_user_csv import NewUserCsv
 from movie_recs.errors import UserError
-from movie_recs.parameters import NewUser
+from movie_recs.data.parameters import NewUser
 
 MOVIES = pd.DataFrame(
     [

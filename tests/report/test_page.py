@@ -13,12 +13,12 @@ from kedro.io import DatasetError, Version
 
 from movie_recs.datasets.run_facts import RunFacts
 from movie_recs.model.factor_model import FactorModel, factor_table
-from movie_recs.parameters import RecommendParameters, ReportingParameters
+from movie_recs.report.parameters import RecommendParameters, ReportingParameters
 from movie_recs.pipelines.reporting import nodes
 from movie_recs.report import figures as plots
 from movie_recs.report.explorer import describe_history, index_explorer
 from movie_recs.report.page import Content, compare_with_baselines, embed, render
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.candidate import RatingCandidate
 
 SCRIPT = "<script>alert(1)</script>"
 MOVIES = pd.DataFrame(

@@ -5,7 +5,7 @@ import logging
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.parameters import FilterParameters
+from movie_recs.data.parameters import FilterParameters
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import re
 
 import pandas as pd
 
+from movie_recs.data.parameters import NewUser
 from movie_recs.data.schemas import MAX_STARS, MIN_STARS
 from movie_recs.errors import UserError
-from movie_recs.parameters import NewUser
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from movie_recs.errors import UserError
 
+HELD_OUT, REST = 0, 1  # folds of `hold_out_last`
 DECIMALS = 27  # of a share: times a count of 10 digits, it is the most that Spark's 38 digits hold exactly
 
 
@@ -78,6 +79,26 @@ def split_by_time(ratings: DataFrame, test_fraction: float, folds: int, seed: in
     return Split(
         train=marked.filter(~F.col("is_test")).select(*ratings.columns, _fold(folds, seed)),
         test=marked.filter("is_test").select(*ratings.columns),
+    )
+
+
+def hold_out_last(train_ratings: DataFrame, test_fraction: float, seed: int) -> DataFrame:
+    """The ratings with another `fold`: 0 for the last of each user's ratings, 1 for those before.
+
+    Where the test is the future, a choice is made by what is the future of the train ratings. What random folds hold
+    out lies between ratings that a fit has seen, which says nothing of how soon old ratings are of no use.
+
+    Args:
+        train_ratings: (..., rated_at timestamp, fold int).
+        test_fraction: Of each user's ratings, as of the test.
+        seed: Of the split, which makes no difference here.
+    """
+    split = split_by_time(train_ratings.drop("fold"), test_fraction, 2, seed)
+    columns = train_ratings.columns
+    return (
+        split.test.selectExpr("*", f"{HELD_OUT} as fold")
+        .select(columns)
+        .unionByName(split.train.drop("fold").selectExpr("*", f"{REST} as fold").select(columns))
     )
 
 

@@ -7,9 +7,9 @@ from pyspark.sql import functions as F
 
 from movie_recs.data import cleaning
 from movie_recs.data.cleaning import Cleaned
+from movie_recs.data.parameters import DataProcessingParameters, SplitParameters
 from movie_recs.data.splitting import Split, split_by_hash, split_by_time
 from movie_recs.errors import UserError
-from movie_recs.parameters import DataProcessingParameters, SplitParameters
 
 
 class CleanedMovies(NamedTuple):

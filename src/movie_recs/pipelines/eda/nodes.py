@@ -8,8 +8,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.data.schemas import NO_GENRES
-from movie_recs.parameters import EdaParameters
 from movie_recs.report import figures as plots
+from movie_recs.report.parameters import EdaParameters
 
 MEAN_STEP = 0.1  # stars, width of the bins of mean ratings
 

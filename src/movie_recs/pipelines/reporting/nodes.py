@@ -7,12 +7,13 @@ from plotly.graph_objects import Figure
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.model.factor_model import FactorModel, score, to_stars
+from movie_recs.model.factor_model import FactorModel
+from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
 from movie_recs.parameter_types import Block
-from movie_recs.parameters import RecommendParameters, ReportingParameters
 from movie_recs.report import page as report
 from movie_recs.report.explorer import describe_history, index_explorer
+from movie_recs.report.parameters import RecommendParameters, ReportingParameters
 
 EXPLORED = 10  # movies in each list of the explorer
 
