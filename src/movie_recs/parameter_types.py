@@ -1,20 +1,23 @@
 """The types that parameters are made of: what a value may be, and how the command line writes a list."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+Value = TypeVar("Value", bound=Hashable)
 
 OLDEST_ID, NEWEST_ID = 1, 2**31 - 1  # Spark ML's ALS takes 32-bit integers
 
 
-def split_words(value: Any) -> Any:
+def split_words(value: object) -> Sequence[object]:
     """The command line cannot give lists: ``"575 232"`` stands for ``[575, 232]``, and ``575`` for ``[575]``."""
     if isinstance(value, str):
         return value.replace(",", " ").split()
     return value if isinstance(value, list | tuple) else [value]
 
 
-def unique(values: list) -> list:
+def unique(values: Iterable[Value]) -> list[Value]:
     """The values once each, in their order."""
     return list(dict.fromkeys(values))
 

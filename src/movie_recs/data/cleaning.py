@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from movie_recs.data.schemas import MAX_STARS, MIN_STARS, NO_GENRES, RAW_HEADERS, STAR_STEP, TIME
+from movie_recs.data.schemas import MAX_STARS, MIN_STARS, NO_GENRES, RAW_HEADERS, STAR_STEP, TIME, RawFile
 from movie_recs.errors import UserError
 from movie_recs.parameter_types import NEWEST_ID, OLDEST_ID
 
@@ -129,7 +129,7 @@ def good_rows(judged: DataFrame) -> DataFrame:
     return judged.filter(F.col("reason").isNull()).drop("record", "reason")
 
 
-def separate(judged: DataFrame, file: str, max_bad_rows: float) -> Cleaned:
+def separate(judged: DataFrame, file: RawFile, max_bad_rows: float) -> Cleaned:
     """The clean rows of a judged table, and those set aside.
 
     Args:
@@ -170,7 +170,7 @@ def separate(judged: DataFrame, file: str, max_bad_rows: float) -> Cleaned:
     )
 
 
-def _read_header(raw: DataFrame, file: str) -> tuple[str, ...]:
+def _read_header(raw: DataFrame, file: RawFile) -> tuple[str, ...]:
     """The names in the first line: those of `RAW_HEADERS`, with the time or without.
 
     Raises:

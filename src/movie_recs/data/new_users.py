@@ -68,9 +68,10 @@ class _Finder:
 
     def __init__(self, movies: pd.DataFrame):
         self.ids = set(movies["movie_id"])
-        self._shown = {
-            row.movie_id: row.title if pd.isna(row.year) else f"{row.title} ({int(row.year)})"
-            for row in movies.itertuples()
+        columns = (movies[name] for name in ("movie_id", "title", "year"))
+        self._shown: dict[int, str] = {
+            movie_id: title if pd.isna(year) else f"{title} ({int(year)})"
+            for movie_id, title, year in zip(*columns, strict=True)
         }
         self._by_title: dict[str, list[int]] = {}
         for movie_id, shown in self._shown.items():

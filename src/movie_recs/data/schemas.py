@@ -5,12 +5,15 @@ snake_case and typed; identifiers are positive 32-bit integers, ratings are star
 are UTC, null where the data have none.
 """
 
+from typing import Literal
+
 MIN_STARS, MAX_STARS, STAR_STEP = 0.5, 5.0, 0.5
 LIKED_STARS = 4.0  # the half of MovieLens' ratings that says "watch this": the median is 3.5 stars
 NO_GENRES = "(no genres listed)"  # how GroupLens writes an empty list
 
 TIME = "timestamp"  # the one raw column that a file may lack
-RAW_HEADERS = {
+RawFile = Literal["ratings", "movies", "tags", "links"]
+RAW_HEADERS: dict[RawFile, tuple[str, ...]] = {
     "ratings": ("userId", "movieId", "rating", "timestamp"),
     "movies": ("movieId", "title", "genres"),
     "tags": ("userId", "movieId", "tag", "timestamp"),

@@ -56,11 +56,11 @@ def split_by_time(ratings: DataFrame, test_fraction: float, folds: int, seed: in
     by_user = ratings.groupBy("user_id").agg(
         F.count("*").alias("ratings"), F.count_if(F.col("rated_at").isNull()).alias("without_time")
     )
-    totals = by_user.agg(
+    (totals,) = by_user.agg(
         F.sum("ratings").alias("ratings"),
         F.sum("without_time").alias("without_time"),
         F.sum(_share_of(F.col("ratings"), test_fraction)).alias("test"),
-    ).first()
+    ).collect()
     if totals["without_time"]:
         raise UserError(
             f"{totals['without_time']:,} of the {totals['ratings']:,} ratings have no time, so they cannot be split by "

@@ -1,5 +1,6 @@
 """Small tables to Plotly figures: one look, and every title says which data it shows and whether they are synthetic."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -65,7 +66,7 @@ def top_movies(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
         (("most_rated", "ratings", "ratings"), ("best_rated", "damped_mean", "stars")), start=1
     ):
         rows = table[table["list"] == name]
-        names = [_title(row) for row in rows.itertuples()]
+        names = [_title(title, year) for title, year in zip(rows["title"], rows["year"], strict=True)]
         figure.add_trace(_bars(names, rows[value].tolist()), row=1, col=column)
         figure.update_xaxes(title=unit, row=1, col=column)
         figure.update_yaxes(autorange="reversed", row=1, col=column)
@@ -248,7 +249,7 @@ def error_by_rating(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
     return _finish(figure, "Error by actual stars, test ratings", data, height=480)
 
 
-def _bars(names: list[str], values: list[float]) -> go.Bar:
+def _bars(names: Sequence[str], values: Sequence[float]) -> go.Bar:
     return go.Bar(
         x=values,
         y=names,
@@ -298,9 +299,8 @@ def _range(low: float, high: float, name: str) -> str:
     return f"{low:.0f}" if high - low == 1 else f"{low:.0f}-{high - 1:.0f}"
 
 
-def _title(row: Any) -> str:
-    year = "" if pd.isna(row.year) else f" ({int(row.year)})"
-    return f"{_shorten(row.title)}{year}"
+def _title(title: str, year: float | None) -> str:
+    return _shorten(title) if pd.isna(year) else f"{_shorten(title)} ({int(year)})"
 
 
 def _shorten(text: str, length: int = 34) -> str:

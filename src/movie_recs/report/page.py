@@ -6,14 +6,14 @@ and JSON goes into the page without a `<`.
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.graph_objects import Figure
 
 from movie_recs.report.figures import INK, LINES, PALE
-from movie_recs.report.words import COLUMNS, FIGURES, MODELS, PARAMETERS
+from movie_recs.report.words import COLUMNS, FIGURES, MODELS, OBJECTIVES, PARAMETERS
 
 PALER = ("#86b6e3", "#f0935c", "#6cc592", "#c594da", "#e0b850", "#a7b4c2", "#e58aa8", "#74c7d3")
 DARK = {  # on a dark page, what each colour of a figure becomes
@@ -25,7 +25,6 @@ DARK = {  # on a dark page, what each colour of a figure becomes
 DASH, MINUS = "\u2013", "\u2212"
 NO_MARKUP = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 TITLE_HEIGHT = 60  # of a figure by plots.py, in pixels: the page has titles of its own
-REFERENCE, MOST_POPULAR = "reference_als", "most_popular"
 SEEDS = ("split.seed", "rating.tuning.seed", "ranking.tuning.seed")
 
 
@@ -51,10 +50,20 @@ class Content(NamedTuple):
     parameters: dict[str, Any]
 
 
+class Headline(TypedDict):
+    """The winner of an objective and its baseline, both rows of metrics, and the winner's relative change."""
+
+    objective: str
+    winner: dict[str, Any]
+    baseline: dict[str, Any]
+    change: float | None
+
+
 def render(content: Content) -> str:
     """The page, a complete HTML document."""
+    templates = PackageLoader("movie_recs.report", "templates")
     environment = Environment(
-        loader=PackageLoader("movie_recs.report", "templates"),
+        loader=templates,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -62,7 +71,7 @@ def render(content: Content) -> str:
     )
     environment.filters.update(embed=embed, number=_number, percent=_percent)
     environment.globals.update(
-        source=lambda name: Markup(environment.loader.get_source(environment, name)[0]),  # noqa: S704 - our own files
+        source=lambda name: Markup(templates.get_source(environment, name)[0]),  # noqa: S704 - our own files
         plotly_js=_plotly_js,
     )
     metrics, facts = content.metrics, content.run_facts
@@ -95,15 +104,15 @@ def embed(value: Any) -> Markup:
     return Markup(text.translate(NO_MARKUP))  # noqa: S704 - nothing in it ends a script or begins markup
 
 
-def compare_with_baselines(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+def compare_with_baselines(metrics: dict[str, Any]) -> list[Headline]:
     """The winner of each objective against what it has to beat, on the test ratings; without such rows, nothing.
 
     Returns:
         For the rating (less is better) and the ranking (more is better): {objective, winner, baseline, change}, the
         two being rows of metrics, and `change` the relative difference of the winner's measure to the baseline's.
     """
-    found = []
-    for objective, measure, baseline in (("rating", "rmse", REFERENCE), ("ranking", "ndcg", MOST_POPULAR)):
+    found: list[Headline] = []
+    for objective, measure, baseline, _ in OBJECTIVES:
         rows = {row["model"]: row for row in metrics[objective]["models"] if row.get(measure) is not None}
         winner = metrics[objective]["best_params"]["model"]
         if winner in rows and baseline in rows:

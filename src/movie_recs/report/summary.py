@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any
 
-from movie_recs.report.words import MODELS
+from movie_recs.report.words import MODELS, OBJECTIVES
 
 WIDTH = 80
 INDENT = 9
@@ -21,10 +21,6 @@ LISTS = {  # label, and what its first column numbers
     "similar_movies_csv": ("Similar", "movie "),
 }
 PAGE = "report_html"
-OBJECTIVES = (  # the part of the metrics, its measure, and the model to beat with its name in a sentence
-    ("rating", "rmse", "reference_als", "the reference, plain ALS,"),
-    ("ranking", "ndcg", "most_popular", "the most popular movies"),
-)
 
 
 def summarise(

@@ -59,6 +59,21 @@ MODELS = {
 }
 
 
+class Objective(NamedTuple):
+    """An objective: its key in the metrics, its measure, the model to beat, and that model's name in a sentence."""
+
+    key: str
+    measure: str
+    baseline: str
+    baseline_name: str
+
+
+OBJECTIVES = (
+    Objective("rating", "rmse", "reference_als", "the reference, plain ALS,"),
+    Objective("ranking", "ndcg", "most_popular", "the most popular movies"),
+)
+
+
 class Column(NamedTuple):
     """A column of the leaderboard: its key in the metrics, its head, digits, what it means, and if more is better."""
 

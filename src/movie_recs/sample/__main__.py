@@ -86,7 +86,7 @@ class SampleSpec:
     noise: float = 0.75
     seed: int = 1996
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         allowed = {
             "users": (1, 2**31 - 1),
             "movies": (300, 1_000_000),  # with fewer, a user of 1996 might not find 20 to rate
@@ -266,7 +266,7 @@ def write_sample_with_spark(spark: "SparkSession", spec: SampleSpec, folder: Pat
         rows.write.csv(target, mode="overwrite", header=True, escape='"')
 
 
-def _choose(rng: np.random.Generator, movies: Movies, taste: np.ndarray, wanted: int, before: int):
+def _choose(rng: np.random.Generator, movies: Movies, taste: np.ndarray, wanted: int, before: int) -> np.ndarray:
     """Catalogue rows of up to `wanted` different movies released before a time, in the order picked.
 
     Movies are drawn by popularity and accepted by taste; a repeated one is ignored. That is sampling without
@@ -326,7 +326,7 @@ def _write_catalogue(spec: SampleSpec, movies: Movies, folder: Path) -> None:
     (folder / "README.txt").write_text(README, encoding="utf-8", newline="\n")
 
 
-def _write_csv(path: Path, rows: Iterable[tuple]) -> None:
+def _write_csv(path: Path, rows: Iterable[tuple[object, ...]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)  # writes as GroupLens does: CRLF, quotes where needed, inner ones doubled
         writer.writerow(HEADERS[path.name])

@@ -1,6 +1,11 @@
 """Invented genres, titles and tags for the synthetic sample: word lists, and how they are put together."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
+
+Choice = TypeVar("Choice")
 
 # fmt: off
 GENRES = {  # how often it leads, the genres it mixes with, its titles
@@ -81,7 +86,7 @@ def draw_genres(rng: np.random.Generator, leading: np.ndarray) -> np.ndarray:
 def draw_titles(rng: np.random.Generator, year: np.ndarray, leading: np.ndarray) -> list[str]:
     """Different titles, as GroupLens writes them: the article last, then the year, which some lack."""
     templates = [titles for _, _, titles in GENRES.values()]
-    taken = {}  # a set that keeps its order
+    taken: dict[str, None] = {}  # a set that keeps its order
     draws = rng.random((len(year), 3 + len(WORDS))).tolist()
     for its_year, genre, (which, sequel, yearless, *picks) in zip(year, leading, draws, strict=True):
         words = {slot: pick(pool, draw) for (slot, pool), draw in zip(WORDS.items(), picks, strict=True)}
@@ -97,6 +102,6 @@ def draw_titles(rng: np.random.Generator, year: np.ndarray, leading: np.ndarray)
     return list(taken)
 
 
-def pick(choices, draw: float):
+def pick(choices: Sequence[Choice], draw: float) -> Choice:
     """The choice that a number in [0, 1) stands for."""
     return choices[int(draw * len(choices))]

@@ -95,7 +95,7 @@ def describe_data(
     raw_files: dict[str, Any], ratings: DataFrame, movies: DataFrame, set_aside: DataFrame
 ) -> dict[str, Any]:
     """Where the data came from and how much of it there is: what every report says of its data."""
-    counts = ratings.agg(F.count_distinct("user_id").alias("users"), F.count("*").alias("ratings")).first()
+    (counts,) = ratings.agg(F.count_distinct("user_id").alias("users"), F.count("*").alias("ratings")).collect()
     by_reason = set_aside.groupBy("file", "reason").count().orderBy("file", "reason").collect()
     return {
         "name": raw_files["name"],

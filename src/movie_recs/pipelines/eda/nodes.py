@@ -16,7 +16,7 @@ MEAN_STEP = 0.1  # stars, width of the bins of mean ratings
 
 def summarise(ratings: DataFrame, movies: DataFrame, data_summary: dict[str, Any]) -> dict[str, Any]:
     """Users, movies rated and never rated, ratings, density = ratings / (users * movies), and movies by genre."""
-    rated = ratings.agg(F.count_distinct("movie_id").alias("movies")).first()["movies"]
+    ((rated,),) = ratings.agg(F.count_distinct("movie_id")).collect()
     genres = (
         movies.select(
             F.explode(F.when(F.size("genres") > 0, F.col("genres")).otherwise(F.array(F.lit(NO_GENRES)))).alias("genre")
@@ -90,7 +90,7 @@ def rank_movies(ratings: DataFrame, movies: DataFrame, parameters: EdaParameters
     Returns:
         (list, place, movie_id, title, year, ratings, mean_rating, damped_mean), `list` being most_rated or best_rated.
     """
-    global_mean = ratings.agg(F.avg("rating").alias("mean")).first()["mean"]
+    ((global_mean,),) = ratings.agg(F.avg("rating")).collect()
     damping = parameters.damping
     by_movie = (
         ratings.groupBy("movie_id")
