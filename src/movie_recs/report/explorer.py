@@ -43,7 +43,8 @@ def index_explorer(
         "all": {"users": data["users"], "movies": data["movies"]},
         "genres": genres,
         "movies": {
-            **{name: _plain(movies[column]) for name, column in (("ids", "movie_id"), ("titles", "title"))},
+            "ids": _plain(movies["movie_id"]),
+            "titles": _plain(movies["title"]),
             "years": _plain(movies["year"]),
             "genres": [[number[genre] for genre in row] for row in movies["genres"]],
             "imdb": _plain(movies["imdb_id"]),
@@ -56,9 +57,17 @@ def index_explorer(
             "ratings": _plain(users["ratings"]),
             "means": _plain(users["mean_rating"].round(2)),
         },
-        "lists": _matrices(lists, ("user_id", users), movies, ("movie_id", "predicted_stars", "stars", STAR_PARTS)),
+        "lists": _matrices(
+            lists,
+            users["user_id"],
+            movies=_places(movies, lists["movie_id"]),
+            stars=lists["predicted_stars"] * STAR_PARTS,
+        ),
         "neighbours": _matrices(
-            neighbours, ("movie_id", movies), movies, ("similar_movie_id", "distance", "distances", DISTANCE_PARTS)
+            neighbours,
+            movies["movie_id"],
+            movies=_places(movies, neighbours["similar_movie_id"]),
+            distances=neighbours["distance"] * DISTANCE_PARTS,
         ),
     }
 
@@ -100,22 +109,26 @@ def describe_history(ratings: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _matrices(
-    table: pd.DataFrame, of: tuple[str, pd.DataFrame], movies: pd.DataFrame, columns: tuple[str, str, str, int]
-) -> dict[str, Any]:
-    """Lists as rows of two matrices, in the order of what they are `of`."""
-    key, owners = of
-    movie_column, value_column, name, parts = columns
+def _places(movies: pd.DataFrame, movie_ids: pd.Series) -> np.ndarray:
+    return np.searchsorted(movies["movie_id"], movie_ids) + 1
+
+
+def _matrices(table: pd.DataFrame, owners: pd.Series, **columns: np.ndarray | pd.Series) -> dict[str, Any]:
+    """Columns of lists as matrices: one row per owner, in the owners' order, and one column per rank; 0 where none.
+
+    Args:
+        table: (the ids of the owners, rank), one row per value.
+        owners: The ids of all owners, ascending; named like their column in the table.
+        columns: Values by name, in the table's order.
+    """
     length = int(table["rank"].max()) if len(table) else 0
-    places, values = np.zeros((2, len(owners), length), dtype=np.uint16)
-    cells = np.searchsorted(owners[key], table[key]), table["rank"].to_numpy() - 1
-    places[cells] = np.searchsorted(movies["movie_id"], table[movie_column]) + 1
-    values[cells] = (table[value_column] * parts).round().clip(0, np.iinfo(np.uint16).max)
-    return {"length": length, "movies": _base64(places), name: _base64(values)}
-
-
-def _base64(matrix: np.ndarray) -> str:
-    return base64.b64encode(matrix.astype("<u2").tobytes()).decode("ascii")
+    cells = np.searchsorted(owners, table[owners.name]), table["rank"].to_numpy() - 1
+    packed: dict[str, Any] = {"length": length}
+    for name, values in columns.items():
+        matrix = np.zeros((len(owners), length), dtype="<u2")
+        matrix[cells] = values.round().clip(0, np.iinfo(np.uint16).max)
+        packed[name] = base64.b64encode(matrix.tobytes()).decode("ascii")
+    return packed
 
 
 def _plain(column: pd.Series) -> list[Any]:

@@ -1,5 +1,6 @@
 """Raw CSV rows to clean tables, what was set aside, and the split."""
 
+from functools import reduce
 from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame
@@ -67,10 +68,7 @@ def clean_tags(parsed_tags: DataFrame, parameters: DataProcessingParameters) -> 
 
 def gather_set_aside(*set_aside: DataFrame) -> DataFrame:
     """(file, reason, record) of every row of every file that was set aside."""
-    first, *others = set_aside
-    for other in others:
-        first = first.unionByName(other)
-    return first.select("file", "reason", "record")
+    return reduce(DataFrame.unionByName, set_aside).select("file", "reason", "record")
 
 
 def split_ratings(ratings: DataFrame, parameters: SplitParameters) -> Split:

@@ -1,5 +1,6 @@
 """What the data is like: counts, distributions, the best known movies and tags."""
 
+from functools import reduce
 from typing import Any
 
 import pandas as pd
@@ -75,11 +76,8 @@ def count_distributions(ratings: DataFrame) -> pd.DataFrame:
                 F.pow(F.lit(2.0), power + 1).alias("high"),
             ),
         ]
-    together = parts[0]
-    for part in parts[1:]:
-        together = together.unionByName(part)
     keys = ["distribution", "low", "high"]
-    return together.groupBy(*keys).count().orderBy(*keys).toPandas()
+    return reduce(DataFrame.unionByName, parts).groupBy(*keys).count().orderBy(*keys).toPandas()
 
 
 def rank_movies(ratings: DataFrame, movies: DataFrame, parameters: EdaParameters) -> pd.DataFrame:
