@@ -23,19 +23,19 @@ def filter_movies(movies: DataFrame, ratings: DataFrame, filters: FilterParamete
     """
     if filters == FilterParameters():
         return None
-    left = movies.filter(_wanted(filters)).select("movie_id")
+    left = movies.filter(_passes(filters)).select("movie_id")
     if filters.min_ratings:
         counts = ratings.groupBy("movie_id").agg(F.count("*").alias("ratings"))
         enough = counts.filter(F.col("ratings") >= filters.min_ratings)
         left = left.join(enough, "movie_id", how="left_semi")
     if left.isEmpty():
         known = sorted(row["genre"] for row in movies.select(F.explode("genres").alias("genre")).distinct().collect())
-        wanted, genres = filters.model_dump(exclude_defaults=True), ", ".join(known) or "unknown"
-        logger.warning("No movie passes recommend.filters %s; the genres are %s.", wanted, genres)
+        given, genres = filters.model_dump(exclude_defaults=True), ", ".join(known) or "unknown"
+        logger.warning("No movie passes recommend.filters %s; the genres are %s.", given, genres)
     return left
 
 
-def _wanted(filters: FilterParameters) -> Column:
+def _passes(filters: FilterParameters) -> Column:
     passes = F.lit(True)
     if filters.genres:
         passes &= F.arrays_overlap("genres", F.lit(filters.genres))

@@ -13,7 +13,7 @@ from movie_recs.parameters import NewUser
 logger = logging.getLogger(__name__)
 
 SHOWN = 6  # candidates for an unclear title, and examples of bad rows
-ALIKE = 0.6  # of titles, by difflib's ratio
+MIN_SIMILARITY = 0.6  # of titles, by difflib's ratio
 COLUMNS = ["name", "movie_id", "rating", "rated_at"]
 
 
@@ -30,8 +30,8 @@ def collect_new_ratings(new_users: list[NewUser], from_file: pd.DataFrame, movie
             named.
     """
     names = [user.name for user in new_users] + from_file["name"].unique().tolist()
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"recommend.new_users: the name {twice[0]!r} stands twice.")
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"recommend.new_users: the name {repeated[0]!r} stands twice.")
     finder = _Finder(movies)
     rows = [
         (user.name, finder.find(user.name, movie), stars, pd.Timestamp(place, unit="s"))
@@ -95,7 +95,7 @@ class _Finder:
         key = _normalised(_without_year(movie))
         if not found:
             titles = [title for title in self._by_title if key in title]
-            titles = sorted(titles, key=len) + difflib.get_close_matches(key, self._by_title, SHOWN, ALIKE)
+            titles = sorted(titles, key=len) + difflib.get_close_matches(key, self._by_title, SHOWN, MIN_SIMILARITY)
             found = list(dict.fromkeys(each for title in titles for each in self._by_title[title]))
         if not found:
             return "is the title of no movie, nor is anything like it."

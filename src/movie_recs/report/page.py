@@ -116,8 +116,8 @@ def compare_with_baselines(metrics: dict[str, Any]) -> list[Headline]:
         rows = {row["model"]: row for row in metrics[objective]["models"] if row.get(measure) is not None}
         winner = metrics[objective]["best_params"]["model"]
         if winner in rows and baseline in rows:
-            of, to = rows[winner][measure], rows[baseline][measure]
-            change = (of - to) / to if to else None
+            value, reference = rows[winner][measure], rows[baseline][measure]
+            change = (value - reference) / reference if reference else None
             found.append({"objective": objective, "winner": rows[winner], "baseline": rows[baseline], "change": change})
     return found
 

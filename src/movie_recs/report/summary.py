@@ -13,7 +13,7 @@ from movie_recs.report.words import MODELS, OBJECTIVES
 
 WIDTH = 80
 INDENT = 9
-PEOPLE, TITLES = 3, 3  # how many lists are shown, and how much of each
+SHOWN_LISTS, SHOWN_TITLES = 3, 3  # how many lists are shown, and how much of each
 RESULTS = ("data_summary", "metrics", "rating.best_params", "ranking.best_params")
 LISTS = {  # label, and what its first column numbers
     "recommendations_csv": ("Lists", "user "),
@@ -24,27 +24,27 @@ PAGE = "report_html"
 
 
 def summarise(
-    results: dict[str, dict[str, Any]], lists: dict[str, dict[str, list[str]]], places: dict[str, str]
+    results: dict[str, dict[str, Any]], lists: dict[str, dict[str, list[str]]], paths: dict[str, str]
 ) -> list[str]:
     """Lines of at most `WIDTH` characters, but for places, which stay whole.
 
     Args:
         results: By name, of those in `RESULTS`, what the run has made.
         lists: Of those in `LISTS`, as `first_titles` gives them; an empty one is not shown.
-        places: Where those lists and the page are.
+        paths: Where those lists and the page are.
     """
     metrics = results.get("metrics", {})
     lines = _describe_data(metrics.get("dataset") or results.get("data_summary"))
-    for objective, measure, rival, its_name in OBJECTIVES:
+    for objective, measure, baseline, baseline_name in OBJECTIVES:
         measured = metrics.get(objective, {})
         if best := measured.get("best_params") or results.get(f"{objective}.best_params"):
-            compared = _compare(measured.get("models", []), measure, (best["model"], rival), its_name)
+            compared = _compare(measured.get("models", []), measure, (best["model"], baseline), baseline_name)
             lines += _paragraph(objective.capitalize(), *compared, _describe_model(best))
     for name, (label, kind) in LISTS.items():
         if titles := lists.get(name):
-            first = [f"{kind}{who}: {'; '.join(movies)}" for who, movies in titles.items()]
-            lines += [f"{label:{INDENT}}{places[name]}", *_paragraph("", *first)]
-    return lines + ([f"{'Page':{INDENT}}{places[PAGE]}"] if PAGE in places else [])
+            first = [f"{kind}{owner}: {'; '.join(movies)}" for owner, movies in titles.items()]
+            lines += [f"{label:{INDENT}}{paths[name]}", *_paragraph("", *first)]
+    return lines + ([f"{'Page':{INDENT}}{paths[PAGE]}"] if PAGE in paths else [])
 
 
 def first_titles(rows: Iterable[str]) -> dict[str, list[str]]:
@@ -53,8 +53,10 @@ def first_titles(rows: Iterable[str]) -> dict[str, list[str]]:
     Args:
         rows: Lines of the file, the header first. Its first column says whose list it is, `title` what is in it.
     """
-    whose = groupby(csv.DictReader(rows), key=lambda row: next(iter(row.values())))
-    return {who: [row["title"] for row in islice(movies, TITLES)] for who, movies in islice(whose, PEOPLE)}
+    lists = groupby(csv.DictReader(rows), key=lambda row: next(iter(row.values())))
+    return {
+        owner: [row["title"] for row in islice(movies, SHOWN_TITLES)] for owner, movies in islice(lists, SHOWN_LISTS)
+    }
 
 
 def _describe_data(data: dict[str, Any] | None) -> list[str]:
@@ -71,13 +73,13 @@ def _describe_model(best: dict[str, Any]) -> str:
     return f"{best['model']}: {MODELS[best['model']]} ({', '.join(values)})"
 
 
-def _compare(models: list[dict[str, Any]], measure: str, names: tuple[str, str], rival: str) -> Iterator[str]:
+def _compare(models: list[dict[str, Any]], measure: str, names: tuple[str, str], baseline_name: str) -> Iterator[str]:
     """The winner's measure and that of the rival; nothing where one of them has none."""
     rows = {row["model"]: row for row in models if row.get(measure) is not None}
     if all(name in rows for name in names):
-        winner, other = (rows[name] for name in names)
-        at = f"@{winner['k']}" if "k" in winner else ""
-        yield f"{measure.upper()}{at} {winner[measure]:.4f} on the test ratings; {rival} {other[measure]:.4f}"
+        winner, baseline = (rows[name] for name in names)
+        label = f"{measure.upper()}@{winner['k']}" if "k" in winner else measure.upper()
+        yield f"{label} {winner[measure]:.4f} on the test ratings; {baseline_name} {baseline[measure]:.4f}"
 
 
 def _paragraph(label: str, *sentences: str) -> list[str]:

@@ -175,8 +175,8 @@ def rate(spec: SampleSpec, movies: Movies, user_id: int) -> Ratings:
     sessions = np.minimum(np.cumsum(sessions), LAST_SESSION).astype(np.int64)
 
     times_the_mean = np.exp(ACTIVITY_SPREAD * activity - ACTIVITY_SPREAD**2 / 2)  # itself 1 in the mean
-    wanted = int(MIN_RATINGS + (spec.ratings_per_user - MIN_RATINGS) * times_the_mean + rng.random())
-    movie = _choose(rng, movies, taste, wanted, before=sessions[-1])
+    count = int(MIN_RATINGS + (spec.ratings_per_user - MIN_RATINGS) * times_the_mean + rng.random())
+    movie = _choose(rng, movies, taste, count, before=sessions[-1])
     n = len(movie)
     truth = PLANTED["intercept"] + PLANTED["user_bias"] * bias + movies.bias[movie]
     truth += _dot(movies.features[movie], taste)
@@ -266,23 +266,23 @@ def write_sample_with_spark(spark: "SparkSession", spec: SampleSpec, folder: Pat
         rows.write.csv(target, mode="overwrite", header=True, escape='"')
 
 
-def _choose(rng: np.random.Generator, movies: Movies, taste: np.ndarray, wanted: int, before: int) -> np.ndarray:
-    """Catalogue rows of up to `wanted` different movies released before a time, in the order picked.
+def _choose(rng: np.random.Generator, movies: Movies, taste: np.ndarray, count: int, before: int) -> np.ndarray:
+    """Catalogue rows of up to `count` different movies released before a time, in the order picked.
 
     Movies are drawn by popularity and accepted by taste; a repeated one is ignored. That is sampling without
     replacement, weighted by popularity * exp(tilt * taste), at a cost that does not grow with the catalogue.
     """
-    wanted = min(wanted, MAX_RATINGS, int(np.searchsorted(movies.release_dates, before)) // 3)
+    count = min(count, MAX_RATINGS, int(np.searchsorted(movies.release_dates, before)) // 3)
     spread = np.hypot(PLANTED["genre_taste"], PLANTED["hidden_taste"])
     chosen = np.empty(0, int)
-    while len(chosen) < wanted:
-        drawn = np.searchsorted(movies.popularity, rng.random(16 * wanted), side="right")
+    while len(chosen) < count:
+        drawn = np.searchsorted(movies.popularity, rng.random(16 * count), side="right")
         drawn = drawn[movies.released[drawn] < before]
         liking = np.minimum(_dot(movies.features[drawn], taste) / spread, 2)
         accepted = drawn[rng.random(len(drawn)) < np.exp(CHOICE_TILT * (liking - 2))]
         chosen = np.concatenate([chosen, accepted])
         chosen = chosen[np.sort(np.unique(chosen, return_index=True)[1])]
-    return chosen[:wanted]
+    return chosen[:count]
 
 
 def _stream(spec: SampleSpec, *key: int) -> np.random.Generator:
@@ -345,8 +345,8 @@ def main(arguments: list[str] | None = None) -> None:
     folder, with_spark = options.pop("folder"), options.pop("spark")
     try:
         spec = SampleSpec(**options)
-    except ValueError as wrong:
-        parser.error(str(wrong))
+    except ValueError as error:
+        parser.error(str(error))
     if with_spark:
         from pyspark.sql import SparkSession
 

@@ -11,7 +11,7 @@ from movie_recs.model.factor_model import FactorModel, score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
 from movie_recs.parameter_types import Block
 from movie_recs.parameters import RecommendParameters, ReportingParameters
-from movie_recs.report import page as report
+from movie_recs.report import page
 from movie_recs.report.explorer import describe_history, index_explorer
 
 EXPLORED = 10  # movies in each list of the explorer
@@ -69,9 +69,9 @@ def explore_movies(
     rating_model: FactorModel, explorer_movies: pd.DataFrame, parameters: RecommendParameters
 ) -> pd.DataFrame:
     """(movie_id, rank, similar_movie_id, distance): the nearest of the explorer's movies to each of them."""
-    asked = rating_model.items.sparkSession.createDataFrame(explorer_movies[["movie_id"]], "movie_id int")
+    items = rating_model.items.sparkSession.createDataFrame(explorer_movies[["movie_id"]], "movie_id int")
     candidates = explorer_movies["movie_id"].to_numpy()
-    return similar_items(rating_model, asked, EXPLORED, parameters.similarity, candidates).toPandas()
+    return similar_items(rating_model, items, EXPLORED, parameters.similarity, candidates).toPandas()
 
 
 def build_explorer(
@@ -116,10 +116,10 @@ def show_new_users(
 
 def show_movies(similar_movies: DataFrame, movies: DataFrame, parameters: ReportingParameters) -> list[dict[str, Any]]:
     """{movie_id, title, year, movies} of the first movies with neighbours."""
-    named = similar_movies.withColumnRenamed("movie_id", "asked_id").withColumnRenamed("similar_movie_id", "movie_id")
-    lists = _first_lists(named, "asked_id", movies, parameters.most_lists)
-    asked = movies.filter(F.col("movie_id").isin(list(lists))).select("movie_id", "title", "year", "genres").collect()
-    about = {row["movie_id"]: row.asDict() for row in asked}
+    named = similar_movies.withColumnsRenamed({"movie_id": "requested_id", "similar_movie_id": "movie_id"})
+    lists = _first_lists(named, "requested_id", movies, parameters.most_lists)
+    shown = movies.filter(F.col("movie_id").isin(list(lists))).select("movie_id", "title", "year", "genres").collect()
+    about = {row["movie_id"]: row.asDict() for row in shown}
     return [{**about[movie_id], "movies": rows} for movie_id, rows in lists.items()]
 
 
@@ -150,7 +150,7 @@ def render_report(
 ) -> str:
     """The page."""
     plain = {name: part.model_dump() if isinstance(part, Block) else part for name, part in parameters.items()}
-    return report.render(report.Content(metrics, eda_summary, report_figures, report_lists, explorer, run_facts, plain))
+    return page.render(page.Content(metrics, eda_summary, report_figures, report_lists, explorer, run_facts, plain))
 
 
 def _first_lists(lists: DataFrame, key: str, movies: DataFrame, most: int) -> dict[Any, list[dict[str, Any]]]:

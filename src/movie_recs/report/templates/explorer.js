@@ -150,11 +150,11 @@ function startExplorer() {
       const [name, counts] = catalogue.describe(match);
       return element("li", { role: "option", id: `match-${at}`, "aria-selected": "false" }, element("span", {}, name), element("span", {}, counts));
     }));
-    const isAsked = input.value.trim() !== "";
-    status.textContent = isAsked ? `${matches.length || "No"} match${matches.length === 1 ? "" : "es"}` : "";
-    if (isAsked && !matches.length) list.append(element("li", { class: "none", role: "presentation" }, "No user and no movie fits."));
-    list.hidden = !isAsked;
-    input.setAttribute("aria-expanded", String(isAsked && matches.length > 0));
+    const hasQuery = input.value.trim() !== "";
+    status.textContent = hasQuery ? `${matches.length || "No"} match${matches.length === 1 ? "" : "es"}` : "";
+    if (hasQuery && !matches.length) list.append(element("li", { class: "none", role: "presentation" }, "No user and no movie fits."));
+    list.hidden = !hasQuery;
+    input.setAttribute("aria-expanded", String(hasQuery && matches.length > 0));
     choose(matches.length ? 0 : -1);
   };
   const show = (match) => {
