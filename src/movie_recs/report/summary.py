@@ -1,6 +1,6 @@
-"""The last lines of a run: what it was on, what won and how good that is, and where to look.
+"""The summary at the end of a run: the data, the winning models with their test errors, and where the results are.
 
-Only what a run has made is in them: each piece is left out where its part of the results is not given.
+Parts whose results the run has not made are left out.
 """
 
 import csv
@@ -13,9 +13,9 @@ from movie_recs.report.words import MODELS, OBJECTIVES
 
 WIDTH = 80
 INDENT = 9
-SHOWN_LISTS, SHOWN_TITLES = 3, 3  # how many lists are shown, and how much of each
+SHOWN_LISTS, SHOWN_TITLES = 3, 3  # lists of each kind, and titles of each list
 RESULTS = ("data_summary", "metrics", "rating.best_params", "ranking.best_params")
-LISTS = {  # label, and what its first column numbers
+LISTS = {  # label, and the prefix of its first column
     "recommendations_csv": ("Lists", "user "),
     "new_user_recommendations_csv": ("New", ""),
     "similar_movies_csv": ("Similar", "movie "),
@@ -26,12 +26,12 @@ PAGE = "report_html"
 def summarise(
     results: dict[str, dict[str, Any]], lists: dict[str, dict[str, list[str]]], paths: dict[str, str]
 ) -> list[str]:
-    """Lines of at most `WIDTH` characters, but for places, which stay whole.
+    """Lines of at most `WIDTH` characters; only paths may be longer.
 
     Args:
-        results: By name, of those in `RESULTS`, what the run has made.
-        lists: Of those in `LISTS`, as `first_titles` gives them; an empty one is not shown.
-        paths: Where those lists and the page are.
+        results: The datasets in `RESULTS` that the run has made, by name.
+        lists: Results of `first_titles` for the datasets in `LISTS`, by name; empty ones are not shown.
+        paths: Paths of those lists and of the page, by name.
     """
     metrics = results.get("metrics", {})
     lines = _describe_data(metrics.get("dataset") or results.get("data_summary"))
@@ -48,10 +48,10 @@ def summarise(
 
 
 def first_titles(rows: Iterable[str]) -> dict[str, list[str]]:
-    """The first titles of the first people or movies of a CSV file, of which no more is read than that takes.
+    """The first titles of the first lists in a CSV file, by owner; the rest of the file is not read.
 
     Args:
-        rows: Lines of the file, the header first. Its first column says whose list it is, `title` what is in it.
+        rows: Lines of the file, the header first. The first column is the list's owner, `title` a movie in it.
     """
     lists = groupby(csv.DictReader(rows), key=lambda row: next(iter(row.values())))
     return {
@@ -74,7 +74,7 @@ def _describe_model(best: dict[str, Any]) -> str:
 
 
 def _compare(models: list[dict[str, Any]], measure: str, names: tuple[str, str], baseline_name: str) -> Iterator[str]:
-    """The winner's measure and that of the rival; nothing where one of them has none."""
+    """The measure of the winner and of the baseline; nothing if either is missing."""
     rows = {row["model"]: row for row in models if row.get(measure) is not None}
     if all(name in rows for name in names):
         winner, baseline = (rows[name] for name in names)
@@ -83,7 +83,7 @@ def _compare(models: list[dict[str, Any]], measure: str, names: tuple[str, str],
 
 
 def _paragraph(label: str, *sentences: str) -> list[str]:
-    """Each sentence on lines of its own, behind the label."""
+    """Each sentence on its own lines, with the label before the first."""
     lines = [
         line
         for sentence in sentences
