@@ -1,4 +1,4 @@
-"""What the data is like: counts, distributions, the best known movies and tags."""
+"""Description of the data: counts, distributions, top movies and tags."""
 
 from functools import reduce
 from typing import Any
@@ -42,7 +42,7 @@ def summarise(ratings: DataFrame, movies: DataFrame, data_summary: dict[str, Any
 
 
 def count_distributions(ratings: DataFrame) -> pd.DataFrame:
-    """How ratings are spread, as one long table.
+    """Distributions of the ratings, as one long table.
 
     Returns:
         (distribution, low, high, count): `count` users, movies or ratings have a value from `low` to below `high`, in
@@ -63,7 +63,7 @@ def count_distributions(ratings: DataFrame) -> pd.DataFrame:
     for side in ("user", "movie"):
         by_id = ratings.groupBy(f"{side}_id").agg(F.avg("rating").alias("mean"), F.count("*").alias("ratings"))
         step = F.floor(F.round(F.col("mean") / MEAN_STEP, 6))
-        power = F.length(F.bin("ratings")) - 1  # the exact floor of the logarithm
+        power = F.length(F.bin("ratings")) - 1  # floor(log2(ratings)), exactly
         parts += [
             by_id.select(
                 F.lit(f"mean_rating_per_{side}").alias("distribution"),
@@ -113,7 +113,7 @@ def rank_movies(ratings: DataFrame, movies: DataFrame, parameters: EdaParameters
 
 
 def rank_tags(tags: DataFrame, parameters: EdaParameters) -> pd.DataFrame:
-    """(tag, applications, users, movies): the tags most often given, upper and lower case taken as one."""
+    """(tag, applications, users, movies): the most used tags; upper and lower case count as one."""
     return (
         tags.groupBy(F.lower("tag").alias("tag"))
         .agg(
@@ -133,7 +133,7 @@ def plot_genres(eda_summary: dict[str, Any], data_summary: dict[str, Any]) -> Fi
 
 
 def plot_distributions(distributions: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
-    """The six distributions, one figure each in a grid."""
+    """The six distributions, in a grid."""
     return plots.distributions(distributions, data_summary)
 
 
@@ -143,5 +143,5 @@ def plot_top_movies(top_movies: pd.DataFrame, data_summary: dict[str, Any]) -> F
 
 
 def plot_tags(top_tags: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
-    """The tags most often given."""
+    """The most used tags."""
     return plots.tags(top_tags, data_summary)

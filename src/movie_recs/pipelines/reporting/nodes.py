@@ -1,4 +1,4 @@
-"""What the page says: the lists that were asked for, those of everybody for its explorer, and all other results."""
+"""Content of the page: the requested lists, the lists of its explorer, and all other results."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ EXPLORED = 10  # movies in each list of the explorer
 
 
 def select_movies(movies: DataFrame, ratings: DataFrame, parameters: ReportingParameters) -> pd.DataFrame:
-    """The most rated movies, as many as the page may hold, by movie_id.
+    """The most rated movies, up to the page's limit, ordered by movie_id.
 
     Returns:
-        (movie_id, title, year, genres: lists, imdb_id, tmdb_id, ratings: how many, mean_rating: stars).
+        (movie_id, title, year, genres: lists, imdb_id, tmdb_id, ratings: their number, mean_rating: stars).
     """
     counts = ratings.groupBy("movie_id").agg(F.count("*").alias("ratings"), F.avg("rating").alias("mean_rating"))
     kept = (
@@ -36,7 +36,7 @@ def select_movies(movies: DataFrame, ratings: DataFrame, parameters: ReportingPa
 
 
 def select_users(ratings: DataFrame, parameters: ReportingParameters) -> pd.DataFrame:
-    """(user_id, ratings: how many, mean_rating: stars) of the users with the most ratings, by user_id."""
+    """(user_id, ratings: their number, mean_rating: stars) of the users with the most ratings, ordered by user_id."""
     kept = (
         ratings.groupBy("user_id")
         .agg(F.count("*").alias("ratings"), F.avg("rating").alias("mean_rating"))
@@ -56,7 +56,7 @@ def explore_users(
 ) -> pd.DataFrame:
     """(user_id, rank, movie_id, predicted_stars): the explorer's movies with each user's highest ranking scores.
 
-    As in `recommend`, but without its filters; of her rated movies there are none.
+    As in `recommend`, but without its filters; movies that the user has rated are left out.
     """
     users = ratings.sparkSession.createDataFrame(explorer_users[["user_id"]], "user_id int")
     seen = ratings.select("user_id", "movie_id")
@@ -88,7 +88,7 @@ def build_explorer(
 def show_users(
     recommendations: DataFrame, ratings: DataFrame, movies: DataFrame, parameters: ReportingParameters
 ) -> list[dict[str, Any]]:
-    """{user_id, history, movies} of the first users with a list; `history` as `describe_history` gives it."""
+    """{user_id, history, movies} of the first users with a list; `history` is the result of `describe_history`."""
     lists = _first_lists(recommendations, "user_id", movies, parameters.most_lists)
     shown = (
         ratings.filter(F.col("user_id").isin(list(lists)))
@@ -109,7 +109,7 @@ def show_users(
 def show_new_users(
     new_user_recommendations: DataFrame, movies: DataFrame, parameters: ReportingParameters
 ) -> list[dict[str, Any]]:
-    """{name, movies} of the first people who are not in the data."""
+    """{name, movies} of the first users that are not in the data."""
     lists = _first_lists(new_user_recommendations, "name", movies, parameters.most_lists)
     return [{"name": name, "movies": rows} for name, rows in lists.items()]
 
@@ -129,7 +129,7 @@ def gather_lists(
     shown_movies: list[dict[str, Any]],
     unknown_ids: pd.DataFrame,
 ) -> dict[str, Any]:
-    """All lists that were asked for, and {kind, id} of what there are none for."""
+    """All requested lists, and {kind, id} of the requested users and movies that are unknown."""
     unknown = unknown_ids.to_dict("records")
     return {"users": shown_users, "new_users": shown_new_users, "movies": shown_movies, "unknown": unknown}
 
