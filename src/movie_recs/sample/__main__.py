@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from movie_recs.data.schemas import NO_GENRES
+from movie_recs.data.schemas import NO_GENRES, RAW_HEADERS
 from movie_recs.runtime.java import find_java
 from movie_recs.sample.words import GENRES, TAGS, draw_genres, draw_titles, pick
 
@@ -33,12 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import SparkSession
 
-HEADERS = {
-    "ratings.csv": ("userId", "movieId", "rating", "timestamp"),
-    "movies.csv": ("movieId", "title", "genres"),
-    "tags.csv": ("userId", "movieId", "tag", "timestamp"),
-    "links.csv": ("movieId", "imdbId", "tmdbId"),
-}
+HEADERS = {f"{file}.csv": header for file, header in RAW_HEADERS.items()}
 ALWAYS_RATED = (463, 471)  # the movies in the examples
 MIN_RATINGS, MAX_RATINGS = 20, 20_000  # GroupLens keeps only users with at least 20
 
