@@ -198,7 +198,9 @@ class SparkBlocks(Blocks[Block]):
 
     def with_rows(self, users: DataFrame, key: str) -> "SparkBlocks[tuple[Block, pa.Table]]":
         """See `Blocks`."""
-        placed = users.join(self._people.withColumnRenamed("user_id", key), key, how="inner")
+        # Aliases, so that Spark tells this block from that of the rows, which comes from the same table.
+        people = self._people.select(F.col("user_id").alias(key), F.col("block").alias("placed"))
+        placed = users.join(people, key, how="inner").withColumnRenamed("placed", "block")
         return self._with(partial(_with_added, self._read), placed)
 
     def keep(self) -> "SparkBlocks[Block]":
