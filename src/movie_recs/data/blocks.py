@@ -11,8 +11,8 @@ The movies' side of an alternation needs all ratings of a movie together, which 
 import math
 import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
+from functools import partial, reduce
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -272,6 +272,11 @@ def spark_blocks(ratings: DataFrame, movie_ids: np.ndarray) -> SparkBlocks[Inter
 def open_blocks(carrier: str, ratings: DataFrame, movie_ids: np.ndarray) -> Blocks[Interactions]:
     """The ratings' blocks with the carrier `local` or `spark`."""
     return {"local": local_blocks, "spark": spark_blocks}[carrier](ratings, movie_ids)
+
+
+def add_up(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    """The sum of arrays of one shape, added in their order; there is at least one."""
+    return reduce(np.add, arrays)
 
 
 def tasks_at_a_time(spark: SparkSession) -> int:

@@ -103,8 +103,9 @@ def read_interactions(table: pa.Table, movie_ids: np.ndarray, first_user: int = 
     users, movies = users.astype(np.int32), rows_of(movie_column, movie_ids).astype(np.int32)
     by_movie = group_rows(movies, len(movie_ids) + 1)[1]
     order = by_movie[group_rows(users[by_movie], len(user_ids))[1]]
-    columns = (column[order] for column in (users, movies, ratings, folds, times))
-    return Interactions(*columns, user_ids, movie_ids, first_user)
+    return Interactions(
+        users[order], movies[order], ratings[order], folds[order], times[order], user_ids, movie_ids, first_user
+    )
 
 
 def rows_of(ids: np.ndarray, known: np.ndarray) -> np.ndarray:

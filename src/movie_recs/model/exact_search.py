@@ -257,7 +257,7 @@ def _squares(features: np.ndarray) -> np.ndarray:
 @_compiled
 def _contains(ascending: np.ndarray, value: int) -> bool:
     place = np.searchsorted(ascending, value)
-    return place < len(ascending) and ascending[place] == value
+    return bool(place < len(ascending) and ascending[place] == value)
 
 
 @_compiled

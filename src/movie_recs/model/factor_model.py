@@ -125,7 +125,8 @@ def feature_matrix(features: pa.ListArray) -> np.ndarray:
 
 def add_newcomers(model: FactorModel, users: DataFrame) -> FactorModel:
     """The model with zeros for unknown users (user_id int), so that movies are ranked by bias alone."""
-    rank = len(model.items.select("features").first()[0])
+    (movie,) = model.items.select("features").head(1)
+    rank = len(movie["features"])
     new = users.select(F.col("user_id").alias("id")).join(model.users, "id", how="left_anti").distinct()
     zero = F.lit(0.0).cast("float")
     newcomers = new.select("id", zero.alias("bias"), F.array_repeat(zero, rank).alias("features"))

@@ -108,12 +108,16 @@ def _collect_items(items: DataFrame, candidates: DataFrame | np.ndarray | None, 
     table = items.select("id", "bias", "features").toArrow().combine_chunks()
     ids, bias = table["id"].to_numpy(), table["bias"].to_numpy()
     features = feature_matrix(table["features"].combine_chunks())
-    if isinstance(candidates, DataFrame):
-        candidates = candidates.select("movie_id").distinct().toArrow()["movie_id"].to_numpy()
     if candidates is not None:
-        kept = np.isin(ids, candidates)
+        kept = np.isin(ids, _ids_of(candidates))
         ids, bias, features = ids[kept], bias[kept], features[kept]
     return prepare_items(ids, bias, features, measure)
+
+
+def _ids_of(candidates: DataFrame | np.ndarray) -> np.ndarray:
+    if isinstance(candidates, DataFrame):
+        return candidates.select("movie_id").distinct().toArrow()["movie_id"].to_numpy()
+    return candidates
 
 
 def _best_items(queries: DataFrame, items: Items, n: int, intercept: float = 0.0) -> DataFrame:

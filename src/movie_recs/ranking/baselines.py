@@ -34,7 +34,7 @@ def recent_popularity(ratings: DataFrame, movie_ids: np.ndarray) -> np.ndarray:
 
     Without times every rating counts the same.
     """
-    newest = ratings.agg(F.max("rated_at")).first()[0]
+    ((newest,),) = ratings.agg(F.max("rated_at")).collect()
     age = F.datediff(F.lit(newest), "rated_at") if newest else F.lit(0)
     weight = F.pow(F.lit(2.0), -F.coalesce(age, F.lit(0)) / F.lit(RECENT_DAYS))
     table = ratings.groupBy("movie_id").agg(F.sum(weight).alias("weight")).toPandas()

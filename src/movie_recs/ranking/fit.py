@@ -95,7 +95,7 @@ def collect_parts(
     factor_model: FactorModel,
     blocks: Blocks[Interactions],
     ratings: DataFrame,
-    ease_reg: float,
+    ease_reg: float | None,
     parameters: RankingParameters,
 ) -> RankingParts:
     """The parts of a saved fit, of which the other models can be composed.
@@ -105,14 +105,14 @@ def collect_parts(
         factor_model: The winner of the same fit: if it has EASE's features, they are not computed again.
         blocks: The ratings.
         ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp), the same.
-        ease_reg: EASE's regularisation, the winner's if it has one.
+        ease_reg: EASE's regularisation, the winner's if it has one; None if no model needs EASE.
         parameters: Preferences, EASE's rank and the seed.
     """
-    rule = factor_model.rule
+    rule, ease_items = factor_model.rule, None
     if isinstance(rule, PreferenceRule) and rule.ease_size:
         items = factor_model.items.select("id", "features").toArrow().sort_by("id")
         ease_items = feature_matrix(items["features"].combine_chunks())[:, rule.als_size :]
-    else:
+    elif ease_reg is not None:
         ease_items = fit_ease(blocks, ease_reg, parameters)
     return make_parts(als_model, ratings, blocks.movie_ids, ease_items)
 

@@ -131,10 +131,11 @@ def make_rule(
     """
     preferred = preference.preferred
     weights = candidate.weights or RatingWeights(star_weight=preference.star_weight)
-    if candidate.als is None:
+    als = candidate.als
+    if als is None:
         return PreferenceRule(0, ease_size, preferred, weights)
     als_weight = 1.0 if candidate.als_weight is None else candidate.als_weight
-    return PreferenceRule(als_size, ease_size, preferred, weights, als_weight, candidate.reg_param, candidate.alpha)
+    return PreferenceRule(als_size, ease_size, preferred, weights, als_weight, als.reg_param, als.alpha)
 
 
 def are_preferred(starts: np.ndarray, stars: np.ndarray, preferred: str) -> np.ndarray:
@@ -168,7 +169,7 @@ def weigh(
         weights: The weights of stars and age.
     """
     values = weigh_stars(starts, stars, weights.star_weight)
-    if weights.half_life is not None:
+    if weights.half_life is not None and weights.old_weight is not None:
         counts = np.diff(starts)
         order = np.lexsort((movies, times, np.repeat(np.arange(len(counts)), counts)))
         later = np.empty(len(stars))

@@ -67,7 +67,7 @@ def search(
     return pd.concat([plain, weighed, others], ignore_index=True)
 
 
-def _plain(tuning: RankingTuningParameters) -> list[Strategy]:
+def _plain(tuning: RankingTuningParameters) -> list[Strategy[RankingCandidate]]:
     als = [RankingCandidate(model="implicit_als", **each.model_dump()) for each in tuning.grid.candidates()]
     ease = [RankingCandidate(model="ease", ease_reg=reg, star_weight=0) for reg in tuning.ease_reg]
     return [
@@ -76,13 +76,15 @@ def _plain(tuning: RankingTuningParameters) -> list[Strategy]:
     ]
 
 
-def _weighed(base: RankingCandidate, tuning: RankingTuningParameters) -> Strategy:
+def _weighed(base: RankingCandidate, tuning: RankingTuningParameters) -> Strategy[RankingCandidate]:
     grid = tuning.weight_grid
     listed = [base.model_copy(update=each.model_dump()) for each in grid.candidates()]
     return choose_strategy(listed, {name: getattr(grid, name) for name in WEIGHT_FIELDS}, tuning)
 
 
-def _blend(als: RankingCandidate, ease: RankingCandidate, tuning: RankingTuningParameters) -> Strategy:
-    both = {**als.als.model_dump(), **ease.model_dump(exclude={"model", *ALS_FIELDS, "als_weight"})}
+def _blend(
+    als: RankingCandidate, ease: RankingCandidate, tuning: RankingTuningParameters
+) -> Strategy[RankingCandidate]:
+    both = {**als.model_dump(include=set(ALS_FIELDS)), **ease.model_dump(exclude={"model", *ALS_FIELDS, "als_weight"})}
     listed = [RankingCandidate(model="blend", **both, als_weight=each) for each in tuning.als_weight]
     return choose_strategy(listed, {"als_weight": tuning.als_weight}, tuning)

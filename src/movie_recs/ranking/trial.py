@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property, lru_cache, partial
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ class RankingTrialData(NamedTuple):
     k: int
     seed: int
 
-    def missing_folds(self, trials: list[Trial]) -> list[int]:  # noqa: ARG002 - no fold shares more than its ratings
+    def missing_folds(self, trials: list[Trial[RankingCandidate]]) -> list[int]:  # noqa: ARG002 - nothing is shared
         """None."""
         return []
 
@@ -83,26 +84,23 @@ class RankingFold:
 
     def measure(self, candidates: list[RankingCandidate]) -> Iterator[Measures]:
         """`ndcg`, the mean over the users with a held-out rating, and its standard error."""
-        fits = self._fit_als(candidates)
-        factors, done = None, 0
-        for candidate in candidates:
-            if candidate.als is not None and candidate.max_iter != done:
-                factors, done = next(fits), candidate.max_iter
-            als_items = self._nothing if factors is None else factors.items
-            own = self._nothing if candidate.ease_reg is None else self._ease(candidate.ease_reg)
-            items = np.hstack([als_items, own])
-            if candidate.weights is None:
-                users = factors.users
-            else:
-                rule = make_rule(candidate, self._data.preference, als_items.shape[1], own.shape[1])
-                users = self._blocks.map(partial(_fold_users, rule, items))
-            yield self._ndcg(users, items)
+        als, targets = candidates[0].als, self._blocks.map(_targets)
+        by_iterations = [(number, list(same)) for number, same in groupby(candidates, lambda each: each.iterations)]
+        iterations = [number for number, _ in by_iterations]
+        fits = None if als is None else fit_factors(targets, als, iterations, self._data.seed, als.alpha)
+        for _, same in by_iterations:
+            factors = None if fits is None else next(fits)
+            for candidate in same:
+                yield self._measure(candidate, factors)
 
-    def _fit_als(self, candidates: list[RankingCandidate]) -> Iterator[Factors]:
-        """The factors after each number of alternations that the candidates have, ascending."""
-        first, iterations = candidates[0], sorted({each.max_iter for each in candidates if each.als})
-        targets = self._blocks.map(_targets)
-        return fit_factors(targets, first.als, iterations, self._data.seed, first.alpha)
+    def _measure(self, candidate: RankingCandidate, factors: Factors | None) -> Measures:
+        als_items = self._nothing if factors is None else factors.items
+        ease_items = self._nothing if candidate.ease_reg is None else self._ease(candidate.ease_reg)
+        items = np.hstack([als_items, ease_items])
+        if factors is not None and candidate.weights is None:
+            return self._ndcg(factors.users, items)
+        rule = make_rule(candidate, self._data.preference, als_items.shape[1], ease_items.shape[1])
+        return self._ndcg(self._blocks.map(partial(_fold_users, rule, items)), items)
 
     @lru_cache(maxsize=1)  # noqa: B019 - candidates of the same regularisation follow one another; a fold is short-lived
     def _ease(self, reg: float) -> np.ndarray:

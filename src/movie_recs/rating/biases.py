@@ -21,7 +21,7 @@ import numpy as np
 
 from movie_recs.als import kernels
 from movie_recs.als.ridge import Ridge, Systems, sum_systems, with_ones
-from movie_recs.data.blocks import Blocks
+from movie_recs.data.blocks import Blocks, add_up
 from movie_recs.data.interactions import Seen
 from movie_recs.rating.parameters import BaselineParameters
 
@@ -88,7 +88,7 @@ class RatingCounts(NamedTuple):
 def count_ratings(seen: Blocks[Seen]) -> RatingCounts:
     """The counts of all blocks."""
     counts = seen.collect(lambda block: RatingCounts(block.movie_counts, block.ratings.sum()))
-    return RatingCounts(sum(each.by_movie for each in counts), sum(each.stars for each in counts))
+    return RatingCounts(add_up(each.by_movie for each in counts), sum(each.stars for each in counts))
 
 
 def prepare_users(seen: Blocks[Seen], features: np.ndarray) -> Blocks[UserSystems]:
@@ -112,9 +112,9 @@ def fit_biases(
     damped = users.map(partial(_damp, side.ridge))
     for _ in range(MOST_TURNS):
         sums = damped.collect(partial(_sum_by_movie, side))
-        left, rated_users = (sum(each[place] for each in sums) for place in (0, 2))
-        mean_weights = sum(each[1] for each in sums) / rated_users
-        bias = _movie_biases(side, left + side.ratings * (side.features @ mean_weights))
+        mean_weights = add_up(each.weights for each in sums) / sum(each.users for each in sums)
+        left = add_up(each.by_movie for each in sums) + side.ratings * (side.features @ mean_weights)
+        bias = _movie_biases(side, left)
         change = np.sqrt(side.ratings @ (bias - side.bias) ** 2 / side.ratings.sum())
         side = side._replace(bias=bias)
         if change <= TOLERANCE:
@@ -145,15 +145,25 @@ def _solve_systems(side: MovieSide, users: UserSystems) -> tuple[np.ndarray, np.
     return users.systems.solve(users.seen.ratings - side.intercept - side.bias[users.seen.movies])
 
 
-def _sum_by_movie(side: MovieSide, users: UserSystems) -> tuple[np.ndarray, np.ndarray, int]:
-    """The ratings without mu and the users' part, summed by movie (m,); the sum of the users' weights (k,); the users.
+class _Sums(NamedTuple):
+    """Sums over the users of a block that have a rating.
 
-    Only users with a rating count.
+    Args:
+        by_movie: (m,), the ratings without mu and the users' part, summed by movie.
+        weights: (k,), the sum of the users' weights.
+        users: Number of these users.
     """
+
+    by_movie: np.ndarray
+    weights: np.ndarray
+    users: int
+
+
+def _sum_by_movie(side: MovieSide, users: UserSystems) -> _Sums:
     seen, (weights, left) = users.seen, _solve_systems(side, users)
     by_movie = np.bincount(seen.movies, left + side.bias[seen.movies], len(side.bias)).astype(float)
     rated = seen.rated_users
-    return by_movie, weights[rated, 1:].sum(axis=0), int(rated.sum())
+    return _Sums(by_movie, weights[rated, 1:].sum(axis=0), int(rated.sum()))
 
 
 def _movie_biases(side: MovieSide, left: np.ndarray) -> np.ndarray:

@@ -41,16 +41,21 @@ def fit_candidate(
         seed: Seed of all factors' first values.
         carrier: Carrier of the baseline, `local` or `spark`.
     """
-    blocks = blocks_for(ratings, candidate.rank)
+    als = candidate.als
+    if als is None:
+        raise ValueError(f"{candidate} has no factors.")
+    blocks = blocks_for(ratings, als.rank)
     if candidate.baseline is None:
-        als_model = fit_als(prepare_fit(ratings, blocks), candidate.als, seed)
-        return Fit(als_model, factor_model(als_model, candidate.als.reg_param))
+        als_model = fit_als(prepare_fit(ratings, blocks), als, seed)
+        return Fit(als_model, factor_model(als_model, als.reg_param))
+    if catalogue is None:
+        raise ValueError("A baseline needs the movies.")
     base = fit_compiled(ratings, catalogue, candidate.without_factors, seed, carrier)
     left = score(base, ratings.select("user_id", "movie_id", "rating")).select(
         "user_id", "movie_id", (F.col("rating") - F.col("score")).cast("float").alias("rating")
     )
-    als_model = fit_als(prepare_fit(left, blocks), candidate.als, seed)
-    return Fit(als_model, add_factors(base, als_model, candidate.als.reg_param))
+    als_model = fit_als(prepare_fit(left, blocks), als, seed)
+    return Fit(als_model, add_factors(base, als_model, als.reg_param))
 
 
 def fit_compiled(
@@ -75,24 +80,27 @@ def fit_compiled(
 def _fit_blocks(
     spark: SparkSession, blocks: Blocks[Interactions], catalogue: Catalogue, candidate: RatingCandidate, seed: int
 ) -> FactorModel:
+    baseline, als = candidate.baseline, candidate.als
+    if baseline is None:
+        raise ValueError(f"{candidate} has no baseline.")
     seen = blocks.map(select_seen)
     counts = count_ratings(seen)
     features = np.zeros((len(catalogue.ids), 0))
-    if candidate.taste_reg is not None:
+    if baseline.taste_reg is not None:
         audience = fit_audience(seen, seed) if catalogue.weights.audience else None
         features = movie_features(catalogue, counts.by_movie, audience)
-    side, users = fit_biases(prepare_users(seen, features), counts, features, candidate.baseline)
-    if candidate.als is None:
+    side, users = fit_biases(prepare_users(seen, features), counts, features, baseline)
+    if als is None:
         items = factor_table(spark, catalogue.ids, side.bias, features)
         return FactorModel(side.intercept, users.table(spark, _user_rows, FACTORS), items, RidgeRule((side.ridge,)))
     left = users.map(partial(_leave, side)).keep()  # every alternation reads it
     try:
-        (factors,) = fit_factors(left.map(_targets), candidate.als, [candidate.max_iter], seed)
+        (factors,) = fit_factors(left.map(_targets), als, [als.max_iter], seed)
         user_table = left.zip(factors.users).table(spark, _user_rows_with_factors, FACTORS)
     finally:
         left.close()
     items = factor_table(spark, catalogue.ids, side.bias, np.hstack([features, factors.items]))
-    ridges = side.ridge, Ridge(candidate.rank, candidate.reg_param, per_rating=True)
+    ridges = side.ridge, Ridge(als.rank, als.reg_param, per_rating=True)
     return FactorModel(side.intercept, user_table, items, RidgeRule(ridges))
 
 

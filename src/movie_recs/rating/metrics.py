@@ -71,7 +71,9 @@ def rmse_gains(predictions: DataFrame, pairs: Iterable[tuple[str, str]]) -> list
     """
     pairs = list(pairs)
     models = sorted({model for pair in pairs for model in pair})
-    rmse = predictions.agg(*(F.sqrt(F.avg(squared_error("rating", model))).alias(model) for model in models)).first()
+    (rmse,) = predictions.agg(
+        *(F.sqrt(F.avg(squared_error("rating", model))).alias(model) for model in models)
+    ).collect()
 
     def influence(model: str) -> Column:
         return (squared_error("rating", model) - F.lit(rmse[model] ** 2)) / (2 * rmse[model])
@@ -82,11 +84,11 @@ def rmse_gains(predictions: DataFrame, pairs: Iterable[tuple[str, str]]) -> list
         for place, (before, after) in enumerate(measurable)
     ]
     by_user = predictions.groupBy("user_id").agg(F.count("*").alias("n"), *sums)
-    spread = by_user.agg(
+    (spread,) = by_user.agg(
         F.count("*").alias("users"),
         F.sum("n").alias("n"),
         *(F.sum(F.col(str(place)) ** 2).alias(str(place)) for place in range(len(measurable))),
-    ).first()
+    ).collect()
     rows = []
     for pair in pairs:
         before, after = (rmse[model] for model in pair)

@@ -13,7 +13,7 @@ from movie_recs.als.parameters import AlsParameters, Grid
 from movie_recs.data.blocks import open_blocks
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import Catalogue
-from movie_recs.rating.parameters import BaselineGrid, RatingTuningParameters
+from movie_recs.rating.parameters import BaselineGrid, BaselineParameters, RatingTuningParameters
 from movie_recs.rating.trial import RatingTrialData
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
@@ -60,7 +60,7 @@ def search(
     return pd.concat([baselines, factors], ignore_index=True)
 
 
-def baseline_strategy(model: str, tuning: RatingTuningParameters) -> Strategy:
+def baseline_strategy(model: str, tuning: RatingTuningParameters) -> Strategy[RatingCandidate]:
     """Candidates of `bias` or `taste`."""
     grid = tuning.baseline_grid
     names = list(BaselineGrid.model_fields)[: 2 if model == "bias" else None]
@@ -69,8 +69,8 @@ def baseline_strategy(model: str, tuning: RatingTuningParameters) -> Strategy:
     return choose_strategy(listed, {name: getattr(grid, name) for name in names}, tuning)
 
 
-def factor_strategy(model: str, base: RatingCandidate, tuning: RatingTuningParameters) -> Strategy:
+def factor_strategy(model: str, base: RatingCandidate, tuning: RatingTuningParameters) -> Strategy[RatingCandidate]:
     """Candidates of `bias_als` or `taste_als`: factors on what this baseline leaves."""
-    fixed = {"model": model, **base.baseline.model_dump()}
+    fixed = {"model": model, **base.model_dump(include=set(BaselineParameters.model_fields))}
     listed = [RatingCandidate(**fixed, **als.model_dump()) for als in tuning.grid.candidates()]
     return choose_strategy(listed, {name: getattr(tuning.grid, name) for name in Grid.model_fields}, tuning)

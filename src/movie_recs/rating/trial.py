@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from movie_recs.als.compiled import Targets, fit_factors
-from movie_recs.data.blocks import Blocks
+from movie_recs.data.blocks import Blocks, add_up
 from movie_recs.data.interactions import Interactions, Seen, select_seen
 from movie_recs.data.schemas import MAX_STARS, MIN_STARS
 from movie_recs.rating.biases import (
@@ -42,7 +42,7 @@ class RatingTrialData(NamedTuple):
     seed: int
     audience: dict[int, np.ndarray]
 
-    def missing_folds(self, trials: list[Trial]) -> list[int]:
+    def missing_folds(self, trials: list[Trial[RatingCandidate]]) -> list[int]:
         """Folds of trials with a taste whose audience factors have not been fitted yet."""
         if self.catalogue is None or not self.catalogue.weights.audience:
             return []
@@ -96,22 +96,22 @@ class RatingFold:
 
     def measure(self, candidates: list[RatingCandidate]) -> Iterator[Measures]:
         """`rmse` and `rmse_warm` of each, which differ in `max_iter` alone; of a baseline there is one."""
-        first = candidates[0]
-        if first.baseline is None:
+        als, parameters = candidates[0].als, candidates[0].baseline
+        if parameters is None:
             scored = self._blocks.map(_score_nothing)
         else:
-            baseline = self._fit_baseline(first.baseline)
+            baseline = self._fit_baseline(parameters)
             scored = self._blocks.zip(baseline.users).map(partial(_score, baseline.side))
         counts = self._counts.by_movie
-        if first.als is None:
+        if als is None:
             yield self._errors(scored.collect(partial(_sum_errors, counts)))
             return
         scored = scored.keep()  # every alternation reads what they leave
-        iterations = [each.max_iter for each in candidates]
+        iterations = [each.iterations for each in candidates]
         try:
-            for users, items in fit_factors(scored.map(_targets), first.als, iterations, self._data.seed):
+            for users, items in fit_factors(scored.map(_targets), als, iterations, self._data.seed):
                 both = scored.zip(users)
-                means = None if first.baseline else self._mean_factors(both, items)
+                means = None if parameters else self._mean_factors(both, items)
                 yield self._errors(both.collect(partial(_sum_errors_with_factors, counts, items, means)))
         finally:
             scored.close()
@@ -124,11 +124,11 @@ class RatingFold:
         As in the composed model, where factors follow a baseline, those of an unknown movie or user are zeros.
         """
         sums = both.collect(_sum_factors)
-        user = sum(total for total, _ in sums) / sum(users for _, users in sums)
+        user = add_up(total for total, _ in sums) / sum(users for _, users in sums)
         return user, items[self._counts.by_movie > 0].mean(axis=0, dtype=float)
 
     def _errors(self, sums: list[np.ndarray]) -> Measures:
-        squares, rows, warm_squares, warm_rows = sum(sums)
+        squares, rows, warm_squares, warm_rows = add_up(sums)
         return {
             "rmse": np.sqrt(squares / rows) if rows else None,
             "rmse_warm": np.sqrt(warm_squares / warm_rows) if warm_rows else None,
@@ -155,6 +155,8 @@ class RatingFold:
 
     @cached_property
     def _tastes(self) -> tuple[Blocks[UserSystems], np.ndarray]:
+        if self._data.catalogue is None:
+            raise ValueError("A taste needs the movies.")
         audience = self._data.audience.get(self._fold)
         features = movie_features(self._data.catalogue, self._counts.by_movie, audience)
         return prepare_users(self._seen, features), features

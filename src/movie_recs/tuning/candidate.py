@@ -1,11 +1,13 @@
 """A candidate: one combination of hyperparameters that cross-validation compares with others of its objective."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import pandas as pd
 
 from movie_recs.parameter_types import Block
+
+Part = TypeVar("Part", bound=Block)
 
 
 class Measure(NamedTuple):
@@ -44,7 +46,7 @@ class Candidate(Block):
         return ", ".join([self.model, *(f"{name} {value:g}" for name, value in values.items())])
 
     @classmethod
-    def from_row(cls, row: pd.Series) -> "Candidate":
+    def from_row(cls, row: pd.Series) -> Self:
         """The candidate of a row of `cv_results`."""
         return cls(**{name: row[name] for name in cls.model_fields if pd.notna(row[name])})
 
@@ -52,6 +54,18 @@ class Candidate(Block):
     def fit_key(self) -> tuple:
         """Equal for candidates that one fit serves, in an order that keeps fits that share a part together."""
         raise NotImplementedError
+
+    @property
+    def iterations(self) -> int:
+        """Number of alternations of its factors; 0 without factors."""
+        raise NotImplementedError
+
+    def part(self, kind: type[Part]) -> Part:
+        """Those of its hyperparameters that a group of parameters has."""
+        return kind(**{name: getattr(self, name) for name in kind.model_fields})
+
+
+Kind = TypeVar("Kind", bound=Candidate)  # the candidates of one objective
 
 
 def sortable(values: Iterable[float | None]) -> tuple[float, ...]:

@@ -9,18 +9,18 @@ runs here, and its passes over the blocks are the jobs.
 import gc
 import hashlib
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import lru_cache, partial
 from itertools import groupby
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import uuid4
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from movie_recs.data.blocks import tasks_at_a_time
-from movie_recs.tuning.candidate import Candidate
+from movie_recs.tuning.candidate import Kind
 from movie_recs.tuning.trial import Measures, Outcome, Trial, attempt, failed
 
 POLL = 0.05  # seconds between attempts to interrupt jobs that have not begun yet
@@ -28,30 +28,30 @@ JOBS_PER_TASK = 2  # so that one is planned while another runs
 Result = TypeVar("Result")
 
 
-class Fold(Protocol):
+class Fold(Protocol[Kind]):
     """The ratings of all folds but one to fit on, and those of that one to measure by."""
 
-    def measure(self, candidates: list[Candidate]) -> Iterator[Measures]:
+    def measure(self, candidates: list[Kind]) -> Iterator[Measures]:
         """The measures of these candidates; they share a fit, and come in ascending order of iterations."""
 
 
-class TrialData(Protocol):
+class TrialData(Protocol[Kind]):
     """What every trial needs, whatever runs it."""
 
-    def missing_folds(self, trials: list[Trial]) -> list[int]:
+    def missing_folds(self, trials: list[Trial[Kind]]) -> list[int]:
         """Folds for which something is to be fitted before these trials run."""
 
     def fit_shared(self, fold: int) -> Any:
         """What all trials of a fold share."""
 
-    def with_shared(self, parts: dict[int, Any]) -> "TrialData":
+    def with_shared(self, parts: dict[int, Any]) -> "TrialData[Kind]":
         """The data with what `fit_shared` has made."""
 
-    def open(self, fold: int) -> Fold:
+    def open(self, fold: int) -> Fold[Kind]:
         """The fold as its trials need it."""
 
 
-class TrialRunner:
+class TrialRunner(Generic[Kind]):
     """Runs trials.
 
     Args:
@@ -60,12 +60,12 @@ class TrialRunner:
         carrier: `local` or `spark`, as of the data's blocks.
     """
 
-    def __init__(self, spark: SparkSession, data: TrialData, carrier: str):
+    def __init__(self, spark: SparkSession, data: TrialData[Kind], carrier: str):
         self._spark, self._data, self._is_local = spark, data, carrier == "local"
         # A pass over blocks in Spark keeps all cores busy by itself.
         self._threads = JOBS_PER_TASK * tasks_at_a_time(spark) if self._is_local else 1
 
-    def run(self, trials: list[Trial]) -> Iterator[tuple[Trial, Outcome]]:
+    def run(self, trials: list[Trial[Kind]]) -> Generator[tuple[Trial[Kind], Outcome], None, None]:
         """Each trial with its outcome, as soon as its path has ended; none is left out, whatever fails.
 
         A path whose task dies, as one that takes too much memory does, is tried again alone.
@@ -87,7 +87,7 @@ class TrialRunner:
     def _share(self) -> "Travelling | Staying":
         return Travelling(self._data) if self._is_local else Staying(self._data)
 
-    def _fit_shared(self, trials: list[Trial]) -> None:
+    def _fit_shared(self, trials: list[Trial[Kind]]) -> None:
         if folds := self._data.missing_folds(trials):
             parts = {}
             for place, part in self._each(partial(_fit_shared, self._share()), folds):
@@ -157,13 +157,13 @@ class Staying:
         return self._data
 
 
-def _paths(trials: Iterable[Trial]) -> list[list[Trial]]:
+def _paths(trials: Iterable[Trial[Kind]]) -> list[list[Trial[Kind]]]:
     """Trials that share a fit, by ascending `max_iter`; those of a fold and of a baseline one after the other."""
 
     def path(trial: Trial) -> tuple:
         return trial.fold, trial.candidate.fit_key
 
-    ordered = sorted(trials, key=lambda trial: (path(trial), trial.candidate.max_iter or 0))
+    ordered = sorted(trials, key=lambda trial: (path(trial), trial.candidate.iterations))
     return [list(same) for _, same in groupby(ordered, path)]
 
 

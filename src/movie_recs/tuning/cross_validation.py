@@ -3,15 +3,15 @@
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from movie_recs.errors import UserError
-from movie_recs.tuning.candidate import Candidate
+from movie_recs.tuning.candidate import Candidate, Kind
 from movie_recs.tuning.trial import Outcome, Runner, Trial
 
 logger = logging.getLogger(__name__)
@@ -31,9 +31,9 @@ NO_MEMORY = Memory()
 
 
 def cross_validate(
-    candidates: list[Candidate],
+    candidates: list[Kind],
     folds: int | list[int],
-    runner: Runner,
+    runner: Runner[Kind],
     memory: Memory = NO_MEMORY,
     halving: bool = False,
 ) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def cross_validate(
     Returns:
         A row a candidate, in their order, as `summarise` gives it.
     """
-    outcomes: dict[Candidate, list[Outcome]] = {candidate: [] for candidate in candidates}
+    outcomes: dict[Kind, list[Outcome]] = {candidate: [] for candidate in candidates}
     numbers = list(range(folds)) if isinstance(folds, int) else folds
     rounds = [numbers[:1], numbers[1:2], numbers[2:]] if halving and len(numbers) > 2 else [numbers]
     going_on = list(outcomes)
@@ -73,7 +73,7 @@ def cross_validate(
     return summarise(candidates, [outcomes[candidate] for candidate in candidates])
 
 
-def _run(trials: list[Trial], runner: Runner, memory: Memory) -> dict[Trial, Outcome]:
+def _run(trials: list[Trial[Kind]], runner: Runner[Kind], memory: Memory) -> dict[Trial[Kind], Outcome]:
     known = {trial: memory.find(trial) for trial in trials}
     outcomes = {trial: outcome for trial, outcome in known.items() if outcome}
     models = ", ".join(dict.fromkeys(trial.candidate.model for trial in trials))
@@ -90,15 +90,15 @@ def _run(trials: list[Trial], runner: Runner, memory: Memory) -> dict[Trial, Out
     return outcomes
 
 
-class _Progress:
+class _Progress(Generic[Kind]):
     """Says from time to time how far the trials are."""
 
-    def __init__(self, trials: list[Trial], outcomes: dict[Trial, Outcome]):
+    def __init__(self, trials: list[Trial[Kind]], outcomes: dict[Trial[Kind], Outcome]):
         self._trials, self._outcomes = trials, outcomes
         self._started = self._reported = time.perf_counter()
         self._first: tuple[float, int] | None = None  # before it, workers start and code is loaded
 
-    def add(self, trial: Trial, outcome: Outcome) -> None:
+    def add(self, trial: Trial[Kind], outcome: Outcome) -> None:
         self._outcomes[trial] = outcome
         done, total = len(self._outcomes), len(self._trials)
         if outcome.error:
@@ -123,9 +123,9 @@ class _Progress:
             best_so_far = f"; best {name} so far {value:.4f}" if is_measured else ""
             logger.info("%d of %d done, about %s left%s", done, total, time_left, best_so_far)
 
-    def _best(self) -> tuple[float, Candidate]:
+    def _best(self) -> tuple[float, Kind]:
         """The lowest mean loss, infinite where trials are still to be done, and whose it is."""
-        losses: dict[Candidate, list[float]] = {}
+        losses: dict[Kind, list[float]] = {}
         for trial in self._trials:
             losses.setdefault(trial.candidate, []).append(_loss(trial.candidate, self._outcomes.get(trial)))
         loss, _, best = min((sum(each) / len(each), str(candidate), candidate) for candidate, each in losses.items())
@@ -139,7 +139,7 @@ def _loss(candidate: Candidate, outcome: Outcome | None) -> float:
     return math.inf if value is None else measure.loss(value)
 
 
-def _better_half(candidates: list[Candidate], outcomes: dict[Candidate, list[Outcome]]) -> list[Candidate]:
+def _better_half(candidates: list[Kind], outcomes: dict[Kind, list[Outcome]]) -> list[Kind]:
     """Of each model the half with the lowest mean loss so far, in their order; none that has failed."""
     kept = set()
     for model in {candidate.model for candidate in candidates}:
@@ -150,7 +150,7 @@ def _better_half(candidates: list[Candidate], outcomes: dict[Candidate, list[Out
     return [candidate for candidate in candidates if candidate in kept]
 
 
-def summarise(candidates: list[Candidate], outcomes: list[list[Outcome]]) -> pd.DataFrame:
+def summarise(candidates: Sequence[Candidate], outcomes: list[list[Outcome]]) -> pd.DataFrame:
     """The table cv_results.
 
     Args:
@@ -186,7 +186,7 @@ def _summary(candidate: Candidate, outcomes: list[Outcome]) -> dict[str, str | f
     }
 
 
-def best_candidate(results: pd.DataFrame, kind: type[Candidate], *models: str) -> Candidate:
+def best_candidate(results: pd.DataFrame, kind: type[Kind], *models: str) -> Kind:
     """The candidate of these models with the best mean; of equal ones the simplest, as `kind.SIMPLER` has it.
 
     Args:

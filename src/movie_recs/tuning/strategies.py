@@ -1,11 +1,11 @@
 """Which candidates to try next: every combination of a grid, or a budget of draws from the ranges that it spans."""
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol
 
 import pandas as pd
 
-from movie_recs.tuning.candidate import Candidate
+from movie_recs.tuning.candidate import Kind
 from movie_recs.tuning.cross_validation import Memory, cross_validate
 from movie_recs.tuning.parameters import SearchParameters
 from movie_recs.tuning.trial import Runner
@@ -13,23 +13,23 @@ from movie_recs.tuning.trial import Runner
 AT_A_TIME = 8  # candidates that tpe draws before it learns of any: a constant, so that cores do not change the choice
 
 
-class Strategy(Protocol):
+class Strategy(Protocol[Kind]):
     """What proposes one model's candidates."""
 
-    def ask(self) -> list[Candidate]:
+    def ask(self) -> list[Kind]:
         """The next candidates, none of them asked before; empty at the end."""
 
     def tell(self, results: pd.DataFrame) -> None:
         """What became of those that were asked last, as `cross_validation.summarise` has it."""
 
 
-class Listed:
+class Listed(Generic[Kind]):
     """These candidates, all at once."""
 
-    def __init__(self, candidates: list[Candidate]):
+    def __init__(self, candidates: list[Kind]):
         self._left = list(dict.fromkeys(candidates))
 
-    def ask(self) -> list[Candidate]:
+    def ask(self) -> list[Kind]:
         """All of them, then none."""
         asked, self._left = self._left, []
         return asked
@@ -38,7 +38,7 @@ class Listed:
         """Learns nothing."""
 
 
-class Drawn:
+class Drawn(Generic[Kind]):
     """A budget of draws by one of Optuna's samplers: integers uniformly, other numbers on a logarithmic scale.
 
     Args:
@@ -51,7 +51,7 @@ class Drawn:
 
     def __init__(
         self,
-        make: Callable[[dict[str, Any]], Candidate],
+        make: Callable[[dict[str, Any]], Kind],
         ranges: dict[str, list[float]],
         search: str,
         budget: int,
@@ -68,22 +68,22 @@ class Drawn:
         )
         self._study = optuna.create_study(sampler=sampler)
         self._distributions = {
-            name: optuna.distributions.IntDistribution(min(values), max(values))
+            name: optuna.distributions.IntDistribution(int(min(values)), int(max(values)))
             if all(isinstance(value, int) for value in values)
             else optuna.distributions.FloatDistribution(min(values), max(values), log=min(values) > 0)
             for name, values in ranges.items()
         }
         self._make, self._left = make, budget
         self._at_a_time = budget if search == "random" else AT_A_TIME
-        self._asked: list[tuple[Any, Candidate]] = []
-        self._results: dict[Candidate, float | None] = {}
+        self._asked: list[tuple[Any, Kind]] = []
+        self._results: dict[Kind, float | None] = {}
 
-    def ask(self) -> list[Candidate]:
+    def ask(self) -> list[Kind]:
         """The next draws; what was drawn before counts for the budget but is not asked again."""
         while self._left:
             number = min(self._at_a_time, self._left)
             self._left -= number
-            drawn = [self._study.ask(self._distributions) for _ in range(number)]
+            drawn = [self._study.ask({**self._distributions}) for _ in range(number)]
             self._asked = [(trial, self._make(self._rounded(trial.params))) for trial in drawn]
             new = dict.fromkeys(candidate for _, candidate in self._asked if candidate not in self._results)
             if new:
@@ -115,7 +115,7 @@ class Drawn:
             self._study.tell(trial, value, state=TrialState.FAIL if value is None else TrialState.COMPLETE)
 
 
-def choose_strategy(listed: list[Candidate], ranges: dict[str, list[float]], tuning: SearchParameters) -> Strategy:
+def choose_strategy(listed: list[Kind], ranges: dict[str, list[float]], tuning: SearchParameters) -> Strategy[Kind]:
     """The candidates that are listed, or draws that differ from them in the hyperparameters of `ranges`."""
     if tuning.search == "grid":
         return Listed(listed)
@@ -125,7 +125,7 @@ def choose_strategy(listed: list[Candidate], ranges: dict[str, list[float]], tun
 
 
 def run_strategies(
-    strategies: list[Strategy], folds: int | list[int], runner: Runner, memory: Memory, halving: bool
+    strategies: Sequence[Strategy[Kind]], folds: int | list[int], runner: Runner[Kind], memory: Memory, halving: bool
 ) -> pd.DataFrame:
     """The results of all that the strategies propose, side by side until none has more to propose.
 

@@ -1,20 +1,20 @@
 """A trial: one candidate fitted on all folds but one, and what it is worth on that one."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Generator, Iterable
+from typing import Generic, NamedTuple, Protocol
 
 import numpy as np
 
-from movie_recs.tuning.candidate import Candidate
+from movie_recs.tuning.candidate import Kind
 
 Measures = dict[str, float | None]
 
 
-class Trial(NamedTuple):
+class Trial(NamedTuple, Generic[Kind]):
     """What to fit, and the fold that it does not see."""
 
-    candidate: Candidate
+    candidate: Kind
     fold: int
 
 
@@ -30,10 +30,10 @@ class Outcome(NamedTuple):
     error: str = ""
 
 
-class Runner(Protocol):
+class Runner(Protocol[Kind]):
     """What runs trials."""
 
-    def run(self, trials: list[Trial]) -> Iterator[tuple[Trial, Outcome]]:
+    def run(self, trials: list[Trial[Kind]]) -> Generator[tuple[Trial[Kind], Outcome], None, None]:
         """Each trial with its outcome, in the order in which they end; none is left out, whatever fails."""
 
 

@@ -74,7 +74,7 @@ def remember(log: TrialLog | None, context: dict[str, Any]) -> Memory:
 def fingerprint(ratings: DataFrame) -> int:
     """A hash of the rows of (user_id, movie_id, rating, perhaps rated_at, perhaps fold), in any order."""
     columns = [name for name in FINGERPRINTED if name in ratings.columns]
-    row = ratings.agg(F.bit_xor(F.xxhash64(*columns)).alias("hash"), F.count("*").alias("rows")).first()
+    (row,) = ratings.agg(F.bit_xor(F.xxhash64(*columns)).alias("hash"), F.count("*").alias("rows")).collect()
     return row["hash"] ^ row["rows"] if row["rows"] else 0
 
 

@@ -183,8 +183,8 @@ def _is_warm() -> Column:
 def _long(scored: DataFrame, warm: Column) -> DataFrame:
     """A row a rating and model of the ladder: (..., warm boolean, model string, score double)."""
     scored = scored.withColumn("warm", warm)
-    others = [name for name in scored.columns if name not in COMPARED_WITH]
-    return scored.unpivot(others, list(COMPARED_WITH), "model", "score")
+    others: list[Column | str] = [name for name in scored.columns if name not in COMPARED_WITH]
+    return scored.unpivot(others, [*COMPARED_WITH], "model", "score")
 
 
 def _collect(long: DataFrame, *by: str) -> list[dict[str, Any]]:
