@@ -1,4 +1,4 @@
-"""All parameters of conf/*/parameters*.yml, checked before any node runs; each package's own stand beside it."""
+"""All parameters of conf/*/parameters*.yml, checked before any node runs; each package defines its own."""
 
 from typing import Any, get_args
 

@@ -33,7 +33,7 @@ class RankingCandidate(Candidate):
 
     @property
     def fit_key(self) -> tuple:
-        """ALS's hyperparameters but the number of alternations; EASE's many regularisations are one decomposition."""
+        """ALS's hyperparameters but the number of alternations; one decomposition serves all of EASE's."""
         return sortable(self.model_dump(include={"rank", "reg_param", "alpha"}).values())
 
     @property
@@ -43,10 +43,10 @@ class RankingCandidate(Candidate):
 
     @property
     def als(self) -> ImplicitAlsParameters | None:
-        """Implicit ALS; None for EASE alone."""
+        """The hyperparameters of implicit ALS; None for EASE alone."""
         return None if self.rank is None else self.part(ImplicitAlsParameters)
 
     @property
     def weights(self) -> RatingWeights | None:
-        """How a user's ratings count when her vector is folded in; None if it is the one of the fit."""
+        """How a user's ratings count when her vector is folded in; None if ALS's own vector is used."""
         return None if self.star_weight is None else self.part(RatingWeights)

@@ -1,4 +1,4 @@
-"""Every user's list by each ranking model: what the leaderboard is measured on."""
+"""Every user's list by each ranking model, from which the leaderboard is measured."""
 
 from collections.abc import Iterator
 from functools import partial, reduce
@@ -27,16 +27,16 @@ FOUND = ("id", "rank", "item_id", "value")  # columns of what `search` finds
 
 
 class ListingTask(NamedTuple):
-    """The models whose lists are wanted, and the users.
+    """The models and the users to make lists for.
 
     Args:
         parts: A fit of the preferences in the train ratings.
         candidates: The best of each ranking model.
         rating_model: The rating model of the train ratings; its list is `BY_STARS`.
         train_ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp).
-        blocks: The same in blocks.
-        users: (user_id int), the users that get lists; one without train ratings is a newcomer, for whom every model
-            has the list that it has for everybody.
+        blocks: The train ratings in blocks.
+        users: (user_id int). One without train ratings is a newcomer, and gets each model's list for a user with no
+            history.
     """
 
     parts: RankingParts
@@ -48,7 +48,7 @@ class ListingTask(NamedTuple):
 
 
 class ListedModel(NamedTuple):
-    """A model's movies, its intercept, and the vectors of the users of each block with the block."""
+    """A model to make lists with: its intercept, its movies, and each block with the vectors of its users."""
 
     name: str
     intercept: float
@@ -57,7 +57,7 @@ class ListedModel(NamedTuple):
 
 
 def list_movies(task: ListingTask, parameters: RankingParameters) -> DataFrame:
-    """(model string, user_id int, rank int from 1, movie_id int, score double): the first k without train ratings."""
+    """(model string, user_id int, rank int from 1, movie_id int, score double): the k best not rated in train."""
     spark, k = task.train_ratings.sparkSession, parameters.evaluation.k
     user_ids = np.sort(task.users.select("user_id").distinct().toArrow()["user_id"].to_numpy())
     newcomers = np.setdiff1d(user_ids, task.blocks.user_ids)
@@ -74,7 +74,7 @@ def list_movies(task: ListingTask, parameters: RankingParameters) -> DataFrame:
 def _models(task: ListingTask, parameters: RankingParameters) -> Iterator[ListedModel]:
     parts, blocks, seed = task.parts, task.blocks, parameters.tuning.seed
     movies, no_bias = len(parts.ids), np.zeros(len(parts.ids))
-    random_items = draw_on_sphere(0, movies, ~seed % 2**64, RANDOM_RANK)
+    random_items = draw_on_sphere(0, movies, ~seed % 2**64, RANDOM_RANK)  # not the sequence of the users
     yield ListedModel(
         "random", 0.0, prepare_items(parts.ids, no_bias, random_items, DOT), blocks.map(partial(_random_users, seed))
     )
@@ -100,11 +100,11 @@ def _items_of(table: DataFrame) -> Items:
 
 
 def _align(blocks: Blocks[Interactions], users: DataFrame) -> Blocks[tuple[Interactions, Vectors]]:
-    """The blocks with their users' vectors of a model's table."""
+    """The blocks with the vectors of their users from a model's table."""
     return blocks.with_rows(users.select("id", "bias", "features"), "id").map(_align_rows)
 
 
-# What runs on each block.
+# These run on each block.
 
 
 def _random_users(seed: int, block: Interactions) -> tuple[Interactions, Vectors]:
@@ -121,7 +121,7 @@ def _fold_in(rule: PreferenceRule, items: Arrays, block: Interactions) -> tuple[
 
 
 def _align_rows(pair: tuple[Interactions, pa.Table]) -> tuple[Interactions, Vectors]:
-    """A user that the table does not know has zeros."""
+    """A user that is not in the table gets zeros."""
     block, rows = pair
     known = np.isin(rows["id"].to_numpy(), block.user_ids)
     places = np.searchsorted(block.user_ids, rows["id"].to_numpy()[known])

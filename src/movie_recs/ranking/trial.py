@@ -1,4 +1,4 @@
-"""Trials of ranking models: all movies are ranked for each user, and her held-out ones looked for in the list."""
+"""Trials of ranking models: all movies are ranked for each user, and the list is compared with her held-out ones."""
 
 from collections.abc import Iterator
 from functools import cached_property, lru_cache, partial
@@ -28,7 +28,7 @@ class RankingTrialData(NamedTuple):
         preference: Which ratings count in a fit, and how much.
         ease_rank: See `ease.decompose`.
         k: Length of the lists.
-        seed: Seed of the factors' first values.
+        seed: Seed of the initial factors.
     """
 
     blocks: Blocks[Interactions]
@@ -38,14 +38,14 @@ class RankingTrialData(NamedTuple):
     seed: int
 
     def missing_folds(self, trials: list[Trial[RankingCandidate]]) -> list[int]:  # noqa: ARG002 - nothing is shared
-        """None."""
+        """None: the trials of a fold share no fit."""
         return []
 
     def fit_shared(self, fold: int) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def with_shared(self, parts: dict[int, None]) -> "RankingTrialData":  # noqa: ARG002 - as `missing_folds`
-        """The same."""
+        """The same data."""
         return self
 
     def open(self, fold: int) -> "RankingFold":
@@ -58,11 +58,11 @@ class FoldBlock(NamedTuple):
 
     Args:
         seen: The preferences in all other folds.
-        times: (n,) of the preferences.
-        stars: (n,) float64, their weights by stars in a fit.
+        times: (n,), times of the preferences.
+        stars: (n,) float64, weights of the preferences in a fit.
         rated: Ids of the movies rated in all other folds, user after user.
-        rated_counts: (u,), how many each user has.
-        held_out: (h,) int64, the held-out ratings, each the user's row times the number of movies plus the movie's.
+        rated_counts: (u,), number of these of each user.
+        held_out: (h,) int64, ascending: user row * number of movies + movie row of each held-out rating.
         relevant: (u,), number of held-out ratings.
     """
 
@@ -76,7 +76,7 @@ class FoldBlock(NamedTuple):
 
 
 class RankingFold:
-    """The preferences of all folds but one, the ratings of that one, and what was fitted last."""
+    """A held-out fold, the preferences in all others, and the decomposition of these."""
 
     def __init__(self, data: RankingTrialData, fold: int):
         self._data = data
@@ -157,7 +157,7 @@ def _weigh(block: FoldBlock, weights: RatingWeights) -> np.ndarray:
 
 
 def _ndcg_of_users(items: Items, k: int, pair: tuple[FoldBlock, np.ndarray]) -> np.ndarray:
-    """The NDCG of each user of a block with a held-out rating; 0 for one that has no list."""
+    """The NDCG of each user of a block with a held-out rating; 0 for one without a list."""
     block, users = pair
     measured = np.flatnonzero(block.relevant)
     if not len(measured):

@@ -29,7 +29,7 @@ class RatingCandidate(Candidate):
 
     @property
     def fit_key(self) -> tuple:
-        """All but the number of alternations, by baseline."""
+        """All hyperparameters but the number of alternations, those of the baseline first."""
         return sortable(self.model_dump(exclude={"model", "max_iter"}).values())
 
     @property
@@ -39,12 +39,12 @@ class RatingCandidate(Candidate):
 
     @property
     def baseline(self) -> BaselineParameters | None:
-        """What comes before the factors; None for plain ALS."""
+        """The hyperparameters of biases and tastes; None for plain ALS."""
         return None if self.user_damping is None else self.part(BaselineParameters)
 
     @property
     def als(self) -> AlsParameters | None:
-        """The factors; None for a baseline alone."""
+        """The hyperparameters of the factors; None for a baseline alone."""
         return None if self.rank is None else self.part(AlsParameters)
 
     @property

@@ -32,9 +32,9 @@ class RatingTrialData(NamedTuple):
 
     Args:
         blocks: The train ratings with their folds.
-        catalogue: The movies; None if no candidate has a baseline.
-        seed: Seed of the factors' first values.
-        audience: Audience factors by held-out fold, as `fit_audience` gives them.
+        catalogue: The movies; None if no candidate has a taste.
+        seed: Seed of the initial factors.
+        audience: Results of `fit_audience` by held-out fold.
     """
 
     blocks: Blocks[Interactions]
@@ -79,15 +79,15 @@ class FoldBlock(NamedTuple):
 
 
 class ScoredBlock(NamedTuple):
-    """A block with the scores of its held-out pairs, (h,), and what the scores leave of the ratings seen, (n,)."""
+    """A block with the scores of its held-out pairs, (h,), and the residuals of the ratings seen, (n,)."""
 
     block: FoldBlock
     scores: np.ndarray
-    left: np.ndarray
+    residuals: np.ndarray
 
 
 class RatingFold:
-    """The ratings of all folds but one, those of that one, and the baseline that was fitted last."""
+    """A held-out fold, the ratings of all others, and the baseline that was fitted last."""
 
     def __init__(self, data: RatingTrialData, fold: int):
         self._data, self._fold = data, fold
@@ -95,10 +95,10 @@ class RatingFold:
         self._last: Baseline | None = None
 
     def measure(self, candidates: list[RatingCandidate]) -> Iterator[Measures]:
-        """`rmse` and `rmse_warm` of each, which differ in `max_iter` alone; of a baseline there is one."""
+        """`rmse` and `rmse_warm` of each; they differ in `max_iter` alone, so one without factors is the only one."""
         als, parameters = candidates[0].als, candidates[0].baseline
         if parameters is None:
-            scored = self._blocks.map(_score_nothing)
+            scored = self._blocks.map(_score_zero)
         else:
             baseline = self._fit_baseline(parameters)
             scored = self._blocks.zip(baseline.users).map(partial(_score, baseline.side))
@@ -106,7 +106,7 @@ class RatingFold:
         if als is None:
             yield self._errors(scored.collect(partial(_sum_errors, counts)))
             return
-        scored = scored.keep()  # every alternation reads what they leave
+        scored = scored.keep()  # every alternation reads the residuals
         iterations = [each.iterations for each in candidates]
         try:
             for users, items in fit_factors(scored.map(_targets), als, iterations, self._data.seed):
@@ -119,9 +119,9 @@ class RatingFold:
     def _mean_factors(
         self, both: Blocks[tuple[ScoredBlock, np.ndarray]], items: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What an unknown user and an unknown movie have, as in `scoring.score`: the means of those that are known.
+        """The factors of an unknown user and an unknown movie: the means of the known ones, as in `scoring.score`.
 
-        As in the composed model, where factors follow a baseline, those of an unknown movie or user are zeros.
+        That is without a baseline; factors that follow one are zeros, as in the composed model.
         """
         sums = both.collect(_sum_factors)
         user = add_up(total for total, _ in sums) / sum(users for _, users in sums)
@@ -170,20 +170,20 @@ def _open_block(fold: int, interactions: Interactions) -> FoldBlock:
 
 def _score(side: MovieSide, pair: tuple[FoldBlock, SolvedUsers]) -> ScoredBlock:
     block, solved = pair
-    left = block.seen.ratings - score_pairs(side, solved, block.seen.users, block.seen.movies)
-    return ScoredBlock(block, score_pairs(side, solved, block.users, block.movies), left)
+    residuals = block.seen.ratings - score_pairs(side, solved, block.seen.users, block.seen.movies)
+    return ScoredBlock(block, score_pairs(side, solved, block.users, block.movies), residuals)
 
 
-def _score_nothing(block: FoldBlock) -> ScoredBlock:
+def _score_zero(block: FoldBlock) -> ScoredBlock:
     return ScoredBlock(block, np.zeros(len(block.users)), block.seen.ratings)
 
 
 def _targets(scored: ScoredBlock) -> Targets:
-    return Targets(scored.block.seen, scored.left.astype(np.float32))
+    return Targets(scored.block.seen, scored.residuals.astype(np.float32))
 
 
 def _sum_factors(pair: tuple[ScoredBlock, np.ndarray]) -> tuple[np.ndarray, int]:
-    """The factors of the users with a rating, summed, and their number."""
+    """The sum of the factors of users with a rating, and the number of these users."""
     scored, users = pair
     rated = scored.block.seen.rated_users
     return users[rated].sum(axis=0, dtype=float), int(rated.sum())
@@ -205,7 +205,7 @@ def _sum_errors_with_factors(
 
 
 def _sum_errors(movie_counts: np.ndarray, scored: ScoredBlock) -> np.ndarray:
-    """Squared errors and number of all held-out ratings, then of those whose user and movie have ratings seen."""
+    """Sum of squared errors and number of held-out ratings, of all and of those whose user and movie are in `seen`."""
     block = scored.block
     squares = (block.stars - np.clip(scored.scores, MIN_STARS, MAX_STARS)) ** 2
     warm = squares[block.seen.rated_users[block.users] & (movie_counts[block.movies] > 0)]

@@ -1,9 +1,9 @@
-"""What runs trials on each carrier: a task of Spark that has all ratings, or this process on blocks in Spark.
+"""Runs trials on either carrier: in Spark tasks that hold all ratings, or in this process on blocks in Spark.
 
-Trials that share a fit are one path through a fold. Paths run from a pool of threads, and report as they end. With
-local blocks a path is a small Spark job of one task, on one thread, whose outcome does not depend on what runs beside
-it; the data travel in its closure, and a Python worker keeps the fold that it had last. With blocks in Spark the path
-runs here, and its passes over the blocks are the jobs.
+Trials that share a fit are a path through a fold. A pool of threads runs the paths and yields their outcomes as they
+end. With local blocks a path is a Spark job of one task on one thread, whose outcome does not depend on what else runs;
+the data are sent in its closure, and a Python worker caches the fold that it used last. With blocks in Spark the path
+runs in this process, and its passes over the blocks are the jobs.
 """
 
 import gc
@@ -29,26 +29,26 @@ Result = TypeVar("Result")
 
 
 class Fold(Protocol[Kind]):
-    """The ratings of all folds but one to fit on, and those of that one to measure by."""
+    """A held-out fold to measure on, and the others to fit on."""
 
     def measure(self, candidates: list[Kind]) -> Iterator[Measures]:
-        """The measures of these candidates; they share a fit, and come in ascending order of iterations."""
+        """The measures of candidates that share a fit, given by ascending number of iterations."""
 
 
 class TrialData(Protocol[Kind]):
-    """What every trial needs, whatever runs it."""
+    """What all trials need, on either carrier."""
 
     def missing_folds(self, trials: list[Trial[Kind]]) -> list[int]:
-        """Folds for which something is to be fitted before these trials run."""
+        """Folds that need `fit_shared` before these trials run."""
 
     def fit_shared(self, fold: int) -> Any:
-        """What all trials of a fold share."""
+        """The fits that all trials of a fold share."""
 
     def with_shared(self, parts: dict[int, Any]) -> "TrialData[Kind]":
-        """The data with what `fit_shared` has made."""
+        """The data with these results of `fit_shared`, by fold."""
 
     def open(self, fold: int) -> Fold[Kind]:
-        """The fold as its trials need it."""
+        """The fold, ready for its trials."""
 
 
 class TrialRunner(Generic[Kind]):
@@ -56,8 +56,8 @@ class TrialRunner(Generic[Kind]):
 
     Args:
         spark: The session.
-        data: What they need.
-        carrier: `local` or `spark`, as of the data's blocks.
+        data: What all trials need.
+        carrier: The carrier of the data's blocks, `local` or `spark`.
     """
 
     def __init__(self, spark: SparkSession, data: TrialData[Kind], carrier: str):
@@ -66,9 +66,9 @@ class TrialRunner(Generic[Kind]):
         self._threads = JOBS_PER_TASK * tasks_at_a_time(spark) if self._is_local else 1
 
     def run(self, trials: list[Trial[Kind]]) -> Generator[tuple[Trial[Kind], Outcome], None, None]:
-        """Each trial with its outcome, as soon as its path has ended; none is left out, whatever fails.
+        """Each trial with its outcome, failed ones included, as soon as its path has ended.
 
-        A path whose task dies, as one that takes too much memory does, is tried again alone.
+        A path whose task dies, for lack of memory for example, is run again alone.
         """
         self._fit_shared(trials)
         shared = self._share()
@@ -99,7 +99,7 @@ class TrialRunner(Generic[Kind]):
     def _each(
         self, function: Callable[[Any], Result], arguments: list[Any]
     ) -> Iterator[tuple[int, Result | Exception]]:
-        """The place of each argument with the function's result, or with what it raised, as they end."""
+        """The place of each argument with the function's result or exception, in the order of completion."""
         tag = f"trials-{uuid4()}"
         pool = ThreadPoolExecutor(self._threads, "trial", self._spark.addTag, (tag,))
         run = partial(self._in_a_task, function) if self._is_local else function
@@ -128,7 +128,7 @@ class TrialRunner(Generic[Kind]):
 
 
 class Travelling:
-    """Data for many jobs: pickled once here, and unpickled once in each worker."""
+    """Data that are sent to tasks: pickled once here, unpickled once in each worker."""
 
     def __init__(self, data: TrialData):
         self._pickled = pickle.dumps(data, protocol=5)
@@ -141,13 +141,13 @@ class Travelling:
         return isinstance(other, Travelling) and other._key == self._key
 
     def load(self) -> TrialData:
-        """The data; what they were pickled to is let go."""
+        """The data; their pickled form is freed."""
         data, self._pickled = pickle.loads(self._pickled), b""  # noqa: S301 - made by this run's driver
         return data
 
 
 class Staying:
-    """Data in this process."""
+    """Data that stay in this process."""
 
     def __init__(self, data: TrialData):
         self._data = data
@@ -158,7 +158,7 @@ class Staying:
 
 
 def _paths(trials: Iterable[Trial[Kind]]) -> list[list[Trial[Kind]]]:
-    """Trials that share a fit, by ascending `max_iter`; those of a fold and of a baseline one after the other."""
+    """Trials grouped by fit, by ascending iterations in each; groups of one fold and baseline are adjacent."""
 
     def path(trial: Trial) -> tuple:
         return trial.fold, trial.candidate.fit_key
@@ -167,14 +167,14 @@ def _paths(trials: Iterable[Trial[Kind]]) -> list[list[Trial[Kind]]]:
     return [list(same) for _, same in groupby(ordered, path)]
 
 
-# What runs in a task with local blocks, and here with those in Spark.
+# These run in a task with local blocks, in this process with blocks in Spark.
 
 
 def _run_batches(
     function: Callable[[Any], Any], argument: Any, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     _keep_modules()
-    for _ in batches:  # there is one row; a worker whose input is left unread is not used again
+    for _ in batches:  # one row; Spark does not reuse a worker that has not read its input
         pass
     yield pa.RecordBatch.from_pydict({"result": [pickle.dumps(function(argument), protocol=5)]})
 
@@ -190,7 +190,7 @@ def _fit_shared(data: Travelling | Staying, fold: int) -> Any:
 
 @lru_cache(maxsize=1)
 def _open(data: Travelling | Staying, fold: int) -> Fold:
-    """Built once for a run of trials of the same fold."""
+    """The fold, cached for the next trials of the same one."""
     return _load(data).open(fold)
 
 
@@ -201,5 +201,5 @@ def _load(data: Travelling | Staying) -> TrialData:
 
 @lru_cache
 def _keep_modules() -> None:
-    """Takes what the worker has imported out of the garbage collection that PySpark does after every task: 40 ms."""
+    """Exempts the worker's modules from the garbage collection that PySpark runs after every task, for 40 ms."""
     gc.freeze()

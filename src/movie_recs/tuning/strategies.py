@@ -10,21 +10,21 @@ from movie_recs.tuning.cross_validation import Memory, cross_validate
 from movie_recs.tuning.parameters import SearchParameters
 from movie_recs.tuning.trial import Runner
 
-AT_A_TIME = 8  # candidates that tpe draws before it learns of any: a constant, so that cores do not change the choice
+AT_A_TIME = 8  # candidates that tpe draws between updates, constant so that the choice does not depend on the cores
 
 
 class Strategy(Protocol[Kind]):
-    """What proposes one model's candidates."""
+    """Proposes the candidates of one model."""
 
     def ask(self) -> list[Kind]:
-        """The next candidates, none of them asked before; empty at the end."""
+        """The next candidates, each of them once; empty at the end."""
 
     def tell(self, results: pd.DataFrame) -> None:
-        """What became of those that were asked last, as `cross_validation.summarise` has it."""
+        """Takes the results of the last candidates, as `cross_validation.summarise` returns them."""
 
 
 class Listed(Generic[Kind]):
-    """These candidates, all at once."""
+    """Proposes the listed candidates, all at once."""
 
     def __init__(self, candidates: list[Kind]):
         self._left = list(dict.fromkeys(candidates))
@@ -35,18 +35,18 @@ class Listed(Generic[Kind]):
         return asked
 
     def tell(self, results: pd.DataFrame) -> None:
-        """Learns nothing."""
+        """Does nothing: the list is fixed."""
 
 
 class Drawn(Generic[Kind]):
-    """A budget of draws by one of Optuna's samplers: integers uniformly, other numbers on a logarithmic scale.
+    """Proposes a budget of draws by one of Optuna's samplers: integers uniformly, other numbers on a logarithmic scale.
 
     Args:
-        make: A candidate from its values.
-        ranges: By hyperparameter, values of which the lowest and the highest count.
+        make: Makes a candidate from hyperparameters.
+        ranges: Values of each hyperparameter, of which the lowest and the highest are the range.
         search: `random` or `tpe` (Bergstra, Bardenet, Bengio & Kegl 2011).
-        budget: How many candidates.
-        seed: Of the sampler.
+        budget: Number of draws.
+        seed: Seed of the sampler.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Drawn(Generic[Kind]):
         budget: int,
         seed: int,
     ):
-        import optuna  # a second that a grid need not pay
+        import optuna  # takes a second, which a grid search saves
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         seed %= 2**32
@@ -79,7 +79,7 @@ class Drawn(Generic[Kind]):
         self._results: dict[Kind, float | None] = {}
 
     def ask(self) -> list[Kind]:
-        """The next draws; what was drawn before counts for the budget but is not asked again."""
+        """The next draws; a repeated one counts for the budget but is not proposed again."""
         while self._left:
             number = min(self._at_a_time, self._left)
             self._left -= number
@@ -92,7 +92,7 @@ class Drawn(Generic[Kind]):
         return []
 
     def tell(self, results: pd.DataFrame) -> None:
-        """Hands the mean losses to the sampler; a candidate that failed is one to stay away from."""
+        """Gives the mean losses to the sampler; a candidate that failed is a failed trial."""
         measure = self._asked[0][1].MEASURE
         losses = [None if pd.isna(value) else measure.loss(float(value)) for value in results[measure.mean]]
         new = dict.fromkeys(candidate for _, candidate in self._asked if candidate not in self._results)
@@ -100,7 +100,7 @@ class Drawn(Generic[Kind]):
         self._tell_study()
 
     def _rounded(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Three significant digits, which can be read and written down without loss; within the range all the same."""
+        """The values to three significant digits, which are easy to read and to copy, kept within the range."""
         return {
             name: value if isinstance(value, int) else min(max(float(f"{value:.3g}"), limits.low), limits.high)
             for name, limits in self._distributions.items()
@@ -116,7 +116,7 @@ class Drawn(Generic[Kind]):
 
 
 def choose_strategy(listed: list[Kind], ranges: dict[str, list[float]], tuning: SearchParameters) -> Strategy[Kind]:
-    """The candidates that are listed, or draws that differ from them in the hyperparameters of `ranges`."""
+    """A strategy of the listed candidates, or of draws that differ from them in the hyperparameters of `ranges`."""
     if tuning.search == "grid":
         return Listed(listed)
     first = listed[0]
@@ -127,9 +127,9 @@ def choose_strategy(listed: list[Kind], ranges: dict[str, list[float]], tuning: 
 def run_strategies(
     strategies: Sequence[Strategy[Kind]], folds: int | list[int], runner: Runner[Kind], memory: Memory, halving: bool
 ) -> pd.DataFrame:
-    """The results of all that the strategies propose, side by side until none has more to propose.
+    """The results of all candidates of the strategies, cross-validated together until none proposes more.
 
-    Arguments after the first are those of `cross_validate`.
+    The other arguments are those of `cross_validate`.
     """
     tables: list[list[pd.DataFrame]] = [[] for _ in strategies]
     while any(asked := [strategy.ask() for strategy in strategies]):

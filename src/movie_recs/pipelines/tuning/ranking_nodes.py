@@ -30,9 +30,9 @@ def cross_validate_candidates(
     split: SplitParameters,
     carrier: str,
 ) -> pd.DataFrame:
-    """The cross-validated NDCG of each candidate, as `ranking.search.search` gives it.
+    """The cross-validated NDCG of each candidate, as `ranking.search.search` returns it.
 
-    With a temporal split, each user's last train ratings are held out, once, in the place of the folds.
+    With a temporal split, each user's last train ratings are held out once, instead of the folds.
     """
     folds: int | list[int] = split.folds
     if split.strategy == "temporal":
@@ -42,7 +42,7 @@ def cross_validate_candidates(
 
 
 def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:
-    """The winner's hyperparameters, and under `als_model` those of the best implicit ALS, which is fitted as well."""
+    """The winner's hyperparameters; under `als_model` those of the best implicit ALS, which is fitted as well."""
     als = best_candidate(cv_results, RankingCandidate, "implicit_als").model_dump(include=set(ALS_FIELDS))
     return {**best_candidate(cv_results, RankingCandidate, *WINNERS).model_dump(), "als_model": als}
 
