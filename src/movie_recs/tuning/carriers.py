@@ -71,26 +71,26 @@ class TrialRunner(Generic[Kind]):
         A path whose task dies, for lack of memory for example, is run again alone.
         """
         self._fit_shared(trials)
-        shared = self._share()
+        data = self._handle()
         paths, died = _paths(trials), []
-        for place, outcomes in self._each(partial(_run_path, shared), paths):
+        for place, outcomes in self._each(partial(_run_path, data), paths):
             if isinstance(outcomes, Exception):
                 died.append(paths[place])
             else:
                 yield from zip(paths[place], outcomes, strict=True)
         for path in died:
-            ((_, outcomes),) = self._each(partial(_run_path, shared), [path])
+            ((_, outcomes),) = self._each(partial(_run_path, data), [path])
             if isinstance(outcomes, Exception):
                 outcomes = [failed(outcomes, trial.fold) for trial in path]
             yield from zip(path, outcomes, strict=True)
 
-    def _share(self) -> "Travelling | Staying":
-        return Travelling(self._data) if self._is_local else Staying(self._data)
+    def _handle(self) -> "PickledData | DriverData":
+        return PickledData(self._data) if self._is_local else DriverData(self._data)
 
     def _fit_shared(self, trials: list[Trial[Kind]]) -> None:
         if folds := self._data.missing_folds(trials):
             parts = {}
-            for place, part in self._each(partial(_fit_shared, self._share()), folds):
+            for place, part in self._each(partial(_fit_shared, self._handle()), folds):
                 if isinstance(part, Exception):
                     raise part
                 parts[folds[place]] = part
@@ -116,8 +116,8 @@ class TrialRunner(Generic[Kind]):
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             while not all(future.done() for future in waiting):  # a job that has not begun cannot be interrupted
-                # Without Connect only the thread that has set a tag can interrupt its jobs.
-                self._spark.interruptTag(tag) or self._spark.interruptAll()
+                if not self._spark.interruptTag(tag):
+                    self._spark.interruptAll()  # without Connect only the thread that has set a tag can interrupt by it
                 wait(waiting, POLL)
 
     def _in_a_task(self, function: Callable[[Any], Result], argument: Any) -> Result:
@@ -127,8 +127,8 @@ class TrialRunner(Generic[Kind]):
         return pickle.loads(job.toArrow()["result"][0].as_py())  # noqa: S301 - made by this run's task
 
 
-class Travelling:
-    """Data that are sent to tasks: pickled once here, unpickled once in each worker."""
+class PickledData:
+    """Data that are sent to tasks: pickled once here, and unpickled once in each worker, which caches by their hash."""
 
     def __init__(self, data: TrialData):
         self._pickled = pickle.dumps(data, protocol=5)
@@ -138,7 +138,7 @@ class Travelling:
         return hash(self._key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Travelling) and other._key == self._key
+        return isinstance(other, PickledData) and other._key == self._key
 
     def load(self) -> TrialData:
         """The data; their pickled form is freed."""
@@ -146,8 +146,8 @@ class Travelling:
         return data
 
 
-class Staying:
-    """Data that stay in this process."""
+class DriverData:
+    """Data that stay in the driver, which runs the trials itself."""
 
     def __init__(self, data: TrialData):
         self._data = data
@@ -179,23 +179,23 @@ def _run_batches(
     yield pa.RecordBatch.from_pydict({"result": [pickle.dumps(function(argument), protocol=5)]})
 
 
-def _run_path(data: Travelling | Staying, path: list[Trial]) -> list[Outcome]:
+def _run_path(data: PickledData | DriverData, path: list[Trial]) -> list[Outcome]:
     candidates = [trial.candidate for trial in path]
     return attempt(lambda: _open(data, path[0].fold).measure(candidates), path)
 
 
-def _fit_shared(data: Travelling | Staying, fold: int) -> Any:
+def _fit_shared(data: PickledData | DriverData, fold: int) -> Any:
     return _load(data).fit_shared(fold)
 
 
 @lru_cache(maxsize=1)
-def _open(data: Travelling | Staying, fold: int) -> Fold:
+def _open(data: PickledData | DriverData, fold: int) -> Fold:
     """The fold, cached for the next trials of the same one."""
     return _load(data).open(fold)
 
 
 @lru_cache(maxsize=1)
-def _load(data: Travelling | Staying) -> TrialData:
+def _load(data: PickledData | DriverData) -> TrialData:
     return data.load()
 
 
