@@ -1,11 +1,11 @@
-"""Spark's configuration as the hooks hand it on."""
+"""The configuration that Spark starts with."""
 
 import os
 
 import pytest
 from conftest import ROOT
 
-from movie_recs.runtime.hooks import WORKER_DAEMON, configure_spark
+from movie_recs.runtime.spark import WORKER_DAEMON, configure_spark
 
 DAEMON = "spark.python.daemon.module"
 
