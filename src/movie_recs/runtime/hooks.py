@@ -40,9 +40,10 @@ class ProjectHooks:
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        """Shows an error that the user can mend as its sentence, without a traceback."""
-        if isinstance(error, UserError):
-            raise ClickException(str(error)) from error
+        """Shows an error that the user can correct as one sentence, without a traceback."""
+        cause = error if isinstance(error, UserError) else error.__cause__  # a dataset's error comes wrapped
+        if isinstance(cause, UserError):
+            raise ClickException(str(cause)) from error
 
 
 def _place(catalog: CatalogProtocol, name: str) -> str:

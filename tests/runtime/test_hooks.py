@@ -1,0 +1,25 @@
+"""Errors that the user can correct are shown as one sentence."""
+
+import pytest
+from click import ClickException
+from kedro.io import DatasetError
+
+from movie_recs.datasets.new_user_csv import NewUserCsv
+from movie_recs.errors import UserError
+from movie_recs.runtime.hooks import ProjectHooks
+
+
+def test_a_nodes_error_is_shown_as_its_sentence():
+    with pytest.raises(ClickException, match=r"^no ratings$"):
+        ProjectHooks().on_pipeline_error(UserError("no ratings"))
+
+
+def test_so_is_a_datasets_which_kedro_wraps(tmp_path):
+    with pytest.raises(DatasetError) as wrapped:
+        NewUserCsv(filepath=str(tmp_path / "none.csv")).load()
+    with pytest.raises(ClickException, match=r"^recommend\.new_user_ratings: .* cannot be read"):
+        ProjectHooks().on_pipeline_error(wrapped.value)
+
+
+def test_any_other_error_is_left_to_kedro():
+    assert ProjectHooks().on_pipeline_error(DatasetError("disk full")) is None
