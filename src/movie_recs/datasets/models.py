@@ -13,10 +13,10 @@ from kedro_datasets._typing import JSONPreview
 from kedro_datasets._utils.databricks_utils import parse_spark_filepath, to_spark_path
 from kedro_datasets._utils.spark_utils import get_spark_filesystem
 from pyspark.ml.recommendation import ALSModel
-from pyspark.sql import SparkSession
 
 from movie_recs.model.factor_model import FactorModel, Folding, Ridge
 from movie_recs.parameters import RatingWeights
+from movie_recs.runtime.spark import spark_session
 
 MARKER = "_SUCCESS"
 Model = TypeVar("Model")
@@ -77,6 +77,7 @@ class ALSModelDataset(_ModelDataset[ALSModel]):
     """Spark ML's own `ALSModel`, in its own format: `ALSModel.load(path)` reads it without this project."""
 
     def _read(self, path: str) -> ALSModel:
+        spark_session()  # Spark ML reads with the session that is active
         return ALSModel.load(path)
 
     def _write(self, model: ALSModel, path: str) -> None:
@@ -91,7 +92,7 @@ class FactorModelDataset(_ModelDataset[FactorModel]):
         return JSONPreview(json.dumps(self._read_numbers()))
 
     def _read(self, path: str) -> FactorModel:
-        spark = SparkSession.builder.getOrCreate()
+        spark = spark_session()
         numbers = self._read_numbers()
         users, items = (spark.read.parquet(f"{path}/{side}_factors") for side in ("user", "item"))
         ridges = tuple(Ridge(**ridge) for ridge in numbers["ridges"])

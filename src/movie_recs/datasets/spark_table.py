@@ -10,6 +10,7 @@ from kedro_datasets.spark import SparkDatasetV2
 from pyspark.sql import DataFrame
 
 from movie_recs.datasets.previews import preview_table
+from movie_recs.runtime.spark import spark_session
 
 
 class SparkTable(SparkDatasetV2):
@@ -25,11 +26,13 @@ class SparkTable(SparkDatasetV2):
         self._staged, self._replaced = f"{self._path}.staged", f"{self._path}.replaced"
 
     def _load(self) -> DataFrame:
+        spark_session()  # the base class uses the session that is there
         if not self._fs.exists(self._path) and self._fs.exists(self._replaced):
             return self._beside(self._replaced).load()
         return super()._load()
 
     def _save(self, data: DataFrame | pd.DataFrame) -> None:
+        spark_session()
         self._beside(self._staged).save(data)
         if self._fs.exists(self._path):
             self._remove(self._replaced)
