@@ -30,14 +30,14 @@ from pyspark.sql import DataFrame, SparkSession
 
 from movie_recs.data.schemas import RATINGS
 from movie_recs.data.splitting import split_by_hash
-from movie_recs.parameters import FeatureWeights
+from movie_recs.rating.parameters import FeatureWeights
 from movie_recs.rating.features import AUDIENCE, describe_movies
 from movie_recs.rating.spark_engine import SparkEngine
 from movie_recs.rating.trial import collect_trial_data
 from movie_recs.runtime.config import ConfigLoader
 from movie_recs.runtime.spark import configure_spark
 from movie_recs.settings import CONFIG_LOADER_ARGS
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.tuning.compiled_trials import KernelEngine
 from movie_recs.tuning.cross_validation import best_candidate, cross_validate
 from movie_recs.tuning.memory import GIB, MIB, estimate_memory, measure_data

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from movie_recs.errors import UserError
-from movie_recs.parameters import AlsParameters, BaselineGrid, BaselineParameters, Grid, check_parameters
+from movie_recs.als.parameters import AlsParameters, Grid
+from movie_recs.parameters import check_parameters
+from movie_recs.rating.parameters import BaselineGrid, BaselineParameters
 from movie_recs.runtime.config import ConfigLoader
 from movie_recs.settings import CONFIG_LOADER_ARGS
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.candidate import RatingCandidate
 
 CONF = Path(__file__).parents[1] / "conf"
 

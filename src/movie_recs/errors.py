@@ -1,5 +1,5 @@
-"""The one kind of error that is the user's to mend, and is shown as a sentence instead of a traceback."""
+"""The one kind of error that users can fix themselves; it is shown as one sentence, without a traceback."""
 
 
 class UserError(Exception):
-    """What is wrong with the input, the parameters or the set-up, and what to do about it, in one sentence."""
+    """One sentence: what is wrong with the input, the parameters or the setup, and what to do about it."""

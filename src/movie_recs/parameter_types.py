@@ -1,28 +1,32 @@
-"""The types that parameters are made of: what a value may be, and how the command line writes a list."""
+"""Types of parameters: which values are allowed, and how a list is written on the command line."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+Value = TypeVar("Value", bound=Hashable)
 
 OLDEST_ID, NEWEST_ID = 1, 2**31 - 1  # Spark ML's ALS takes 32-bit integers
 
 
-def split_words(value: Any) -> Any:
-    """The command line cannot give lists: ``"575 232"`` stands for ``[575, 232]``, and ``575`` for ``[575]``."""
+def split_words(value: object) -> Sequence[object]:
+    """The value as a list: on the command line ``"575 232"`` means ``[575, 232]``, and ``575`` means ``[575]``."""
     if isinstance(value, str):
         return value.replace(",", " ").split()
     return value if isinstance(value, list | tuple) else [value]
 
 
-def unique(values: list) -> list:
-    """The values once each, in their order."""
+def unique(values: Iterable[Value]) -> list[Value]:
+    """The values without repeats, in their order."""
     return list(dict.fromkeys(values))
 
 
 Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]  # Spark takes a 64-bit integer
 Identifier = Annotated[int, Field(ge=OLDEST_ID, le=NEWEST_ID)]
 Identifiers = Annotated[list[Identifier], BeforeValidator(split_words)]
-EITHER = ("some", "all")  # how an error of `IdentifiersOrAll` names its two kinds
+CarrierChoice = Literal["auto", "local", "spark"]
+EITHER = ("some", "all")  # tags that Pydantic adds to the path of an error in `IdentifiersOrAll`
 IdentifiersOrAll = Annotated[
     Annotated[Identifiers, Tag("some")] | Annotated[Literal["all"], Tag("all")],
     Discriminator(lambda value: "all" if value == "all" else "some"),
@@ -38,6 +42,6 @@ DampingValues = Annotated[list[Damping], Field(min_length=1), BeforeValidator(sp
 
 
 class Block(BaseModel):
-    """Parameters that belong together; a key that is not among them is an error."""
+    """A group of parameters; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -7,10 +7,11 @@ from pyspark.ml.recommendation import ALS
 
 from movie_recs.als.compiled import EXPLICIT, collect_interactions, fit_factors, fit_model, select_seen
 from movie_recs.model.factor_model import arrays
-from movie_recs.parameters import AlsParameters, FeatureWeights
+from movie_recs.als.parameters import AlsParameters
+from movie_recs.rating.parameters import FeatureWeights
 from movie_recs.rating.biases import fit_baseline
 from movie_recs.rating.features import Catalogue
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.candidate import RatingCandidate
 
 USERS, MOVIES, HELD_OUT = 200, 150, 0
 

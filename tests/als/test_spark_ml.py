@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from movie_recs.als.spark_ml import add_factors, blocks_for, factor_model, fit_als, fit_weighted_als, prepare_fit
 from movie_recs.model.factor_model import FactorModel, Ridge, score, score_parts
-from movie_recs.parameters import AlsParameters, ImplicitAlsParameters
+from movie_recs.als.parameters import AlsParameters, ImplicitAlsParameters
 
 NOISE = 0.1
 TWO = AlsParameters(rank=2, reg_param=0.005, max_iter=15)

@@ -264,7 +264,7 @@ def test_a_file_without_its_header_is_refused(read, file, content, found):
     with pytest.raises(UserError) as error:
         parse(read(file, content))
     assert f"{file}.csv begins with {found}" in str(error.value)
-    assert f"the header '{','.join(RAW_HEADERS[file])}' should stand" in str(error.value)
+    assert f"instead of the header '{','.join(RAW_HEADERS[file])}'" in str(error.value)
 
 
 def test_an_empty_file_is_refused(read):
@@ -409,7 +409,7 @@ def test_of_two_rows_of_a_movie_the_first_title_counts(spark):
         [(1, "Zulu", "z", None), (1, "Alien", "a", None), (2, "Heat", "h", None), (1, "Aa", "b", "bad")],
         "movie_id int, title string, record string, reason string",
     )
-    twice = "movieId stands in another row too"
+    twice = "duplicate movieId"
     assert reasons(cleaning.judge_movies(parsed)) == {"z": twice, "a": None, "h": None, "b": "bad"}
 
 
@@ -419,7 +419,7 @@ def test_links_are_of_known_movies_and_tags_too(spark):
         [(1, "1,07,", None), (1, "1,05,", None), (9, "9,07,", None)], "movie_id int, record string, reason string"
     )
     assert reasons(cleaning.judge_links(links, movies)) == {
-        "1,07,": "movieId stands in another row too",
+        "1,07,": "duplicate movieId",
         "1,05,": None,
         "9,07,": "movieId is not in movies.csv",
     }
@@ -468,10 +468,10 @@ def test_more_bad_rows_than_allowed_stop_the_run_with_file_share_and_examples(sp
 
 
 def test_a_file_without_a_good_row_stops_the_run_whatever_is_allowed(spark):
-    with pytest.raises(UserError, match=r"ratings\.csv has no good row among its 3: 2 because odd"):
+    with pytest.raises(UserError, match=r"no good row among its 3, is it the right file\? 2 because odd"):
         cleaning.separate(with_bad_rows(spark, 3, 3), "ratings", 1.0)
 
 
-def test_rows_set_aside_are_said_in_the_log(spark, caplog):
+def test_rows_set_aside_are_logged(spark, caplog):
     cleaning.separate(with_bad_rows(spark, 1, 100), "tags", 0.01)
     assert "tags.csv: 1 of 100 rows are set aside: 1 because worse (as in 'row 0')" in caplog.text

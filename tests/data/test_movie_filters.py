@@ -3,7 +3,7 @@
 import pytest
 
 from movie_recs.data.movie_filters import filter_movies
-from movie_recs.parameters import FilterParameters
+from movie_recs.data.parameters import FilterParameters
 
 MOVIES = [
     (1, 1990, ["Comedy", "Drama"]),

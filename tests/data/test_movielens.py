@@ -189,7 +189,7 @@ def test_a_movielens_dir_that_is_no_folder_is_an_error(raw_dir, monkeypatch):
 @pytest.mark.parametrize("name", ["", ".", "..", "../01_raw", "a/b", "/etc", "a\\b", "c:", "a\n", "a\0b"])
 def test_a_name_that_is_a_path_is_refused(name, raw_dir):
     for use in (find_dataset, resolve_dataset, download):
-        with pytest.raises(UserError, match="cannot name a data set"):
+        with pytest.raises(UserError, match="is not a valid data set name"):
             use(name, raw_dir)
 
 
@@ -250,7 +250,7 @@ def test_a_data_set_on_disk_is_not_downloaded_again(server, raw_dir, capsys):
     make_dataset(raw_dir / NAME)
     assert download(NAME, raw_dir, archives=frozen(server.url)) == raw_dir / NAME
     assert server.requests == []
-    assert "on disk already" in capsys.readouterr().out
+    assert "is already on disk" in capsys.readouterr().out
 
 
 def test_a_redirect_to_https_is_followed(server, raw_dir):
@@ -279,7 +279,7 @@ def test_another_content_of_the_same_size_is_refused(server, raw_dir):
 
 def test_a_longer_content_is_refused(server, raw_dir):
     server.answer = lambda request: request.send(GOOD_ZIP + b"x")
-    assert_refused(raw_dir, frozen(server.url), "larger than it must be")
+    assert_refused(raw_dir, frozen(server.url), "larger than expected")
 
 
 @pytest.mark.parametrize("archives", [frozen, unfrozen])

@@ -1,4 +1,4 @@
-"""Ratings of people who are not in the data: how titles are found, and what is said of those that are not."""
+"""Ratings of people who are not in the data: how titles are found, and the messages for those that are not."""
 
 import pandas as pd
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from movie_recs.data.new_users import collect_new_ratings
 from movie_recs.datasets.new_user_csv import NewUserCsv
 from movie_recs.errors import UserError
-from movie_recs.parameters import NewUser
+from movie_recs.data.parameters import NewUser
 
 MOVIES = pd.DataFrame(
     [
@@ -59,7 +59,7 @@ def test_a_movie_is_found_by_id_or_by_title_however_it_is_written(movie, movie_i
         ("Toy Storry", "Ada's 'Toy Storry' could be 1 Toy Story (1995)"),
         ("Reloaded", "could be 7 Matrix Reloaded, The (2003)"),
         ("Sabrina (1996)", "could be 3 Sabrina (1954); 4 Sabrina (1995)"),
-        ("Zzyzx", "Ada's 'Zzyzx' is the title of no movie, nor is anything like it"),
+        ("Zzyzx", "Ada's 'Zzyzx' matches no title in the data, not even roughly: check"),
         (99, "Ada's movie 99 is not in the data"),
         ("99", "Ada's movie 99 is not in the data"),
     ],
@@ -76,8 +76,8 @@ def test_a_movie_rated_twice_counts_as_it_was_the_last_time():
     assert table["rated_at"].is_monotonic_increasing
 
 
-def test_a_name_that_stands_twice_is_an_error():
-    with pytest.raises(UserError, match="the name 'Ada' stands twice"):
+def test_a_name_that_is_given_twice_is_an_error():
+    with pytest.raises(UserError, match="the name 'Ada' is given twice: choose another"):
         collect_new_ratings([NewUser(name="Ada", ratings={1: 2})] * 2, no_file(), MOVIES)
 
 
@@ -91,7 +91,7 @@ class TestFile:
         path.write_text(text, encoding="utf-8-sig")
         return NewUserCsv(filepath=str(path)).load()
 
-    def test_bad_rows_are_left_out_and_said(self, tmp_path, caplog):
+    def test_bad_rows_are_left_out_and_logged(self, tmp_path, caplog):
         rows = self.write(tmp_path, "userId,movieId,rating,timestamp\n1,1,5,10\n1,99,4,11\n1,2,six,12\n1,2,5.5,13\n")
         table = collect_new_ratings([], rows, MOVIES)
         assert table[["name", "movie_id", "rating"]].to_numpy().tolist() == [["grace", 1, 5]]

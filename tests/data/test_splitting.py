@@ -6,7 +6,7 @@ import pytest
 
 from movie_recs.data.splitting import split_by_hash, split_by_time
 from movie_recs.errors import UserError
-from movie_recs.parameters import SplitParameters
+from movie_recs.data.parameters import SplitParameters
 from movie_recs.pipelines.data_processing.nodes import split_ratings
 
 PAIRS = [(user, movie) for user in range(1, 101) for movie in range(1, 101)]

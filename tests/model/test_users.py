@@ -8,10 +8,11 @@ from movie_recs.als.spark_ml import factor_model, fit_als, prepare_fit
 from movie_recs.model.factor_model import FactorModel, Ridge, score
 from movie_recs.model.top_n import top_n
 from movie_recs.model.users import explain, fold_in, solve_ridge
-from movie_recs.parameters import AlsParameters, FeatureWeights
+from movie_recs.als.parameters import AlsParameters
+from movie_recs.rating.parameters import FeatureWeights
 from movie_recs.rating.features import Catalogue, describe_movies
 from movie_recs.rating.fit import fit_candidate
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.candidate import RatingCandidate
 
 FACTORS, RATINGS = "id int, bias float, features array<float>", "user_id int, movie_id int, rating float"
 USERS, MOVIES = 30, 20

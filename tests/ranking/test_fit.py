@@ -11,7 +11,7 @@ from movie_recs.data.schemas import RATINGS
 from movie_recs.datasets.models import FactorModelDataset
 from movie_recs.model.factor_model import FactorModel, Folding, add_newcomers, arrays
 from movie_recs.model.top_n import top_n
-from movie_recs.parameters import PreferenceParameters, RankingParameters, RatingWeights
+from movie_recs.ranking.parameters import PreferenceParameters, RankingParameters, RatingWeights
 from movie_recs.ranking import fit as ranking_model
 from movie_recs.ranking.ease import ease_features
 from movie_recs.ranking.fit import (
@@ -26,7 +26,7 @@ from movie_recs.ranking.fit import (
     recent_popularity,
 )
 from movie_recs.ranking.preferences import are_preferred, fold_in_preferences, weigh_stars
-from movie_recs.tuning.candidate import RankingCandidate
+from movie_recs.ranking.candidate import RankingCandidate
 
 USERS, MOVIES, RANK = 25, 15, 3
 MOVIE_IDS = np.arange(10, 10 * MOVIES + 10, 10, dtype=np.int32)  # nobody has rated the last

@@ -8,10 +8,10 @@ import pytest
 
 from movie_recs.data.schemas import RATINGS, TABLES
 from movie_recs.model.factor_model import FactorModel
-from movie_recs.parameters import RankingParameters
+from movie_recs.ranking.parameters import RankingParameters
 from movie_recs.ranking.fit import fit_parts
 from movie_recs.ranking.leaderboard import Contest, list_by_spark, list_in_memory
-from movie_recs.tuning.candidate import RankingCandidate
+from movie_recs.ranking.candidate import RankingCandidate
 
 MOVIE_IDS, K, NEWCOMER = np.arange(1, 31, dtype=np.int32), 4, 99
 WEIGHTS = {"star_weight": 0.4, "half_life": 3, "old_weight": 0.1}

@@ -10,7 +10,8 @@ import pytest
 from movie_recs.als.spark_ml import fit_weighted_als, prepare_fit
 from movie_recs.data.schemas import RATINGS
 from movie_recs.model.factor_model import FactorModel, Folding, arrays, factor_table, score
-from movie_recs.parameters import ImplicitAlsParameters, PreferenceParameters, RatingWeights
+from movie_recs.als.parameters import ImplicitAlsParameters
+from movie_recs.ranking.parameters import PreferenceParameters, RatingWeights
 from movie_recs.ranking.ease import self_influence
 from movie_recs.ranking.fit import preferences
 from movie_recs.ranking.preferences import (
@@ -23,7 +24,7 @@ from movie_recs.ranking.preferences import (
     weigh,
     weigh_stars,
 )
-from movie_recs.tuning.candidate import RankingCandidate
+from movie_recs.ranking.candidate import RankingCandidate
 
 USERS, MOVIES, ALS, EASE = 30, 20, 4, 6
 DAY_ONE = datetime(2020, 1, 1)

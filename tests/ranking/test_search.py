@@ -9,13 +9,13 @@ from fsspec.implementations.local import LocalFileSystem
 from pyspark.sql import functions as F
 
 from movie_recs.data.schemas import RATINGS
-from movie_recs.parameters import RankingParameters, RankingTuningParameters
+from movie_recs.ranking.parameters import RankingParameters, RankingTuningParameters
 from movie_recs.ranking import fit as ranking_model
 from movie_recs.ranking import search as ranking_search
 from movie_recs.ranking.fit import RankingEngine
 from movie_recs.ranking.search import WINNERS, _open_engine, choose_ranking_engine, hold_out_last, search
 from movie_recs.tuning import memory as engines
-from movie_recs.tuning.candidate import RankingCandidate
+from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.tuning.compiled_trials import KernelEngine
 from movie_recs.tuning.cross_validation import best_candidate, summarise
 from movie_recs.tuning.memory import DataSize, estimate_ranking_memory

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from movie_recs.als.compiled import Interactions, fit_factors, select_seen
-from movie_recs.parameters import PreferenceParameters
+from movie_recs.ranking.parameters import PreferenceParameters
 from movie_recs.ranking.preferences import weigh, weigh_stars
 from movie_recs.ranking.trial import RankingFold, RankingTrialData, collect_ranking_data
-from movie_recs.tuning.candidate import RankingCandidate
+from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.tuning.compiled_trials import KernelEngine
 from movie_recs.tuning.trial import Trial
 

@@ -9,7 +9,8 @@ from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from movie_recs.model.factor_model import score
-from movie_recs.parameters import AlsParameters, BaselineParameters, FeatureWeights
+from movie_recs.als.parameters import AlsParameters
+from movie_recs.rating.parameters import BaselineParameters, FeatureWeights
 from movie_recs.rating import biases as baselines
 from movie_recs.rating import features as movie_features
 from movie_recs.rating.biases import NO_FOLD, Problem, cross_val_scores, fit_baseline, fit_movie_sides, in_blocks

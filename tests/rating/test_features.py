@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from movie_recs.parameters import FeatureWeights
+from movie_recs.rating.parameters import FeatureWeights
 from movie_recs.rating.features import (
     CENTRES,
     Catalogue,

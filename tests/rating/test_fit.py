@@ -6,13 +6,14 @@ import pytest
 from pyspark.sql import functions as F
 
 from movie_recs.model.factor_model import FactorModel, score
-from movie_recs.parameters import AlsParameters, FeatureWeights, TuningParameters
+from movie_recs.als.parameters import AlsParameters
+from movie_recs.rating.parameters import FeatureWeights, TuningParameters
 from movie_recs.rating.biases import fit_baseline
 from movie_recs.rating.features import describe_movies, genre_features
 from movie_recs.rating.fit import BEFORE, fit_candidate, score_ladder
 from movie_recs.rating.metrics import rating_errors, rmse_gains
 from movie_recs.rating.search import search
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.tuning.cross_validation import best_candidate
 
 NOISE = 0.5  # stars, as all strengths are

@@ -10,14 +10,15 @@ from pyspark.sql import functions as F
 
 from movie_recs.als.spark_ml import fit_als
 from movie_recs.model.factor_model import score
-from movie_recs.parameters import AlsParameters, FeatureWeights, TuningParameters
+from movie_recs.als.parameters import AlsParameters
+from movie_recs.rating.parameters import FeatureWeights, TuningParameters
 from movie_recs.rating import spark_engine
 from movie_recs.rating.biases import fit_baseline
 from movie_recs.rating.features import Catalogue
 from movie_recs.rating.fit import fit_candidate
 from movie_recs.rating.metrics import rating_errors
 from movie_recs.rating.search import search
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.tuning.compiled_trials import KernelEngine
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.trial_log import TrialLog

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from movie_recs.report import figures as plots
-from movie_recs.tuning.candidate import RankingCandidate, RatingCandidate
+from movie_recs.ranking.candidate import RankingCandidate
+from movie_recs.rating.candidate import RatingCandidate
 
 DATA = {"name": "ml-test", "synthetic": False, "ratings": 1234}
 

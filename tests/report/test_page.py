@@ -13,12 +13,12 @@ from kedro.io import DatasetError, Version
 
 from movie_recs.datasets.run_facts import RunFacts
 from movie_recs.model.factor_model import FactorModel, factor_table
-from movie_recs.parameters import RecommendParameters, ReportingParameters
+from movie_recs.report.parameters import RecommendParameters, ReportingParameters
 from movie_recs.pipelines.reporting import nodes
 from movie_recs.report import figures as plots
 from movie_recs.report.explorer import describe_history, index_explorer
 from movie_recs.report.page import Content, compare_with_baselines, embed, render
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.candidate import RatingCandidate
 
 SCRIPT = "<script>alert(1)</script>"
 MOVIES = pd.DataFrame(
@@ -195,10 +195,10 @@ class TestPage:
 
     def test_the_words_hold_results_data_and_run(self, page):
         words = page.words()
-        assert "10.0% less error than the reference" in words
+        assert "10.0% lower than the reference" in words
         assert "75% higher than the most popular movies" in words
         assert "rating is not a number 2" in words
-        assert "Asked for, but not in the data: movie 463." in words
+        assert "Requested, but not in the data: movie 463." in words
         assert "0.0900 ± 0.0125" in words
         assert "\u22120.25" in words  # a lift below 0, with a minus
         assert "2 min 5 s later" in words
@@ -219,7 +219,7 @@ class TestPage:
         metrics["rating"]["models"][1]["rmse"] = 0.99
         metrics["ranking"]["models"][1]["ndcg"] = 0.1
         words = Page(render(make_content(metrics=metrics))).words()
-        assert "10.0% more error than the reference" in words
+        assert "10.0% higher than the reference" in words
         assert "50% lower than the most popular movies" in words
 
     def test_figures_are_given_without_plotlys_template_and_title(self, page):
@@ -241,11 +241,11 @@ class TestPage:
         metrics["ranking"]["models"] = []
         content = make_content(metrics=metrics, lists=nobody, explorer=none, figures=figures, run_facts=facts)
         words = Page(render(content)).words()
-        assert "The data have nothing to show here." in words
-        assert "No row of the raw files had to be set aside." in words
-        assert "No user was asked for" in words
-        assert "The 0 users with the most ratings, of 2, and the 0 most rated movies, of 4" in words
-        assert "This page was made on 2025-03-01 at 00:00:00 UTC." in words
+        assert "There is no data for this figure." in words
+        assert "No row of the raw files was set aside." in words
+        assert "No user was requested" in words
+        assert "The 0 users with the most ratings (of 2) and the 0 most rated movies (of 4;" in words
+        assert "This page was written on 2025-03-01 at 00:00:00 UTC." in words
 
     def test_a_measure_over_nobody_is_a_dash(self):
         metrics = make_metrics(DATA)

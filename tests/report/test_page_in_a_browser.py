@@ -216,7 +216,7 @@ class TestExplorer:
         WebDriverWait(page, 10).until(lambda _: found(page)[0] == "Hudsucker Proxy, The (1994)")
 
     def test_an_address_opens_what_it_names_and_says_what_is_not_there(self, page, address):
-        for name, heading in (("user-7", "User 7"), ("movie-9", "The movie 9 is not in this explorer.")):
+        for name, heading in (("user-7", "User 7"), ("movie-9", "Movie 9 is not in this explorer.")):
             page.get("about:blank")
             page.get(f"{address}#{name}")
             assert found(page)[0] == heading

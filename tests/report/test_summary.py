@@ -22,7 +22,7 @@ METRICS = {
 }
 
 
-def test_a_whole_run_tells_data_winners_what_they_beat_and_places():
+def test_a_whole_run_shows_data_winners_baselines_and_paths():
     lists = {"recommendations_csv": {"232": ["Alien", "Brazil"], "575": ["Heat"]}, "similar_movies_csv": {}}
     places = {
         "recommendations_csv": "data/recommendations.csv",
@@ -32,10 +32,10 @@ def test_a_whole_run_tells_data_winners_what_they_beat_and_places():
     assert summarise({"metrics": METRICS, "data_summary": DATA}, lists, places) == [
         "Data     ml-latest-small: 100,836 ratings of 9,742 movies by 610 users",
         "Rating   RMSE 0.8036 on the test ratings; the reference, plain ALS, 0.8912",
-        "         taste_als: biases, tastes, and ALS on what they leave (user_damping 5,",
+        "         taste_als: biases, tastes, and ALS on their residuals (user_damping 5,",
         "         movie_damping 3.5, rank 20, reg_param 0.2)",
         "Ranking  NDCG@10 0.3789 on the test ratings; the most popular movies 0.1922",
-        "         ease: EASE: movies by the company they keep in users' ratings (ease_reg",
+        "         ease: EASE: a linear model of which movies are rated together (ease_reg",
         "         300)",
         "Lists    data/recommendations.csv",
         "         user 232: Alien; Brazil",
@@ -44,17 +44,17 @@ def test_a_whole_run_tells_data_winners_what_they_beat_and_places():
     ]
 
 
-def test_a_run_that_has_made_nothing_of_it_tells_nothing():
+def test_without_results_there_is_no_summary():
     assert summarise({}, {}, {}) == []
 
 
-def test_tuning_alone_tells_the_winners():
+def test_tuning_alone_shows_the_winners():
     lines = summarise({"rating.best_params": RATING}, {}, {})
     assert lines[0].startswith("Rating   taste_als: biases, tastes")
     assert len(lines) == 2
 
 
-def test_data_that_are_synthetic_or_set_aside_are_said_to_be():
+def test_synthetic_data_and_rows_set_aside_are_marked():
     data = {**DATA, "name": "sample", "synthetic": True, "set_aside": 1200}
     lines = summarise({"data_summary": data}, {}, {})
     assert lines[0].startswith("Data     sample, synthetic data: 100,836 ratings")

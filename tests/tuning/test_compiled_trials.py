@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from movie_recs.als.compiled import UserRidges, collect_interactions, fit_factors, select_seen
-from movie_recs.parameters import FeatureWeights
+from movie_recs.rating.parameters import FeatureWeights
 from movie_recs.rating.features import Catalogue
 from movie_recs.rating.trial import collect_trial_data
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.tuning.compiled_trials import KernelEngine, _paths
 from movie_recs.tuning.trial import Trial
 

@@ -8,7 +8,7 @@ import pytest
 
 from movie_recs.errors import UserError
 from movie_recs.tuning import cross_validation
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.tuning.cross_validation import Memory, best_candidate, summarise
 from movie_recs.tuning.trial import Outcome, Trial, attempt
 

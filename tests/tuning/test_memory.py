@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from movie_recs.errors import UserError
-from movie_recs.parameters import FeatureWeights, TuningParameters
+from movie_recs.rating.parameters import FeatureWeights, TuningParameters
 from movie_recs.rating.features import Catalogue
 from movie_recs.tuning import memory as engines
 from movie_recs.tuning.memory import GIB, MIB, DataSize, choose_engine, estimate_memory, measure_data, task_memory

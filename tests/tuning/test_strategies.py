@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from movie_recs.parameters import TuningParameters
+from movie_recs.rating.parameters import TuningParameters
 from movie_recs.rating.search import baseline_strategy, factor_strategy
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.tuning.cross_validation import summarise
 from movie_recs.tuning.strategies import Strategy
 from movie_recs.tuning.trial import Outcome

@@ -10,7 +10,7 @@ from kedro.io import AbstractDataset, DatasetError
 from movie_recs.datasets.trial_log import TrialLogDataset
 from movie_recs.runtime.config import ConfigLoader
 from movie_recs.settings import CONFIG_LOADER_ARGS
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.tuning.trial import Outcome, Trial
 from movie_recs.tuning.trial_log import TrialLog
 

@@ -5,6 +5,8 @@ float32. Groups of few ratings have a smaller system with the same solution, whi
 are many of them; so a group's last digits may depend on the groups beside it. Every loop runs in one thread and in one
 order, so that the same arrays give the same bits.
 
+They are one file: Numba's cache does not notice a change of a compiled function in another file.
+
 Rows of ratings are grouped: those of group g are `starts[g]` to `starts[g + 1]`. `lower` is the lower triangle of a
 symmetric matrix or of its Cholesky factor, row after row, k (k + 1) / 2 numbers, the factor's diagonal as its inverse.
 """
@@ -22,30 +24,8 @@ _compiled: Callable = njit(cache=True, error_model="numpy", fastmath={"reassoc",
 
 
 @_compiled
-def group_rows(keys: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """`starts` (groups + 1,) and the rows (n,) int64 in the order of their keys, equal keys in the order they came.
-
-    Args:
-        keys: (n,) integers from 0 to groups - 1.
-        groups: How many there are.
-    """
-    starts = np.zeros(groups + 1, np.int64)
-    for key in keys:
-        starts[key + 1] += 1
-    for group in range(groups):
-        starts[group + 1] += starts[group]
-    place = starts[:-1].copy()
-    rows = np.empty(len(keys), np.int64)
-    for row in range(len(keys)):
-        key = keys[row]
-        rows[place[key]] = row
-        place[key] += 1
-    return starts, rows
-
-
-@_compiled
 def _copy(source: np.ndarray, target: np.ndarray) -> None:
-    """`target[:] = source`, of which Numba compiles the words of its errors as well, for seconds."""
+    """`target[:] = source`: slice assignment would also compile its error formatting, which takes seconds."""
     for i in range(len(target)):
         target[i] = source[i]
 
@@ -143,7 +123,7 @@ def solve_factors(
                     _copy(fixed[others[first + place]], vectors[place])
                 else:
                     _copy(turned[others[first + place]], vectors[place])
-            if pulls == 0:  # nothing is wanted
+            if pulls == 0:  # no positive preference: the vector is zero
                 target[:] = 0
                 continue
             if is_explicit:
@@ -170,11 +150,11 @@ def solve_factors(
                     weights[q] = 0.0
                     continue
                 vector, other = vectors[q], fixed[others[start + q]]
-                weights[q], wanted, pull = _weigh(ratings[start + q], alpha)
+                weights[q], term, pull = _weigh(ratings[start + q], alpha)
                 pulls += pull
                 for i in range(rank):
                     vector[i] = other[i]
-                    right[i] += wanted * vector[i]
+                    right[i] += term * vector[i]
             _add_outer_products(vectors, weights, matrix)
         if pulls == 0:
             target[:] = 0
@@ -190,11 +170,11 @@ def solve_factors(
 
 @_compiled
 def _weigh(rating: float, alpha: float) -> tuple[float, float, int]:
-    """What a rating weighs in the matrix, what it asks for on the right, and whether it pulls the factors to 0."""
+    """A rating's weight in the matrix, its right-hand-side term, and 1 if it counts in the regularisation."""
     if alpha < 0:
         return 1.0, np.float64(rating), 1
     weight = alpha * abs(np.float64(rating))
-    return weight, 1 + weight if rating > 0 else 0.0, 0 if rating <= 0 else 1  # NaN is not taken for nothing
+    return weight, 1 + weight if rating > 0 else 0.0, 0 if rating <= 0 else 1  # NaN counts
 
 
 @_compiled
@@ -321,15 +301,21 @@ def sum_grams(starts: np.ndarray, items: np.ndarray, features: np.ndarray) -> np
 
 
 @_compiled
-def factorise(grams: np.ndarray, pulls: np.ndarray) -> np.ndarray:
-    """(g, k (k + 1) / 2): the Cholesky factor of each group's Gram matrix with the pulls (k,) added to its diagonal."""
+def factorise(grams: np.ndarray, pulls: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """(g, k (k + 1) / 2): the Cholesky factor of each group's Gram matrix with pulls (k,) added to its diagonal.
+
+    Args:
+        grams: As `sum_grams` gives them.
+        pulls: (k,).
+        scales: (g,), what the pulls of each group are multiplied by.
+    """
     factors = grams.copy()
     for group in range(len(factors)):
         lower = factors[group]
         start = 0
         for i in range(len(pulls)):
             row = lower[start : start + i + 1]
-            row[i] += pulls[i]
+            row[i] += pulls[i] * scales[group]
             other_start = 0
             for j in range(i):
                 other, known = lower[other_start : other_start + j + 1], 0.0

@@ -12,11 +12,19 @@ from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.model.factor_model import FactorModel, Ridge
-from movie_recs.parameters import AlsParameters, ImplicitAlsParameters
+from movie_recs.als.parameters import AlsParameters, ImplicitAlsParameters
+from movie_recs.als.ridge import Ridge, RidgeRule
+from movie_recs.model.factor_model import FactorModel
 
 RATINGS_PER_BLOCK = 2_000_000  # a block is a task of every half iteration: fewer blocks, less overhead
 WIDE = 32  # from this rank on a task's algebra outweighs its overhead, so that two on two cores are faster than one
+
+
+class Fit(NamedTuple):
+    """One fit: Spark ML's model as it came, and the composed model that every later step scores with."""
+
+    als_model: ALSModel
+    factor_model: FactorModel
 
 
 class FitInput(NamedTuple):
@@ -40,7 +48,7 @@ def prepare_fit(ratings: DataFrame, blocks: int | None = None) -> FitInput:
 def blocks_for(ratings: DataFrame, rank: int = 1) -> int:
     """As few blocks as the number of ratings and the length of the factors allow, whatever the machine.
 
-    Who fits several models at a time has tasks enough for all cores and leaves `rank` out.
+    A caller that fits several models at a time keeps all cores busy anyway, and leaves `rank` out.
     """
     return max(2 if rank >= WIDE else 1, math.ceil(ratings.count() / RATINGS_PER_BLOCK))
 
@@ -51,30 +59,18 @@ def fit_als(fit_input: FitInput, parameters: AlsParameters, seed: int) -> ALSMod
     Args:
         fit_input: As `prepare_fit` gives it.
         parameters: Rank, regularisation and number of alternations.
-        seed: Of the factors' first values.
+        seed: Seed of the factors' first values.
     """
     return _als(fit_input, parameters, seed).fit(fit_input.ratings)
 
 
-def fit_implicit_als(fit_input: FitInput, parameters: AlsParameters, seed: int) -> ALSModel:
-    """The implicit model of who rated what, whatever the stars (Hu, Koren & Volinsky 2008): every confidence is 2.
-
-    Args:
-        fit_input: As `prepare_fit` gives it.
-        parameters: Rank, regularisation and number of alternations.
-        seed: Of the factors' first values.
-    """
-    ones = fit_input._replace(ratings=fit_input.ratings.withColumn("rating", F.lit(1.0)))
-    return fit_weighted_als(ones, ImplicitAlsParameters(**parameters.model_dump(), alpha=1.0), seed)
-
-
-def fit_weighted_als(fit_input: FitInput, parameters: ImplicitAlsParameters, seed: int) -> ALSModel:
-    """The implicit model of preferences of some weight: the confidence in each is 1 + alpha times its `rating`.
+def fit_implicit_als(fit_input: FitInput, parameters: ImplicitAlsParameters, seed: int) -> ALSModel:
+    """The implicit model of weighted preferences: the confidence in each is 1 + alpha times its `rating`.
 
     Args:
         fit_input: As `prepare_fit` gives it; ratings are positive.
         parameters: Rank, regularisation, number of alternations, and alpha.
-        seed: Of the factors' first values.
+        seed: Seed of the factors' first values.
     """
     als = _als(fit_input, parameters, seed).setImplicitPrefs(True).setAlpha(parameters.alpha)
     return als.fit(fit_input.ratings)
@@ -91,8 +87,8 @@ def factor_model(als_model: ALSModel, reg_param: float) -> FactorModel:
     def table(factors: DataFrame) -> DataFrame:
         return factors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
 
-    ridge = Ridge(als_model.rank, reg_param, per_rating=True)
-    return FactorModel(0.0, table(als_model.userFactors), table(als_model.itemFactors), (ridge,))
+    rule = RidgeRule((Ridge(als_model.rank, reg_param, per_rating=True),))
+    return FactorModel(0.0, table(als_model.userFactors), table(als_model.itemFactors), rule)
 
 
 def add_factors(base: FactorModel, als_model: ALSModel, reg_param: float) -> FactorModel:
@@ -100,7 +96,8 @@ def add_factors(base: FactorModel, als_model: ALSModel, reg_param: float) -> Fac
 
     Args:
         base: What explains the ratings first; it knows every user and movie that is to be scored.
-        als_model: A fit of what the base leaves. Whom it does not know has zeros, to which its regularisation pulls.
+        als_model: A fit of what the base leaves. A user or movie that it does not know has zeros, to which its
+            regularisation pulls.
         reg_param: The lambda it was fitted with.
     """
     zeros = F.array_repeat(F.lit(0.0).cast("float"), als_model.rank)
@@ -110,11 +107,13 @@ def add_factors(base: FactorModel, als_model: ALSModel, reg_param: float) -> Fac
         features = F.concat("features", F.coalesce("factors", zeros)).alias("features")
         return table.join(factors, "id", how="left").select("id", "bias", features)
 
+    if not isinstance(base.rule, RidgeRule):
+        raise TypeError("Factors follow a model whose users are ridge regressions.")
     ridge = Ridge(als_model.rank, reg_param, per_rating=True)
     return base._replace(
         users=extend(base.users, als_model.userFactors),
         items=extend(base.items, als_model.itemFactors),
-        ridges=(*base.ridges, ridge),
+        rule=RidgeRule((*base.rule.ridges, ridge)),
     )
 
 

@@ -1,1 +1,1 @@
-"""Ratings and movies: raw files, cleaning, the split, and the tables' contracts."""
+"""Ratings and movies: raw files, cleaning, the split, and the tables' schemas."""

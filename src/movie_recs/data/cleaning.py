@@ -1,7 +1,7 @@
-"""From raw text to typed rows: each row is either clean or set aside with the reason why, never lost.
+"""From raw text to typed rows: every row is either clean or set aside with a reason, never dropped.
 
-`parse_*` judge a row by itself, `judge_*` against the other rows and files; both mark a bad row by a text in the
-column `reason` (null for a good row) and keep its fields as read in `record`. `separate` parts the bad from the good.
+`parse_*` check a row by itself, `judge_*` against the other rows and files. Both put the reason why a row is bad into
+the column `reason` (null for a good row) and keep the row as it was read in `record`. `separate` splits bad from good.
 """
 
 import logging
@@ -12,15 +12,15 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from movie_recs.data.schemas import MAX_STARS, MIN_STARS, NO_GENRES, RAW_HEADERS, STAR_STEP, TIME
+from movie_recs.data.schemas import MAX_STARS, MIN_STARS, NO_GENRES, RAW_HEADERS, STAR_STEP, TIME, RawFile
 from movie_recs.errors import UserError
 from movie_recs.parameter_types import NEWEST_ID, OLDEST_ID
 
 logger = logging.getLogger(__name__)
 
-MALFORMED = "malformed"  # the raw column with the whole line where it has too many or too few fields
+MALFORMED = "malformed"  # raw column: the whole line if it has too many or too few fields
 TITLE_WITH_YEAR = r"^(.+?)\s*\((\d{4})\)$"
-LAST_SECOND = 253_402_300_799  # 9999-12-31, the last that Spark's timestamps print
+LAST_SECOND = 253_402_300_799  # 9999-12-31, the last date that Spark prints
 
 
 class Cleaned(NamedTuple):
@@ -53,7 +53,7 @@ def parse_ratings(raw: DataFrame) -> DataFrame:
 def parse_movies(raw: DataFrame) -> DataFrame:
     """(movie_id, title, year, genres, record, reason) of each row of movies.csv.
 
-    A year in brackets at the end of the title is taken off it; without one, `year` is null and the title is as it was.
+    A year in brackets at the end of the title moves to `year`; without one, `year` is null and the title is unchanged.
     """
     header = _read_header(raw, "movies")
     title = F.trim("title")
@@ -85,7 +85,7 @@ def parse_tags(raw: DataFrame) -> DataFrame:
 
 
 def parse_links(raw: DataFrame) -> DataFrame:
-    """(movie_id, imdb_id, tmdb_id, record, reason) of each row of links.csv; a missing link is null, not a problem."""
+    """(movie_id, imdb_id, tmdb_id, record, reason) of each row of links.csv; a missing link is null, not an error."""
     header = _read_header(raw, "links")
     return _rows(raw, header).select(
         _identifier("movieId").alias("movie_id"),
@@ -97,9 +97,9 @@ def parse_links(raw: DataFrame) -> DataFrame:
 
 
 def judge_ratings(parsed: DataFrame, movies: DataFrame) -> DataFrame:
-    """The parsed ratings, with a reason also for an unknown movie and for all but the latest rating of a pair.
+    """The parsed ratings; an unknown movie, and all but the latest rating of a movie by a user, get a reason too.
 
-    A rating without a time counts as earlier than one with it; of equal times, or of none, the highest rating counts.
+    Ratings without a time count as the oldest; among ratings of equal time, or of none, the highest counts.
     """
     latest_first = [F.desc_nulls_last("rated_at"), F.desc("rating"), F.col("record")]
     return _keep_first(
@@ -108,37 +108,35 @@ def judge_ratings(parsed: DataFrame, movies: DataFrame) -> DataFrame:
 
 
 def judge_movies(parsed: DataFrame) -> DataFrame:
-    """The parsed movies, with a reason also for all but the first row of a movie, by title."""
-    return _keep_first(parsed, ["movie_id"], [F.col("title"), F.col("record")], "movieId stands in another row too")
+    """The parsed movies; all but the first row of a movie, by title, get a reason too."""
+    return _keep_first(parsed, ["movie_id"], [F.col("title"), F.col("record")], "duplicate movieId")
 
 
 def judge_links(parsed: DataFrame, movies: DataFrame) -> DataFrame:
-    """The parsed links, with a reason also for an unknown movie and for all but the first row of a movie."""
-    return _keep_first(
-        _known_movies(parsed, movies), ["movie_id"], [F.col("record")], "movieId stands in another row too"
-    )
+    """The parsed links; an unknown movie, and all but the first row of a movie, get a reason too."""
+    return _keep_first(_known_movies(parsed, movies), ["movie_id"], [F.col("record")], "duplicate movieId")
 
 
 def judge_tags(parsed: DataFrame, movies: DataFrame) -> DataFrame:
-    """The parsed tags, with a reason also for an unknown movie."""
+    """The parsed tags; an unknown movie gets a reason too."""
     return _known_movies(parsed, movies)
 
 
 def good_rows(judged: DataFrame) -> DataFrame:
-    """The clean rows of a parsed or judged table, without its last two columns."""
+    """The clean rows of a parsed or judged table, without `record` and `reason`."""
     return judged.filter(F.col("reason").isNull()).drop("record", "reason")
 
 
-def separate(judged: DataFrame, file: str, max_bad_rows: float) -> Cleaned:
+def separate(judged: DataFrame, file: RawFile, max_bad_rows: float) -> Cleaned:
     """The clean rows of a judged table, and those set aside.
 
     Args:
         judged: (..., record string, reason string), `reason` null for a clean row.
-        file: Its name in `RAW_HEADERS`.
-        max_bad_rows: The share of rows that may be set aside, from 0 to 1.
+        file: The file's name, a key of `RAW_HEADERS`.
+        max_bad_rows: Largest share of rows that may be set aside, from 0 to 1.
 
     Raises:
-        UserError: There is no row, or no clean one, or more bad ones than allowed.
+        UserError: More rows are bad than allowed, or all of them, or there are no ratings or no movies.
     """
     counts = {
         row["reason"]: row
@@ -151,16 +149,16 @@ def separate(judged: DataFrame, file: str, max_bad_rows: float) -> Cleaned:
         f"{row['rows']:,} because {reason} (as in {row['example']!r})"
         for reason, row in sorted(bad.items(), key=lambda item: -item[1]["rows"])
     )
-    if total == 0 and file in ("ratings", "movies"):  # without tags or links the others serve
-        raise UserError(f"{file}.csv has no rows below its header: put the whole file in its place.")
+    if total == 0 and file in ("ratings", "movies"):  # tags and links may be empty
+        raise UserError(f"{file}.csv has no rows below its header: replace it with a complete file.")
     if bad_rows:
         if bad_rows / total > max_bad_rows:
             raise UserError(
-                f"{file}.csv has {bad_rows:,} bad rows of {total:,}, more than the {max_bad_rows:.2%} that "
-                f"data_processing.max_bad_rows allows: {examples}."
+                f"{file}.csv has {bad_rows:,} bad rows of {total:,}, more than the {max_bad_rows:.2%} allowed by "
+                f"data_processing.max_bad_rows; fix them or raise it: {examples}."
             )
         if bad_rows == total:
-            raise UserError(f"{file}.csv has no good row among its {total:,}: {examples}.")
+            raise UserError(f"{file}.csv has no good row among its {total:,}, is it the right file? {examples}.")
         logger.warning("%s.csv: %s of %s rows are set aside: %s", file, f"{bad_rows:,}", f"{total:,}", examples)
     return Cleaned(
         rows=good_rows(judged),
@@ -170,8 +168,8 @@ def separate(judged: DataFrame, file: str, max_bad_rows: float) -> Cleaned:
     )
 
 
-def _read_header(raw: DataFrame, file: str) -> tuple[str, ...]:
-    """The names in the first line: those of `RAW_HEADERS`, with the time or without.
+def _read_header(raw: DataFrame, file: RawFile) -> tuple[str, ...]:
+    """The column names in the first line: those of `RAW_HEADERS`, with or without the time.
 
     Raises:
         UserError: The first line is not the header.
@@ -180,24 +178,24 @@ def _read_header(raw: DataFrame, file: str) -> tuple[str, ...]:
     first = raw.first()
     found = None if first is None else (first[MALFORMED] or ",".join(first[name] or "" for name in header))
     if found is None:
-        raise UserError(f"{file}.csv is empty: put the whole file in its place.")
+        raise UserError(f"{file}.csv is empty: replace it with a complete file.")
     names = tuple(found.removeprefix("\ufeff").split(","))
     if names not in (header, tuple(name for name in header if name != TIME)):
         raise UserError(
-            f"{file}.csv begins with {found!r} where the header {','.join(header)!r} should stand: "
-            "is it a MovieLens file, and the right one?"
+            f"{file}.csv begins with {found!r} instead of the header {','.join(header)!r}: "
+            f"check that it is MovieLens' {file}.csv."
         )
     return names
 
 
 def _rows(raw: DataFrame, header: tuple[str, ...]) -> DataFrame:
-    """The raw rows below the header, `malformed` where they have not its fields; every part of a file may have one."""
+    """The raw rows without the header of each part; `malformed` is set if fields are missing or surplus."""
     is_header = reduce(lambda a, b: a & b, (F.col(name) == name for name in header[1:]))
     rows = raw.filter(~F.coalesce(is_header, F.lit(False)))
     expected = [name for name in raw.columns if name != MALFORMED]
     if len(header) == len(expected):
         return rows
-    # Read as if it had the time, a good line of a file without it is short of a field: its fields are counted anew.
+    # The reader expects a time, so in a file without times it marks every good line as malformed: count fields again.
     schema = ", ".join(f"{name} string" for name in (*header, MALFORMED))
     options = {"escape": '"', "columnNameOfCorruptRecord": MALFORMED}
     is_good = F.col(MALFORMED).isNotNull() & F.from_csv(MALFORMED, schema, options).getField(MALFORMED).isNull()
@@ -210,7 +208,7 @@ def _record(header: Sequence[str]) -> Column:
 
 
 def _field_problems(header: tuple[str, ...], optional: tuple[str, ...] = ()) -> list[tuple[Column, str]]:
-    """(condition, reason) of what can be wrong with the fields of a row by themselves."""
+    """(condition, reason) for each way in which a single field can be wrong."""
     problems = [(F.col(MALFORMED).isNotNull(), f"the row has not {len(header)} fields")]
     for name in header:
         value = F.trim(name)
@@ -231,7 +229,7 @@ def _first_reason(*problems: tuple[Column, str]) -> Column:
 
 
 def _whole_number(name: str) -> Column:
-    """The text as an integer; null where it is none. 20 digits are one, if not an identifier."""
+    """The text as an integer, or null. 20 digits are an integer, though not an identifier."""
     text = F.trim(name)
     return F.when(text.rlike(r"^[+-]?\d{1,38}$"), text).try_cast("decimal(38, 0)")
 
@@ -242,7 +240,7 @@ def _identifier(name: str) -> Column:
 
 
 def _number(name: str) -> Column:
-    """The text as a number; null where it is none. A cast by itself takes NaN, Infinity and 4.0f too."""
+    """The text as a number, or null. A plain cast would also accept NaN, Infinity and 4.0f."""
     text = F.trim(name)
     return F.when(text.rlike(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), text).try_cast("double")
 
@@ -260,7 +258,7 @@ def _known_movies(parsed: DataFrame, movies: DataFrame) -> DataFrame:
 
 
 def _keep_first(parsed: DataFrame, keys: list[str], order: list[Column], reason: str) -> DataFrame:
-    """The rows, with the reason for each good one that is not the first of its key by that order."""
+    """The rows; every good row that is not the first of its key in this order gets the reason."""
     among_good = Window.partitionBy(*keys, F.col("reason").isNull()).orderBy(*order)
     place = parsed.withColumn("place", F.row_number().over(among_good))
     return _with_reason(place, F.col("place") > 1, reason).select(*parsed.columns)

@@ -1,11 +1,11 @@
-"""Which movies may be in a list."""
+"""Filters: which movies may be recommended."""
 
 import logging
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.parameters import FilterParameters
+from movie_recs.data.parameters import FilterParameters
 
 logger = logging.getLogger(__name__)
 
@@ -13,29 +13,30 @@ logger = logging.getLogger(__name__)
 def filter_movies(movies: DataFrame, ratings: DataFrame, filters: FilterParameters) -> DataFrame | None:
     """(movie_id int) of the movies that pass, or None if nothing is filtered.
 
-    A movie passes that has one of `genres` and none of `without_genres`, whose year is known and within `first_year`
-    and `last_year` where these are given, and that has `min_ratings` ratings. What leaves no movie is said in the log.
+    A movie passes if it has one of `genres` and none of `without_genres`, a known year from `first_year` to `last_year`
+    where these are given, at least `min_ratings` ratings, and an id that is not in `without_movie_ids`. A warning is
+    logged if no movie passes.
 
     Args:
         movies: (movie_id int, year int or null, genres array<string>, ...).
         ratings: (movie_id int, ...).
-        filters: What is wanted.
+        filters: The conditions; the defaults filter nothing.
     """
     if filters == FilterParameters():
         return None
-    left = movies.filter(_wanted(filters)).select("movie_id")
+    left = movies.filter(_passes(filters)).select("movie_id")
     if filters.min_ratings:
         counts = ratings.groupBy("movie_id").agg(F.count("*").alias("ratings"))
         enough = counts.filter(F.col("ratings") >= filters.min_ratings)
         left = left.join(enough, "movie_id", how="left_semi")
     if left.isEmpty():
         known = sorted(row["genre"] for row in movies.select(F.explode("genres").alias("genre")).distinct().collect())
-        wanted, genres = filters.model_dump(exclude_defaults=True), ", ".join(known) or "unknown"
-        logger.warning("No movie passes recommend.filters %s; the genres are %s.", wanted, genres)
+        given, genres = filters.model_dump(exclude_defaults=True), ", ".join(known) or "unknown"
+        logger.warning("No movie passes recommend.filters %s; the genres are %s.", given, genres)
     return left
 
 
-def _wanted(filters: FilterParameters) -> Column:
+def _passes(filters: FilterParameters) -> Column:
     passes = F.lit(True)
     if filters.genres:
         passes &= F.arrays_overlap("genres", F.lit(filters.genres))

@@ -1,6 +1,6 @@
 """Where the raw data comes from: a folder on disk, or one of GroupLens' MovieLens archives.
 
-Only `download` touches the network, and it leaves the whole data set or nothing.
+Only `download` uses the network; it installs the whole data set or nothing.
 """
 
 import argparse
@@ -35,18 +35,18 @@ SAMPLE = "sample"
 
 _REQUIRED_FILES = tuple(f"{file}.csv" for file in RAW_HEADERS)
 _MAX_BYTES = 8 * 1024**3  # several times the largest archive, unpacked
-# What the network and the disk raise, and what zipfile raises on a damaged file.
+# Errors of the network and the disk, and of zipfile on a damaged file.
 _IO_ERRORS = (OSError, http.client.HTTPException)
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 _LICENCE = (
-    "MovieLens is for research: no commercial use without GroupLens' permission, and publications cite\n"
+    "MovieLens is for research: no commercial use without GroupLens' permission, and publications must cite\n"
     "Harper & Konstan (2015), The MovieLens Datasets: History and Context, https://doi.org/10.1145/2827872."
 )
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip of one data set, with size and checksum if it is frozen."""
+    """The zip of a data set; `size` (bytes) and `sha256` are None if GroupLens may still change it."""
 
     url: str
     size: int | None = None
@@ -81,7 +81,7 @@ def find_dataset(name: str, *raw_dirs: Path) -> Path | None:
         UserError: `name` is not a plain folder name, or MOVIELENS_DIR is not a folder.
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
-        raise UserError(f"{name!r} cannot name a data set: use letters, digits, '.', '_' and '-' only.")
+        raise UserError(f"{name!r} is not a valid data set name: use only letters, digits, '.', '_' and '-'.")
     folders = (root / name for root in _roots(raw_dirs))
     return next((folder for folder in folders if _is_dataset(folder)), None)
 
@@ -90,7 +90,7 @@ def resolve_dataset(name: str, *raw_dirs: Path) -> Dataset:
     """The data set to read; "auto" is ml-latest-small if it is on disk, else the synthetic sample.
 
     Raises:
-        UserError: the data set is not on disk.
+        UserError: The data set is not on disk.
     """
     candidates = (DEFAULT, SAMPLE) if name == "auto" else (name,)
     for candidate in candidates:
@@ -103,8 +103,8 @@ def resolve_dataset(name: str, *raw_dirs: Path) -> Dataset:
     csvs = (csv for root in roots for csv in root.glob("*/ratings.csv"))
     found = sorted({csv.parent.name for csv in csvs if _is_dataset(csv.parent)})
     raise UserError(
-        f"The data set {wanted!r} is not in {' or '.join(map(str, roots))}"
-        f" with {', '.join(_REQUIRED_FILES)} (found there: {', '.join(found) or 'none'}): {_how_to_get(wanted)}."
+        f"The data set {wanted!r} is not in {' or '.join(map(str, roots))}, as a folder with"
+        f" {', '.join(_REQUIRED_FILES)} (found there: {', '.join(found) or 'none'}): {_how_to_get(wanted)}."
     )
 
 
@@ -115,20 +115,20 @@ def download(
     archives: Mapping[str, Archive] = ARCHIVES,
     timeout: float = 30.0,
 ) -> Path:
-    """The folder of the data set, which is fetched and unpacked to `raw_dir/<name>` unless it is on disk.
+    """The folder of the data set, which is downloaded and unpacked to `raw_dir/<name>` unless it is on disk.
 
     Args:
-        name: a key of `archives`.
-        raw_dir: the folder of raw data sets.
-        zip_path: the archive, if it was fetched by other means; it passes the same checks.
-        archives: where each data set comes from and what its zip must be.
-        timeout: seconds to wait for the connection, and then for each next piece of data.
+        name: A key of `archives`.
+        raw_dir: Folder of raw data sets.
+        zip_path: An archive that was downloaded by other means; it goes through the same checks.
+        archives: URL, size and checksum of each data set's zip.
+        timeout: Seconds to wait for the connection, and then for each next piece of data.
 
     Raises:
-        UserError: the archive cannot be fetched or is not what it must be; nothing is left in `raw_dir`.
+        UserError: The archive cannot be downloaded or fails a check; nothing is left in `raw_dir`.
     """
     if folder := find_dataset(name, raw_dir):
-        print(f"{name} is on disk already: {folder}")
+        print(f"{name} is already on disk: {folder}")
         return folder
     if name not in archives:
         raise UserError(f"{name!r} cannot be downloaded, only {', '.join(archives)} can.")
@@ -137,7 +137,7 @@ def download(
         raise UserError(f"{target} lacks one of {', '.join(_REQUIRED_FILES)}: move it away and try again.")
     try:
         raw_dir.mkdir(parents=True, exist_ok=True)
-        # Inside raw_dir, hence on its file system: the last step is one rename.
+        # Inside raw_dir, so on the same file system: the last step is a single rename.
         with tempfile.TemporaryDirectory(dir=raw_dir, prefix=f".{name}-") as scratch:
             local_zip = zip_path or _fetch(archive, Path(scratch, "archive.zip"), timeout)
             _verify(local_zip, archive)
@@ -149,7 +149,7 @@ def download(
         reason = " ".join(str(cause).split()) or type(cause).__name__
         raise UserError(
             f"{name} could not be installed from {zip_path or archive.url} ({reason}), and nothing was kept:"
-            f" try again, or fetch {archive.url} elsewhere and unpack it to {target}, or pass the zip to"
+            f" try again, or download {archive.url} elsewhere and unpack it to {target}, or pass the zip to"
             f" `python -m movie_recs.data.movielens {name} --archive FILE`,"
             f" or set MOVIELENS_DIR to the folder that holds {name}/."
         ) from error
@@ -171,7 +171,7 @@ def main(argv: Sequence[str] | None = None, archives: Mapping[str, Archive] = AR
     except KeyboardInterrupt:
         print("Interrupted: nothing was kept.", file=sys.stderr)
         return 130
-    print(f"{args.name} is in {folder}, its terms in {folder / 'README.txt'}\n{_LICENCE}")
+    print(f"{args.name} is in {folder}, its terms of use in {folder / 'README.txt'}\n{_LICENCE}")
     return 0
 
 
@@ -219,7 +219,7 @@ def _fetch(archive: Archive, destination: Path, timeout: float) -> Path:
             while chunk := body.read(64 * 1024):
                 received += file.write(chunk)
                 if received > (archive.size or _MAX_BYTES):
-                    raise zipfile.BadZipFile("it is larger than it must be")
+                    raise zipfile.BadZipFile("it is larger than expected")
     if received < expected:
         raise zipfile.BadZipFile(f"the connection broke after {received:,} of {expected:,} bytes")
     return destination
@@ -245,7 +245,7 @@ def _unpack(zip_path: Path, name: str, parent: Path) -> Path:
                 raise zipfile.BadZipFile(f"its member {member.filename!r} is not in {name}/")
             if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise zipfile.BadZipFile(f"its member {member.filename!r} is neither a file nor a folder")
-        # The declared sizes are enough: zipfile unpacks no byte beyond them.
+        # Checking the declared sizes is enough: zipfile never unpacks more.
         if sum(member.file_size for member in members) > _MAX_BYTES:
             raise zipfile.BadZipFile(f"it would unpack to more than {_MAX_BYTES:,} bytes")
         file.extractall(parent)

@@ -1,4 +1,4 @@
-"""Ratings of people who are not in the data: from the parameters, by movie id or title, or from a CSV file."""
+"""Ratings of users that are not in the data: from the parameters, by movie id or title, or from a CSV file."""
 
 import difflib
 import logging
@@ -6,32 +6,32 @@ import re
 
 import pandas as pd
 
+from movie_recs.data.parameters import NewUser
 from movie_recs.data.schemas import MAX_STARS, MIN_STARS
 from movie_recs.errors import UserError
-from movie_recs.parameters import NewUser
 
 logger = logging.getLogger(__name__)
 
-SHOWN = 6  # candidates for an unclear title, and examples of bad rows
-ALIKE = 0.6  # of titles, by difflib's ratio
+SHOWN = 6  # titles that may be meant, and examples of bad rows
+MIN_SIMILARITY = 0.6  # of titles, as difflib's ratio
 COLUMNS = ["name", "movie_id", "rating", "rated_at"]
 
 
 def collect_new_ratings(new_users: list[NewUser], from_file: pd.DataFrame, movies: pd.DataFrame) -> pd.DataFrame:
-    """(name, movie_id, rating, rated_at), a row a rating; a movie that is rated twice counts as it was the last time.
+    """(name, movie_id, rating, rated_at), one row per rating; of several ratings of a movie the last one counts.
 
     Args:
-        new_users: Names, and stars by movie id or title, each later than the one before.
-        from_file: (name, movieId, rating, perhaps timestamp), all text, as `datasets.new_user_csv` gives it.
+        new_users: Names, and stars by movie id or title; each rating counts as later than the one before.
+        from_file: (name, movieId, rating, optionally timestamp), all text, as `datasets.new_user_csv` loads it.
         movies: (movie_id, title, year).
 
     Raises:
-        UserError: A name stands twice, or a title or an id is that of no movie or could be that of several, which are
-            named.
+        UserError: A name is given twice, or a title or id matches no movie, or a title matches several, which the
+            message lists.
     """
     names = [user.name for user in new_users] + from_file["name"].unique().tolist()
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"recommend.new_users: the name {twice[0]!r} stands twice.")
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"recommend.new_users: the name {repeated[0]!r} is given twice: choose another.")
     finder = _Finder(movies)
     rows = [
         (user.name, finder.find(user.name, movie), stars, pd.Timestamp(place, unit="s"))
@@ -45,7 +45,7 @@ def collect_new_ratings(new_users: list[NewUser], from_file: pd.DataFrame, movie
 
 
 def _read(from_file: pd.DataFrame, finder: "_Finder") -> pd.DataFrame:
-    """The good rows of a file; how many are bad is said in the log."""
+    """The good rows of a file; the bad ones are logged."""
     times = from_file["timestamp"] if "timestamp" in from_file else pd.Series(range(len(from_file)), dtype=float)
     numbers = pd.DataFrame({
         "name": from_file["name"],
@@ -68,9 +68,10 @@ class _Finder:
 
     def __init__(self, movies: pd.DataFrame):
         self.ids = set(movies["movie_id"])
-        self._shown = {
-            row.movie_id: row.title if pd.isna(row.year) else f"{row.title} ({int(row.year)})"
-            for row in movies.itertuples()
+        columns = (movies[name] for name in ("movie_id", "title", "year"))
+        self._shown: dict[int, str] = {
+            movie_id: title if pd.isna(year) else f"{title} ({int(year)})"
+            for movie_id, title, year in zip(*columns, strict=True)
         }
         self._by_title: dict[str, list[int]] = {}
         for movie_id, shown in self._shown.items():
@@ -78,7 +79,7 @@ class _Finder:
                 self._by_title.setdefault(key, []).append(movie_id)
 
     def find(self, name: str, movie: int | str) -> int:
-        """The movie's id; a text is a title first, and an id if it is no title."""
+        """The movie's id; text is looked up as a title first, then as an id."""
         if isinstance(movie, int):
             if movie not in self.ids:
                 raise UserError(f"recommend.new_users: {name}'s movie {movie} is not in the data.")
@@ -94,10 +95,10 @@ class _Finder:
         key = _normalised(_without_year(movie))
         if not found:
             titles = [title for title in self._by_title if key in title]
-            titles = sorted(titles, key=len) + difflib.get_close_matches(key, self._by_title, SHOWN, ALIKE)
+            titles = sorted(titles, key=len) + difflib.get_close_matches(key, self._by_title, SHOWN, MIN_SIMILARITY)
             found = list(dict.fromkeys(each for title in titles for each in self._by_title[title]))
         if not found:
-            return "is the title of no movie, nor is anything like it."
+            return "matches no title in the data, not even roughly: check its spelling, or write the id."
         listed = "; ".join(f"{each} {self._shown[each]}" for each in found[:SHOWN])
         return f"could be {listed}: write the id, or the title with its year."
 
@@ -107,6 +108,6 @@ def _without_year(title: str) -> str:
 
 
 def _normalised(title: str) -> str:
-    """In small letters, without signs, and with the article first: `Matrix, The (1999)` is `the matrix 1999`."""
+    """Lower case, without punctuation, the article first: `Matrix, The (1999)` becomes `the matrix 1999`."""
     title = re.sub(r"^(.*), (the|an?)((?: \(\d{4}\))?)$", r"\2 \1\3", title.strip().casefold())
     return " ".join(re.findall(r"\w+", title))

@@ -1,7 +1,7 @@
-"""Holdout and folds: the same whatever the partitioning, the order of the rows or the number of cores.
+"""Holdout and folds, independent of the partitioning, the order of the rows and the number of cores.
 
-Two ways: by hash, where a rating goes depends on its user, its movie and the seed, on nothing else, so that a rating
-added later moves no other; by time, a user's last ratings are held out, whatever the seed. Folds are by hash in both.
+Two strategies. By hash: the set of a rating depends only on its user, its movie and the seed, so a rating added later
+moves no other. By time: each user's last ratings are held out, whatever the seed. Folds are by hash in both.
 """
 
 from decimal import Decimal
@@ -12,7 +12,8 @@ from pyspark.sql import functions as F
 
 from movie_recs.errors import UserError
 
-DECIMALS = 27  # of a share: times a count of 10 digits, it is the most that Spark's 38 digits hold exactly
+HELD_OUT, REST = 0, 1  # folds of `hold_out_last`
+DECIMALS = 27  # of a share; times a count of 10 digits, this is the most that Spark's 38 digits represent exactly
 
 
 class Split(NamedTuple):
@@ -27,9 +28,9 @@ def split_by_hash(ratings: DataFrame, test_fraction: float, folds: int, seed: in
 
     Args:
         ratings: (user_id int, movie_id int, ...).
-        test_fraction: Probability of a rating to be in test, between 0 and 1.
+        test_fraction: Probability that a rating is in test, between 0 and 1.
         folds: Number of folds of the train ratings.
-        seed: Another seed gives another split.
+        seed: Seed of the hash; another one gives another split.
     """
     is_test = _uniform(seed, "test") < test_fraction
     return Split(
@@ -41,14 +42,14 @@ def split_by_hash(ratings: DataFrame, test_fraction: float, folds: int, seed: in
 def split_by_time(ratings: DataFrame, test_fraction: float, folds: int, seed: int) -> Split:
     """Train and test ratings; the last floor(n * test_fraction) of each user's n ratings are in test.
 
-    Of ratings of the same time, that of the higher `movie_id` counts as later. A user with too few ratings for one test
-    rating has all of them in train.
+    Among ratings of the same time, the one with the higher `movie_id` counts as later. A user with too few ratings for
+    one test rating has all of them in train.
 
     Args:
-        ratings: (user_id int, movie_id int, rated_at timestamp, ...), a row a pair of user and movie.
-        test_fraction: Share of each user's ratings in test, between 0 and 1, as it is written: 0.29 of 100 is 29.
+        ratings: (user_id int, movie_id int, rated_at timestamp, ...), one row per user and movie.
+        test_fraction: Share of each user's ratings in test, between 0 and 1, taken as a decimal: 0.29 of 100 is 29.
         folds: Number of folds of the train ratings.
-        seed: Another seed gives other folds; a rating that is in train by both strategies has the same fold in both.
+        seed: Seed of the folds; a rating that is in train by both strategies has the same fold in both.
 
     Raises:
         UserError: A rating has no time, or no user has enough ratings for one in test.
@@ -56,20 +57,20 @@ def split_by_time(ratings: DataFrame, test_fraction: float, folds: int, seed: in
     by_user = ratings.groupBy("user_id").agg(
         F.count("*").alias("ratings"), F.count_if(F.col("rated_at").isNull()).alias("without_time")
     )
-    totals = by_user.agg(
+    (totals,) = by_user.agg(
         F.sum("ratings").alias("ratings"),
         F.sum("without_time").alias("without_time"),
         F.sum(_share_of(F.col("ratings"), test_fraction)).alias("test"),
-    ).first()
+    ).collect()
     if totals["without_time"]:
         raise UserError(
-            f"{totals['without_time']:,} of the {totals['ratings']:,} ratings have no time, so they cannot be split by "
-            "it: set split.strategy=random."
+            f"{totals['without_time']:,} of the {totals['ratings']:,} ratings have no time, so a split by time is not "
+            "possible: set split.strategy=random."
         )
     if not totals["test"]:
         raise UserError(
-            f"split.test_fraction={test_fraction} of any user's ratings is less than one, so that the test set would "
-            "be empty: raise it, or set split.strategy=random."
+            f"split.test_fraction={test_fraction} of any user's ratings is less than one, so the test set would be "
+            "empty: raise it, or set split.strategy=random."
         )
     user = Window.partitionBy("user_id")
     place_from_last = F.row_number().over(user.orderBy(F.desc("rated_at"), F.desc("movie_id")))
@@ -78,6 +79,26 @@ def split_by_time(ratings: DataFrame, test_fraction: float, folds: int, seed: in
     return Split(
         train=marked.filter(~F.col("is_test")).select(*ratings.columns, _fold(folds, seed)),
         test=marked.filter("is_test").select(*ratings.columns),
+    )
+
+
+def hold_out_last(train_ratings: DataFrame, test_fraction: float, seed: int) -> DataFrame:
+    """The ratings with another `fold`: 0 for the last of each user's ratings, 1 for those before.
+
+    Where the test is the future, a choice is made by what is the future of the train ratings. What random folds hold
+    out lies between ratings that a fit has seen, which says nothing of how soon old ratings are of no use.
+
+    Args:
+        train_ratings: (..., rated_at timestamp, fold int).
+        test_fraction: Of each user's ratings, as of the test.
+        seed: Of the split, which makes no difference here.
+    """
+    split = split_by_time(train_ratings.drop("fold"), test_fraction, 2, seed)
+    columns = train_ratings.columns
+    return (
+        split.test.selectExpr("*", f"{HELD_OUT} as fold")
+        .select(columns)
+        .unionByName(split.train.drop("fold").selectExpr("*", f"{REST} as fold").select(columns))
     )
 
 
@@ -91,6 +112,6 @@ def _fold(folds: int, seed: int) -> Column:
 
 
 def _uniform(seed: int, purpose: str) -> Column:
-    """A number in [0, 1) from the pair, the seed and the purpose: the 53 high bits of a 64-bit hash, as a double."""
+    """A number in [0, 1) from the user, the movie, the seed and the purpose: the top 53 bits of a 64-bit hash."""
     bits = F.shiftrightunsigned(F.xxhash64("user_id", "movie_id", F.lit(seed), F.lit(purpose)), 11)
     return bits.cast("double") / F.lit(float(2**53))

@@ -1,9 +1,11 @@
-"""Top-N lists for users and similar movies for movies: what Spark does around the search of shortlist.py.
+"""Top-N lists for users and similar movies for movies: what Spark does around `exact_search`.
 
-Queries come as Arrow batches and leave as Arrow batches; the catalogue is broadcast. There is never a row a pair.
+Queries come as Arrow batches and lists leave as Arrow batches; the catalogue travels with the tasks. There is never a
+row a pair.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,18 +13,18 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from movie_recs.data.blocks import tasks_at_a_time
 from movie_recs.model.exact_search import (
     COSINE,
     DOT,
     L2,
     NOTHING,
     Items,
-    Lists,
     best_items,
     prepare_items,
     prepare_queries,
 )
-from movie_recs.model.factor_model import FactorModel
+from movie_recs.model.factor_model import FactorModel, feature_matrix
 
 BLOCK = (512, 2048)  # queries and movies that a task scores at a time: 4 MB
 METRICS = {"l2": L2, "cosine": COSINE}
@@ -105,7 +107,7 @@ def _collect_items(items: DataFrame, candidates: DataFrame | np.ndarray | None, 
     """One side of a model, or those of it that are candidates, in memory."""
     table = items.select("id", "bias", "features").toArrow().combine_chunks()
     ids, bias = table["id"].to_numpy(), table["bias"].to_numpy()
-    features = _matrix(table["features"].combine_chunks())
+    features = feature_matrix(table["features"].combine_chunks())
     if isinstance(candidates, DataFrame):
         candidates = candidates.select("movie_id").distinct().toArrow()["movie_id"].to_numpy()
     if candidates is not None:
@@ -116,51 +118,58 @@ def _collect_items(items: DataFrame, candidates: DataFrame | np.ndarray | None, 
 
 def _best_items(queries: DataFrame, items: Items, n: int, intercept: float = 0.0) -> DataFrame:
     """(id int, rank int, item_id int, value double): the n highest scores of each query (id, bias, features, seen)."""
-    context = queries.sparkSession.sparkContext
-    shared, block, n = context.broadcast(items), BLOCK, min(n, len(items.ids))
-
-    def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches if n > 0 else ():
-            yield from _search_batch(batch, shared.value, n, intercept, block)
-
+    search = partial(_search_batches, items, min(n, len(items.ids)), intercept, BLOCK)
     # A task a core. Told how many, Spark does not coalesce them, as it would by their few bytes.
-    spread = queries.repartition(context.defaultParallelism, "id")
+    spread = queries.repartition(tasks_at_a_time(queries.sparkSession), "id")
     return spread.mapInArrow(search, "id int, rank int, item_id int, value double")
 
 
-def _search_batch(
-    batch: pa.RecordBatch, items: Items, n: int, intercept: float, block: tuple[int, int]
+def _search_batches(
+    items: Items, n: int, intercept: float, block: tuple[int, int], batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """What `_best_items` returns for a batch, a block of queries at a time."""
-    bias = intercept + batch["bias"].to_numpy(zero_copy_only=False).astype(float)  # a null is no number
-    finite = np.isfinite(bias) & np.isfinite(_matrix(batch["features"])).all(axis=1)
-    batch = batch.filter(pa.array(finite))
-    seen, seen_counts = batch["seen"].flatten().to_numpy(), batch["seen"].value_lengths().to_numpy()
-    prepared = prepare_queries(bias[finite], _matrix(batch["features"]), seen, seen_counts, items)
-    ids = batch["id"].to_numpy()
-    for rows, lists in best_items(prepared, items, n, block):
-        yield pa.RecordBatch.from_pydict(list_columns(ids[rows], lists, items))
+    """What `_best_items` returns, a block of queries at a time."""
+    for batch in batches:
+        bias = intercept + batch["bias"].to_numpy(zero_copy_only=False).astype(float)  # a null is no number
+        seen, seen_counts = batch["seen"].flatten().to_numpy(), batch["seen"].value_lengths().to_numpy()
+        ids, features = batch["id"].to_numpy(), feature_matrix(batch["features"])
+        for columns in search(ids, bias, features, seen, seen_counts, items, n, block):
+            yield pa.RecordBatch.from_pydict(columns)
 
 
-def list_columns(ids: np.ndarray, lists: Lists, items: Items) -> dict[str, np.ndarray]:
-    """`id`, `rank` from 1, `item_id` and `value`: a row a place that is taken, list after list.
+def search(
+    ids: np.ndarray,
+    bias: np.ndarray,
+    features: np.ndarray,
+    seen: np.ndarray,
+    seen_counts: np.ndarray,
+    items: Items,
+    n: int,
+    block: tuple[int, int] = BLOCK,
+) -> Iterator[dict[str, np.ndarray]]:
+    """`id`, `rank` from 1, `item_id` and `value`: a row a place that is taken, list after list, by blocks of queries.
 
     Args:
         ids: (r,) of the queries.
-        lists: Theirs.
-        items: Among which they were sought.
+        bias: (r,) float64, the intercept added; a query that is not finite has no list.
+        features: (r, rank) float32, or (r, 0) for queries of bias alone.
+        seen: Ids that are left out, query after query and ascending in each.
+        seen_counts: (r,), how many each query has.
+        items: The items to search.
+        n: Length of the lists, at most the number of items.
+        block: Queries and items scored at a time.
     """
-    filled = lists.scores > NOTHING
-    n = filled.shape[1]
-    return {
-        "id": np.repeat(ids, n).reshape(-1, n)[filled],
-        "rank": np.tile(np.arange(1, n + 1, dtype=np.int32), (len(filled), 1))[filled],
-        "item_id": items.ids[lists.places[filled]],
-        "value": lists.scores[filled],
-    }
-
-
-def _matrix(features: pa.ListArray) -> np.ndarray:
-    """(rows, rank) float32."""
-    flat = features.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-    return flat.reshape(len(features), -1) if len(features) else np.zeros((0, 0), np.float32)
+    if n < 1:
+        return
+    finite = np.isfinite(bias) & np.isfinite(features).all(axis=1)
+    if not finite.all():
+        seen = seen[np.repeat(finite, seen_counts)]
+        ids, bias, features, seen_counts = ids[finite], bias[finite], features[finite], seen_counts[finite]
+    queries = prepare_queries(bias, features, seen, seen_counts, items)
+    for rows, lists in best_items(queries, items, n, block):
+        filled = lists.scores > NOTHING
+        yield {
+            "id": np.repeat(ids[rows], n).reshape(-1, n)[filled],
+            "rank": np.tile(np.arange(1, n + 1, dtype=np.int32), (len(filled), 1))[filled],
+            "item_id": items.ids[lists.places[filled]],
+            "value": lists.scores[filled],
+        }

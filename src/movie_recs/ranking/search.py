@@ -10,20 +10,18 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame
 
-from movie_recs.data.splitting import split_by_time
-from movie_recs.parameters import ImplicitGrid, RankingParameters, RankingTuningParameters, WeightGrid
-from movie_recs.ranking.fit import RankingEngine
-from movie_recs.ranking.trial import collect_ranking_data
-from movie_recs.tuning.candidate import RankingCandidate
-from movie_recs.tuning.compiled_trials import KernelEngine
+from movie_recs.als.parameters import ImplicitGrid
+from movie_recs.data.blocks import open_blocks
+from movie_recs.ranking.candidate import RankingCandidate
+from movie_recs.ranking.parameters import RankingParameters, RankingTuningParameters, WeightGrid
+from movie_recs.ranking.trial import RankingTrialData
+from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
-from movie_recs.tuning.memory import DataSize, decide, estimate_ranking_memory, measure_data
 from movie_recs.tuning.strategies import Strategy, choose_strategy, run_strategies
-from movie_recs.tuning.trial_log import TrialLog, digest, remember
+from movie_recs.tuning.trial_log import TrialLog, digest, fingerprint, remember
 
 WINNERS = ("implicit_als", "recent_als", "ease", "blend")
 ALS_FIELDS, WEIGHT_FIELDS = tuple(ImplicitGrid.model_fields), tuple(WeightGrid.model_fields)
-HELD_OUT, REST = 0, 1
 
 
 def search(
@@ -31,6 +29,7 @@ def search(
     movie_ids: np.ndarray,
     parameters: RankingParameters,
     folds: int | list[int],
+    carrier: str = "local",
     log: TrialLog | None = None,
 ) -> pd.DataFrame:
     """A row a candidate of implicit_als, ease, recent_als and blend, as `cross_validation.summarise` has it.
@@ -38,74 +37,34 @@ def search(
     Args:
         train_ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp, fold int).
         movie_ids: (m,) ascending, all movies that may be recommended.
-        parameters: What to try, and how.
-        folds: How many there are, or which are held out.
+        parameters: The candidates, and how they are searched.
+        folds: Number of folds, or which of them are held out in turn.
+        carrier: `local` or `spark`.
         log: Trials that are in it are not run again, and those that end are added to it.
     """
-    tuning = parameters.tuning
-    size = measure_data(train_ratings)
-    name = choose_ranking_engine(train_ratings, len(movie_ids), tuning, size)
+    tuning, preference, k = parameters.tuning, parameters.preference, parameters.evaluation.k
     context = {
-        "engine": name,
         "seed": tuning.seed,
-        "data": [*size, folds],
+        "data": [fingerprint(train_ratings), folds],
         "movies": digest([movie_ids.tobytes()]),
-        "preference": parameters.preference.model_dump(),
-        "k": parameters.evaluation.k,
+        "preference": preference.model_dump(),
+        "k": k,
         "ease_rank": tuning.ease_rank,
     }
-    with _open_engine(name, train_ratings, movie_ids, parameters) as engine:
-        run = partial(run_strategies, engine=engine, folds=folds, memory=remember(log, context), halving=tuning.halving)
+    blocks = open_blocks(carrier, train_ratings, movie_ids)
+    try:
+        data = RankingTrialData(blocks, preference, tuning.ease_rank, k, tuning.seed)
+        runner = TrialRunner(train_ratings.sparkSession, data, carrier)
+        run = partial(run_strategies, runner=runner, folds=folds, memory=remember(log, context), halving=tuning.halving)
         plain = run(_plain(tuning))
         als, ease = (best_candidate(plain, RankingCandidate, model) for model in ("implicit_als", "ease"))
         weighed = run([_weighed(ease, tuning)])
         ease = best_candidate(pd.concat([plain, weighed]), RankingCandidate, "ease")
         # Both at once, for they share the fits of ALS.
         others = run([_weighed(als.model_copy(update={"model": "recent_als"}), tuning), _blend(als, ease, tuning)])
+    finally:
+        blocks.close()
     return pd.concat([plain, weighed, others], ignore_index=True)
-
-
-def choose_ranking_engine(
-    ratings: DataFrame, movies: int, tuning: RankingTuningParameters, size: DataSize | None = None
-) -> str:
-    """`kernel` or `spark`; how `auto` is decided is logged."""
-    if tuning.engine != "auto":
-        return tuning.engine
-    size = size or measure_data(ratings)
-    needed = estimate_ranking_memory(size, movies, max(tuning.grid.rank), tuning.ease_rank)
-    return decide(tuning, size, needed, ratings.sparkSession)
-
-
-def hold_out_last(train_ratings: DataFrame, test_fraction: float, seed: int) -> DataFrame:
-    """The ratings with another `fold`: 0 for the last of each user's ratings, 1 for those before.
-
-    Where the test is the future, a choice is made by what is the future of the train ratings. What random folds hold
-    out lies between ratings that a fit has seen, which says nothing of how soon old ratings are of no use.
-
-    Args:
-        train_ratings: (..., rated_at timestamp, fold int).
-        test_fraction: Of each user's ratings, as of the test.
-        seed: Of the split, which uses none of it here.
-    """
-    split = split_by_time(train_ratings.drop("fold"), test_fraction, 2, seed)
-    columns = train_ratings.columns
-    return (
-        split.test.selectExpr("*", f"{HELD_OUT} as fold")
-        .select(columns)
-        .unionByName(split.train.drop("fold").selectExpr("*", f"{REST} as fold").select(columns))
-    )
-
-
-def _open_engine(
-    name: str, train_ratings: DataFrame, movie_ids: np.ndarray, parameters: RankingParameters
-) -> KernelEngine | RankingEngine:
-    if name == "kernel":
-        tuning = parameters.tuning
-        data = collect_ranking_data(
-            train_ratings, movie_ids, parameters.preference, tuning.ease_rank, parameters.evaluation.k, tuning.seed
-        )
-        return KernelEngine(train_ratings.sparkSession.sparkContext, data)
-    return RankingEngine(train_ratings, movie_ids, parameters)
 
 
 def _plain(tuning: RankingTuningParameters) -> list[Strategy]:

@@ -16,8 +16,11 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame
 
-from movie_recs.als.spark_ml import fit_implicit_als, prepare_fit
-from movie_recs.parameters import AlsParameters, FeatureWeights
+from movie_recs.als.compiled import Targets, fit_factors
+from movie_recs.als.parameters import AlsParameters
+from movie_recs.data.blocks import Blocks
+from movie_recs.data.interactions import Seen
+from movie_recs.rating.parameters import FeatureWeights
 
 CENTRES = np.linspace(1930, 2018, 12)  # eight years apart
 WIDTH = 8.0  # years
@@ -27,17 +30,15 @@ AUDIENCE = AlsParameters(rank=20, reg_param=0.1, max_iter=10)  # rank 40 or twic
 class Catalogue(NamedTuple):
     """All movies, by ascending id.
 
-    ids: (m,) int32; features: (m, k) float64, weighted, of what is known before any rating; weights: of each kind.
+    Args:
+        ids: (m,) int32.
+        features: (m, k) float64, weighted: what is known before any rating.
+        weights: The weight of each kind.
     """
 
     ids: np.ndarray
     features: np.ndarray
     weights: FeatureWeights
-
-
-def movie_ids(movies: DataFrame) -> np.ndarray:
-    """(m,) int32, ascending."""
-    return np.sort(movies.select("movie_id").toArrow()["movie_id"].to_numpy())
 
 
 def describe_movies(movies: DataFrame, weights: FeatureWeights) -> Catalogue:
@@ -54,35 +55,36 @@ def describe_movies(movies: DataFrame, weights: FeatureWeights) -> Catalogue:
     return Catalogue(table["movie_id"].to_numpy(np.int32), features, weights)
 
 
-def all_features(catalogue: Catalogue, counts: np.ndarray, audience: np.ndarray | None) -> np.ndarray:
+def movie_features(catalogue: Catalogue, counts: np.ndarray, audience: np.ndarray | None) -> np.ndarray:
     """(m, k): the features of a fit, less their mean over the ratings that it sees.
 
     Args:
         catalogue: The movies.
-        counts: (m,), how many of the ratings each movie has.
-        audience: As `audience_directions` gives it; None to leave it out.
+        counts: (m,), number of these ratings by movie.
+        audience: Factors as `fit_audience` gives them; None to leave them out.
     """
     parts = [catalogue.features]
     if catalogue.weights.popularity:
         parts.append(catalogue.weights.popularity * np.log1p(counts)[:, None])
     if audience is not None:
-        parts.append(catalogue.weights.audience * audience)
+        parts.append(catalogue.weights.audience * audience_directions(audience, counts))
     features = np.hstack(parts)
     return features - counts @ features / counts.sum()
 
 
-def fit_audience(ids: np.ndarray, ratings: DataFrame, seed: int) -> np.ndarray:
-    """(m, rank): item factors of the implicit ALS of who rated what, by Spark ML; zeros for a movie without ratings.
+def fit_audience(seen: Blocks[Seen], seed: int) -> np.ndarray:
+    """(m, rank) float32: item factors of the implicit ALS of who rated what; zeros for a movie without ratings.
 
     Args:
-        ids: (m,) ascending, those of all rated movies among them.
-        ratings: (user_id int, movie_id int, ...).
-        seed: Of the first values.
+        seen: Ratings, whose stars do not count.
+        seed: Seed of the first values.
     """
-    factors = fit_implicit_als(prepare_fit(ratings), AUDIENCE, seed).itemFactors.toPandas()
-    table = np.zeros((len(ids), AUDIENCE.rank))
-    table[np.searchsorted(ids, factors["id"])] = np.stack(factors["features"])
-    return table
+    (factors,) = fit_factors(seen.map(_ones), AUDIENCE, [AUDIENCE.max_iter], seed, alpha=1.0)
+    return factors.items
+
+
+def _ones(seen: Seen) -> Targets:
+    return Targets(seen, np.ones(len(seen.users), np.float32))
 
 
 def audience_directions(factors: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -90,7 +92,7 @@ def audience_directions(factors: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
     Args:
         factors: (m, rank).
-        counts: (m,), how many ratings each movie has.
+        counts: (m,), number of ratings by movie.
     """
     directions = factors / np.maximum(np.linalg.norm(factors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     directions[counts == 0] = counts @ directions / counts.sum()

@@ -1,58 +1,51 @@
-"""The rating model: a baseline, then ALS on what it leaves; and the ladder of models that leads up to it."""
+"""Fits of rating models: a baseline, then ALS on what it leaves."""
 
+from functools import partial
 from typing import NamedTuple
 
-from pyspark.ml.recommendation import ALSModel
-from pyspark.sql import DataFrame
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from movie_recs.als import compiled as in_memory
-from movie_recs.als.spark_ml import add_factors, blocks_for, factor_model, fit_als, prepare_fit
-from movie_recs.model.factor_model import FactorModel, score, score_parts
-from movie_recs.rating.biases import fit_baseline
-from movie_recs.rating.features import Catalogue
-from movie_recs.tuning.candidate import RatingCandidate
-
-BEFORE = {  # each rung of the ladder, and what it is compared with
-    "global_mean": None,
-    "bias": "global_mean",
-    "reference_als": "bias",
-    "bias_als": "bias",
-    "taste": "bias",
-    "taste_als": "taste",
-}
-BEST = "taste_als"
-
-
-class Fit(NamedTuple):
-    """One fit: Spark ML's model as it came, and the composed model that every later step scores with."""
-
-    als_model: ALSModel
-    factor_model: FactorModel
+from movie_recs.als.compiled import Targets, fit_factors
+from movie_recs.als.ridge import Ridge, RidgeRule
+from movie_recs.als.spark_ml import Fit, add_factors, blocks_for, factor_model, fit_als, prepare_fit
+from movie_recs.data.blocks import Blocks, open_blocks
+from movie_recs.data.interactions import Interactions, select_seen
+from movie_recs.model.factor_model import FACTORS, FactorModel, factor_rows, factor_table
+from movie_recs.model.scoring import score
+from movie_recs.rating.biases import (
+    MovieSide,
+    SolvedUsers,
+    count_ratings,
+    fit_biases,
+    prepare_users,
+    score_pairs,
+)
+from movie_recs.rating.candidate import RatingCandidate
+from movie_recs.rating.features import Catalogue, fit_audience, movie_features
 
 
 def fit_candidate(
-    ratings: DataFrame, catalogue: Catalogue | None, candidate: RatingCandidate, seed: int, engine: str = "spark"
+    ratings: DataFrame, catalogue: Catalogue | None, candidate: RatingCandidate, seed: int, carrier: str = "local"
 ) -> Fit:
     """The candidate, fitted on these ratings; without a baseline, its factors are the whole model.
 
-    The factors are Spark ML's ALS, whatever the engine.
+    The factors are Spark ML's, whatever the carrier.
 
     Args:
         ratings: (user_id int, movie_id int, rating float in stars).
         catalogue: The movies, all that are rated among them; not needed without a baseline.
         candidate: Hyperparameters, with factors.
-        seed: Of all factors' first values.
-        engine: Of the baseline: `kernel`, in the driver's memory, or `spark`, by passes over the ratings.
+        seed: Seed of all factors' first values.
+        carrier: Carrier of the baseline, `local` or `spark`.
     """
     blocks = blocks_for(ratings, candidate.rank)
     if candidate.baseline is None:
         als_model = fit_als(prepare_fit(ratings, blocks), candidate.als, seed)
         return Fit(als_model, factor_model(als_model, candidate.als.reg_param))
-    if engine == "kernel":
-        base = in_memory.fit_model(ratings, catalogue, candidate.without_factors, seed)
-    else:
-        base = fit_baseline(ratings, catalogue, candidate.baseline, seed)
+    base = fit_compiled(ratings, catalogue, candidate.without_factors, seed, carrier)
     left = score(base, ratings.select("user_id", "movie_id", "rating")).select(
         "user_id", "movie_id", (F.col("rating") - F.col("score")).cast("float").alias("rating")
     )
@@ -60,25 +53,69 @@ def fit_candidate(
     return Fit(als_model, add_factors(base, als_model, candidate.als.reg_param))
 
 
-def fit_rung(
-    ratings: DataFrame, catalogue: Catalogue, candidate: RatingCandidate, seed: int, engine: str = "spark"
+def fit_compiled(
+    ratings: DataFrame, catalogue: Catalogue, candidate: RatingCandidate, seed: int, carrier: str = "local"
 ) -> FactorModel:
-    """A model that is measured and not used; arguments as of `fit_candidate`.
+    """A baseline, and factors by compiled loops where the candidate has some, as the trials fit them.
 
-    On the engine `kernel` its factors are fitted in memory, as those of cross-validation's trials are.
+    Args:
+        ratings: (user_id int, movie_id int, rating float in stars).
+        catalogue: The movies, all that are rated among them.
+        candidate: Hyperparameters, with a baseline.
+        seed: Seed of all first values.
+        carrier: `local` or `spark`.
     """
-    if engine == "kernel":
-        return in_memory.fit_model(ratings, catalogue, candidate, seed)
-    return fit_candidate(ratings, catalogue, candidate, seed).factor_model
+    blocks = open_blocks(carrier, ratings, catalogue.ids)
+    try:
+        return _fit_blocks(ratings.sparkSession, blocks, catalogue, candidate, seed)
+    finally:
+        blocks.close()
 
 
-def score_ladder(
-    taste_als: FactorModel, bias_als: FactorModel, reference_als: FactorModel, pairs: DataFrame
-) -> DataFrame:
-    """The pairs with a column of scores for each model of `BEFORE`, in its order, after their own.
+def _fit_blocks(
+    spark: SparkSession, blocks: Blocks[Interactions], catalogue: Catalogue, candidate: RatingCandidate, seed: int
+) -> FactorModel:
+    seen = blocks.map(select_seen)
+    counts = count_ratings(seen)
+    features = np.zeros((len(catalogue.ids), 0))
+    if candidate.taste_reg is not None:
+        audience = fit_audience(seen, seed) if catalogue.weights.audience else None
+        features = movie_features(catalogue, counts.by_movie, audience)
+    side, users = fit_biases(prepare_users(seen, features), counts, features, candidate.baseline)
+    if candidate.als is None:
+        items = factor_table(spark, catalogue.ids, side.bias, features)
+        return FactorModel(side.intercept, users.table(spark, _user_rows, FACTORS), items, RidgeRule((side.ridge,)))
+    left = users.map(partial(_leave, side)).keep()  # every alternation reads it
+    try:
+        (factors,) = fit_factors(left.map(_targets), candidate.als, [candidate.max_iter], seed)
+        user_table = left.zip(factors.users).table(spark, _user_rows_with_factors, FACTORS)
+    finally:
+        left.close()
+    items = factor_table(spark, catalogue.ids, side.bias, np.hstack([features, factors.items]))
+    ridges = side.ridge, Ridge(candidate.rank, candidate.reg_param, per_rating=True)
+    return FactorModel(side.intercept, user_table, items, RidgeRule(ridges))
 
-    What comes before a model's factors is a rung of its own.
-    """
-    scored = score_parts(bias_als, pairs, {"global_mean": 0, "bias": 1, "bias_als": 2})
-    scored = score_parts(taste_als, score(reference_als, scored, "reference_als"), {"taste": 1, "taste_als": 2})
-    return scored.select(*pairs.columns, *BEFORE)
+
+class _Left(NamedTuple):
+    """The solved users of a block, and what they leave of their ratings, (n,) float32."""
+
+    solved: SolvedUsers
+    values: np.ndarray
+
+
+def _leave(side: MovieSide, solved: SolvedUsers) -> _Left:
+    seen = solved.seen
+    return _Left(solved, (seen.ratings - score_pairs(side, solved, seen.users, seen.movies)).astype(np.float32))
+
+
+def _targets(left: _Left) -> Targets:
+    return Targets(left.solved.seen, left.values)
+
+
+def _user_rows(solved: SolvedUsers) -> pa.Table:
+    return factor_rows(solved.seen.user_ids, solved.weights[:, 0], solved.weights[:, 1:])
+
+
+def _user_rows_with_factors(pair: tuple[_Left, np.ndarray]) -> pa.Table:
+    (solved, _), factors = pair
+    return factor_rows(solved.seen.user_ids, solved.weights[:, 0], np.hstack([solved.weights[:, 1:], factors]))

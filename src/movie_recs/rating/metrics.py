@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.model.factor_model import to_stars
+from movie_recs.model.scoring import to_stars
 
 COUNT_BINS = {"0": 0, "1": 1, "2-3": 3, "4-9": 9, "10-49": 49}  # label: most ratings
 MANY = "50+"

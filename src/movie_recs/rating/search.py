@@ -9,24 +9,25 @@ from functools import partial
 import pandas as pd
 from pyspark.sql import DataFrame
 
-from movie_recs.parameters import AlsParameters, BaselineGrid, Grid, TuningParameters
+from movie_recs.als.parameters import AlsParameters, Grid
+from movie_recs.data.blocks import open_blocks
+from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import Catalogue
-from movie_recs.rating.spark_engine import SparkEngine
-from movie_recs.rating.trial import collect_trial_data
-from movie_recs.tuning.candidate import RatingCandidate
-from movie_recs.tuning.compiled_trials import KernelEngine
+from movie_recs.rating.parameters import BaselineGrid, RatingTuningParameters
+from movie_recs.rating.trial import RatingTrialData
+from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
-from movie_recs.tuning.memory import choose_engine, measure_data
 from movie_recs.tuning.strategies import Listed, Strategy, choose_strategy, run_strategies
-from movie_recs.tuning.trial_log import TrialLog, digest, remember
+from movie_recs.tuning.trial_log import TrialLog, digest, fingerprint, remember
 
 
 def search(
     train_ratings: DataFrame,
     catalogue: Catalogue,
-    tuning: TuningParameters,
+    tuning: RatingTuningParameters,
     reference: AlsParameters,
     folds: int,
+    carrier: str = "local",
     log: TrialLog | None = None,
 ) -> pd.DataFrame:
     """A row a candidate of bias, taste, reference_als, bias_als and taste_als, as `cross_validation.summarise` has it.
@@ -34,39 +35,32 @@ def search(
     Args:
         train_ratings: (user_id int, movie_id int, rating float in stars, fold int).
         catalogue: The movies, all that are rated among them.
-        tuning: What to try, and how.
+        tuning: The candidates, and how they are searched.
         reference: Hyperparameters of the reference.
         folds: Number of folds.
+        carrier: `local` or `spark`.
         log: Trials that are in it are not run again, and those that end are added to it.
     """
-    size = measure_data(train_ratings)
-    engine_name = choose_engine(train_ratings, catalogue, tuning, size)
     context = {
-        "engine": engine_name,
         "seed": tuning.seed,
-        "data": [*size, folds],
+        "data": [fingerprint(train_ratings), folds],
         "movies": digest([catalogue.ids.tobytes(), catalogue.features.tobytes()]),
         "weights": catalogue.weights.model_dump(),
     }
-    with _open_engine(engine_name, train_ratings, catalogue, tuning) as engine:
-        run = partial(run_strategies, engine=engine, folds=folds, memory=remember(log, context), halving=tuning.halving)
+    blocks = open_blocks(carrier, train_ratings, catalogue.ids)
+    try:
+        runner = TrialRunner(train_ratings.sparkSession, RatingTrialData(blocks, catalogue, tuning.seed, {}), carrier)
+        run = partial(run_strategies, runner=runner, folds=folds, memory=remember(log, context), halving=tuning.halving)
         baselines = run([baseline_strategy(model, tuning) for model in ("bias", "taste")])
         listed = Listed([RatingCandidate(model="reference_als", **reference.model_dump())])
         best = {model: best_candidate(baselines, RatingCandidate, model) for model in ("bias", "taste")}
         factors = run([listed, *(factor_strategy(f"{model}_als", base, tuning) for model, base in best.items())])
+    finally:
+        blocks.close()
     return pd.concat([baselines, factors], ignore_index=True)
 
 
-def _open_engine(
-    name: str, train_ratings: DataFrame, catalogue: Catalogue, tuning: TuningParameters
-) -> KernelEngine | SparkEngine:
-    if name == "kernel":
-        data = collect_trial_data(train_ratings, catalogue, tuning.seed)
-        return KernelEngine(train_ratings.sparkSession.sparkContext, data)
-    return SparkEngine(train_ratings, catalogue, tuning.seed, tuning.parallelism)
-
-
-def baseline_strategy(model: str, tuning: TuningParameters) -> Strategy:
+def baseline_strategy(model: str, tuning: RatingTuningParameters) -> Strategy:
     """Candidates of `bias` or `taste`."""
     grid = tuning.baseline_grid
     names = list(BaselineGrid.model_fields)[: 2 if model == "bias" else None]
@@ -75,7 +69,7 @@ def baseline_strategy(model: str, tuning: TuningParameters) -> Strategy:
     return choose_strategy(listed, {name: getattr(grid, name) for name in names}, tuning)
 
 
-def factor_strategy(model: str, base: RatingCandidate, tuning: TuningParameters) -> Strategy:
+def factor_strategy(model: str, base: RatingCandidate, tuning: RatingTuningParameters) -> Strategy:
     """Candidates of `bias_als` or `taste_als`: factors on what this baseline leaves."""
     fixed = {"model": model, **base.baseline.model_dump()}
     listed = [RatingCandidate(**fixed, **als.model_dump()) for als in tuning.grid.candidates()]

@@ -1,51 +1,60 @@
-"""Trials of rating models on ratings in memory: biases, tastes and factors, and their errors on a held-out fold."""
+"""Trials of rating models: biases, tastes and factors, and their errors on a held-out fold."""
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
-from pyspark.sql import DataFrame
 
-from movie_recs.als.compiled import (
-    Interactions,
-    Seen,
-    Tastes,
-    UserRidges,
-    collect_interactions,
-    fit_audience,
-    fit_factors,
-    movie_features,
-    select_seen,
-)
+from movie_recs.als.compiled import Targets, fit_factors
+from movie_recs.data.blocks import Blocks
+from movie_recs.data.interactions import Interactions, Seen, select_seen
 from movie_recs.data.schemas import MAX_STARS, MIN_STARS
-from movie_recs.parameters import BaselineParameters
-from movie_recs.rating.features import Catalogue
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.biases import (
+    Baseline,
+    MovieSide,
+    RatingCounts,
+    SolvedUsers,
+    UserSystems,
+    count_ratings,
+    fit_biases,
+    prepare_users,
+    score_pairs,
+)
+from movie_recs.rating.candidate import RatingCandidate
+from movie_recs.rating.features import Catalogue, fit_audience, movie_features
+from movie_recs.rating.parameters import BaselineParameters
 from movie_recs.tuning.trial import Measures, Trial
 
 
 class RatingTrialData(NamedTuple):
-    """All ratings and movies, and each fold's audience factors, as `fit_audience` gives them."""
+    """What rating trials need.
 
-    interactions: Interactions
+    Args:
+        blocks: The train ratings with their folds.
+        catalogue: The movies; None if no candidate has a baseline.
+        seed: Seed of the factors' first values.
+        audience: Audience factors by held-out fold, as `fit_audience` gives them.
+    """
+
+    blocks: Blocks[Interactions]
     catalogue: Catalogue | None
     seed: int
     audience: dict[int, np.ndarray]
 
-    def lacking(self, trials: list[Trial]) -> list[int]:
+    def missing_folds(self, trials: list[Trial]) -> list[int]:
         """Folds of trials with a taste whose audience factors have not been fitted yet."""
         if self.catalogue is None or not self.catalogue.weights.audience:
             return []
         tasted = {trial.fold for trial in trials if trial.candidate.taste_reg is not None}
         return sorted(tasted - set(self.audience))
 
-    def prepare(self, fold: int) -> np.ndarray:
+    def fit_shared(self, fold: int) -> np.ndarray:
         """The audience factors of the ratings outside the fold."""
-        return fit_audience(select_seen(self.interactions, fold), self.seed)
+        return fit_audience(self.blocks.map(partial(select_seen, held_out=fold)), self.seed)
 
-    def prepared(self, parts: dict[int, np.ndarray]) -> "RatingTrialData":
-        """With these audience factors besides."""
+    def with_shared(self, parts: dict[int, np.ndarray]) -> "RatingTrialData":
+        """The data with these audience factors as well."""
         return self._replace(audience={**self.audience, **parts})
 
     def open(self, fold: int) -> "RatingFold":
@@ -53,78 +62,149 @@ class RatingTrialData(NamedTuple):
         return RatingFold(self, fold)
 
 
-def collect_trial_data(train_ratings: DataFrame, catalogue: Catalogue | None, seed: int) -> RatingTrialData:
-    """What rating trials need.
+class FoldBlock(NamedTuple):
+    """A block's ratings for one fold.
 
     Args:
-        train_ratings: (user_id int, movie_id int, rating float in stars, fold int).
-        catalogue: The movies, all that are rated among them; None if no candidate has a baseline.
-        seed: Of the factors' first values.
+        seen: Ratings of all other folds.
+        users: (h,) rows of the held-out ratings.
+        movies: (h,) rows of the held-out ratings.
+        stars: (h,) float64.
     """
-    interactions = collect_interactions(train_ratings, None if catalogue is None else catalogue.ids)
-    return RatingTrialData(interactions, catalogue, seed, {})
+
+    seen: Seen
+    users: np.ndarray
+    movies: np.ndarray
+    stars: np.ndarray
+
+
+class ScoredBlock(NamedTuple):
+    """A block with the scores of its held-out pairs, (h,), and what the scores leave of the ratings seen, (n,)."""
+
+    block: FoldBlock
+    scores: np.ndarray
+    left: np.ndarray
 
 
 class RatingFold:
-    """The ratings of all folds but one, those of that one, and what was fitted last."""
+    """The ratings of all folds but one, those of that one, and the baseline that was fitted last."""
 
     def __init__(self, data: RatingTrialData, fold: int):
-        self.data, self.fold = data, fold
-        held_out = data.interactions.folds == fold
-        self.seen: Seen = select_seen(data.interactions, fold)
-        self.users, self.movies = data.interactions.users[held_out], data.interactions.movies[held_out]
-        self.stars = data.interactions.ratings[held_out].astype(float)
-        self.warm = self.seen.rated_users[self.users] & (self.seen.movie_counts[self.movies] > 0)
-        self._last: Tastes | None = None
+        self._data, self._fold = data, fold
+        self._blocks = data.blocks.map(partial(_open_block, fold))
+        self._last: Baseline | None = None
 
     def measure(self, candidates: list[RatingCandidate]) -> Iterator[Measures]:
         """`rmse` and `rmse_warm` of each, which differ in `max_iter` alone; of a baseline there is one."""
-        candidate = candidates[0]
-        if candidate.als is None:
-            yield self._errors(self._baseline(candidate.baseline).scores(self.users, self.movies))
-            return
-        if candidate.baseline is None:
-            base, left = 0.0, self.seen.ratings
+        first = candidates[0]
+        if first.baseline is None:
+            scored = self._blocks.map(_score_nothing)
         else:
-            tastes = self._baseline(candidate.baseline)
-            base = tastes.scores(self.users, self.movies)
-            left = self.seen.ratings - tastes.scores(self.seen.users, self.seen.movies)
+            baseline = self._fit_baseline(first.baseline)
+            scored = self._blocks.zip(baseline.users).map(partial(_score, baseline.side))
+        counts = self._counts.by_movie
+        if first.als is None:
+            yield self._errors(scored.collect(partial(_sum_errors, counts)))
+            return
+        scored = scored.keep()  # every alternation reads what they leave
         iterations = [each.max_iter for each in candidates]
-        fits = fit_factors(self.seen, left.astype(np.float32), candidate.als, iterations, self.data.seed)
-        for factors in fits:
-            yield self._errors(base + self._products(*factors, with_baseline=candidate.baseline is not None))
+        try:
+            for users, items in fit_factors(scored.map(_targets), first.als, iterations, self._data.seed):
+                both = scored.zip(users)
+                means = None if first.baseline else self._mean_factors(both, items)
+                yield self._errors(both.collect(partial(_sum_errors_with_factors, counts, items, means)))
+        finally:
+            scored.close()
 
-    def _products(self, users: np.ndarray, items: np.ndarray, with_baseline: bool) -> np.ndarray:
-        """What the factors say of the held-out pairs: of those that are unknown nothing, or as `model.score` the mean.
+    def _mean_factors(
+        self, both: Blocks[tuple[ScoredBlock, np.ndarray]], items: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What an unknown user and an unknown movie have, as in `scoring.score`: the means of those that are known.
 
         As in the composed model, where factors follow a baseline, those of an unknown movie or user are zeros.
         """
-        vectors = users[self.users].astype(float), items[self.movies].astype(float)
-        if not with_baseline:
-            are_users, are_rated = self.seen.rated_users, self.seen.movie_counts > 0
-            vectors[0][~are_users[self.users]] = users[are_users].mean(axis=0, dtype=float)
-            vectors[1][~are_rated[self.movies]] = items[are_rated].mean(axis=0, dtype=float)
-        return np.einsum("ij,ij->i", *vectors)
+        sums = both.collect(_sum_factors)
+        user = sum(total for total, _ in sums) / sum(users for _, users in sums)
+        return user, items[self._counts.by_movie > 0].mean(axis=0, dtype=float)
 
-    def _errors(self, scores: np.ndarray) -> Measures:
-        squares = (self.stars - np.clip(scores, MIN_STARS, MAX_STARS)) ** 2
-        warm = squares[self.warm]
+    def _errors(self, sums: list[np.ndarray]) -> Measures:
+        squares, rows, warm_squares, warm_rows = sum(sums)
         return {
-            "rmse": np.sqrt(squares.mean()) if len(squares) else None,
-            "rmse_warm": np.sqrt(warm.mean()) if len(warm) else None,
+            "rmse": np.sqrt(squares / rows) if rows else None,
+            "rmse_warm": np.sqrt(warm_squares / warm_rows) if warm_rows else None,
         }
 
-    def _baseline(self, parameters: BaselineParameters) -> Tastes:
-        if self._last is None or self._last.side.problem.parameters != parameters:
-            ridges = self._biases if parameters.taste_reg is None else self._tastes
-            self._last = ridges.fit(parameters, self.fold)
+    def _fit_baseline(self, parameters: BaselineParameters) -> Baseline:
+        if self._last is None or self._last.side.parameters != parameters:
+            users, features = self._biases if parameters.taste_reg is None else self._tastes
+            self._last = fit_biases(users, self._counts, features, parameters)
         return self._last
 
     @cached_property
-    def _biases(self) -> UserRidges:
-        return UserRidges(self.seen, np.zeros((len(self.seen.movie_counts), 0)))
+    def _seen(self) -> Blocks[Seen]:
+        return self._blocks.map(lambda block: block.seen)
 
     @cached_property
-    def _tastes(self) -> UserRidges:
-        data = self.data
-        return UserRidges(self.seen, movie_features(self.seen, data.catalogue, data.audience.get(self.fold)))
+    def _counts(self) -> RatingCounts:
+        return count_ratings(self._seen)
+
+    @cached_property
+    def _biases(self) -> tuple[Blocks[UserSystems], np.ndarray]:
+        features = np.zeros((len(self._data.blocks.movie_ids), 0))
+        return prepare_users(self._seen, features), features
+
+    @cached_property
+    def _tastes(self) -> tuple[Blocks[UserSystems], np.ndarray]:
+        audience = self._data.audience.get(self._fold)
+        features = movie_features(self._data.catalogue, self._counts.by_movie, audience)
+        return prepare_users(self._seen, features), features
+
+
+def _open_block(fold: int, interactions: Interactions) -> FoldBlock:
+    held_out = interactions.folds == fold
+    users, movies = interactions.users[held_out], interactions.movies[held_out]
+    return FoldBlock(select_seen(interactions, fold), users, movies, interactions.ratings[held_out].astype(float))
+
+
+def _score(side: MovieSide, pair: tuple[FoldBlock, SolvedUsers]) -> ScoredBlock:
+    block, solved = pair
+    left = block.seen.ratings - score_pairs(side, solved, block.seen.users, block.seen.movies)
+    return ScoredBlock(block, score_pairs(side, solved, block.users, block.movies), left)
+
+
+def _score_nothing(block: FoldBlock) -> ScoredBlock:
+    return ScoredBlock(block, np.zeros(len(block.users)), block.seen.ratings)
+
+
+def _targets(scored: ScoredBlock) -> Targets:
+    return Targets(scored.block.seen, scored.left.astype(np.float32))
+
+
+def _sum_factors(pair: tuple[ScoredBlock, np.ndarray]) -> tuple[np.ndarray, int]:
+    """The factors of the users with a rating, summed, and their number."""
+    scored, users = pair
+    rated = scored.block.seen.rated_users
+    return users[rated].sum(axis=0, dtype=float), int(rated.sum())
+
+
+def _sum_errors_with_factors(
+    movie_counts: np.ndarray,
+    items: np.ndarray,
+    means: tuple[np.ndarray, np.ndarray] | None,
+    pair: tuple[ScoredBlock, np.ndarray],
+) -> np.ndarray:
+    scored, users = pair
+    block = scored.block
+    left, right = users[block.users].astype(float), items[block.movies].astype(float)
+    if means is not None:
+        left[~block.seen.rated_users[block.users]], right[movie_counts[block.movies] == 0] = means
+    products = np.einsum("ij,ij->i", left, right)
+    return _sum_errors(movie_counts, scored._replace(scores=scored.scores + products))
+
+
+def _sum_errors(movie_counts: np.ndarray, scored: ScoredBlock) -> np.ndarray:
+    """Squared errors and number of all held-out ratings, then of those whose user and movie have ratings seen."""
+    block = scored.block
+    squares = (block.stars - np.clip(scored.scores, MIN_STARS, MAX_STARS)) ** 2
+    warm = squares[block.seen.rated_users[block.users] & (movie_counts[block.movies] > 0)]
+    return np.array([squares.sum(), len(squares), warm.sum(), len(warm)])

@@ -1,1 +1,1 @@
-"""What people read: the HTML page, the figures, the summary at the end of a run."""
+"""Results for readers: the HTML page, the figures, the summary at the end of a run."""

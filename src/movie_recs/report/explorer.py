@@ -1,6 +1,6 @@
-"""The page's explorer as data: every user's list and every movie's neighbours in few bytes; and one user's history.
+"""Data of the page's explorer: every user's list and every movie's neighbours in few bytes; and a user's history.
 
-Titles stand once, lists are rows of places in the table of movies: small integers, as base64 of their bytes.
+Each title is stored once; lists refer to movies by their position in that table: small integers, in base64.
 """
 
 import base64
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-FAVOURITES = 5  # movies and genres that a history names
+FAVOURITES = 5  # movies and genres in a history
 DAMPING = 5  # ratings at the user's mean added to those of a genre, so that one 5.0 makes no favourite genre
 STAR_PARTS = 10  # predicted stars in tenths
 DISTANCE_PARTS = 1000  # distances in thousandths
@@ -23,19 +23,20 @@ def index_explorer(
     neighbours: pd.DataFrame,
     data: dict[str, Any],
 ) -> dict[str, Any]:
-    """What report.js reads.
+    """The tables that explorer.js reads.
 
     Args:
         movies: (movie_id, title, year, genres, imdb_id, tmdb_id, ratings, mean_rating), by movie_id; fewer than 65,535.
         users: (user_id, ratings, mean_rating), by user_id.
         lists: (user_id, rank, movie_id, predicted_stars), of these users and movies.
         neighbours: (movie_id, rank, similar_movie_id, distance), of these movies.
-        data: The data's summary, of which the numbers of all `users` and `movies` are taken.
+        data: Summary of the data set, with the numbers of all `users` and `movies`.
 
     Returns:
-        movies and users by column, ids ascending; `lists` and `neighbours`: `length`, and matrices of `length` columns
-        as base64 of little-endian uint16, row by row: places of movies from 1 (0: none), stars in tenths, distances
-        in thousandths. `genres` are named once. `all`: how many users and movies the data have.
+        `movies` and `users` by column, ids ascending. `lists` and `neighbours`: `length`, and matrices of `length`
+        columns as base64 of little-endian uint16, row by row: positions of movies from 1 (0: none), stars in tenths,
+        distances in thousandths. `genres`: their names, to which movies refer by position. `all`: the numbers of users
+        and movies in the data.
     """
     genres = sorted({genre for row in movies["genres"] for genre in row})
     number = {genre: place for place, genre in enumerate(genres)}
@@ -43,7 +44,8 @@ def index_explorer(
         "all": {"users": data["users"], "movies": data["movies"]},
         "genres": genres,
         "movies": {
-            **{name: _plain(movies[column]) for name, column in (("ids", "movie_id"), ("titles", "title"))},
+            "ids": _plain(movies["movie_id"]),
+            "titles": _plain(movies["title"]),
             "years": _plain(movies["year"]),
             "genres": [[number[genre] for genre in row] for row in movies["genres"]],
             "imdb": _plain(movies["imdb_id"]),
@@ -56,25 +58,33 @@ def index_explorer(
             "ratings": _plain(users["ratings"]),
             "means": _plain(users["mean_rating"].round(2)),
         },
-        "lists": _matrices(lists, ("user_id", users), movies, ("movie_id", "predicted_stars", "stars", STAR_PARTS)),
+        "lists": _matrices(
+            lists,
+            users["user_id"],
+            movies=_places(movies, lists["movie_id"]),
+            stars=lists["predicted_stars"] * STAR_PARTS,
+        ),
         "neighbours": _matrices(
-            neighbours, ("movie_id", movies), movies, ("similar_movie_id", "distance", "distances", DISTANCE_PARTS)
+            neighbours,
+            movies["movie_id"],
+            movies=_places(movies, neighbours["similar_movie_id"]),
+            distances=neighbours["distance"] * DISTANCE_PARTS,
         ),
     }
 
 
 def describe_history(ratings: list[dict[str, Any]]) -> dict[str, Any]:
-    """A user's ratings at a glance.
+    """Summary of a user's ratings.
 
         lift of a genre = (sum of its ratings - its number of ratings * her mean) / (its number of ratings + DAMPING)
 
     Args:
-        ratings: {movie_id, title, year, genres, rating, rated_in: year or None}, a dict a rating.
+        ratings: {movie_id, title, year, genres, rating, rated_in: year or None}, one dict per rating.
 
     Returns:
-        ratings: how many; mean_rating; first_year, last_year of the ratings or None; genres: {genre, ratings,
-        mean_rating} with the highest positive lifts; movies: {movie_id, title, year, rating} with the most stars, the
-        latest first where equal, then by movie_id.
+        ratings: their number; mean_rating; first_year, last_year of the ratings or None; genres: {genre, ratings,
+        mean_rating} with the highest positive lifts; movies: {movie_id, title, year, rating} with the most stars, ties
+        by the latest year of rating, then by movie_id.
     """
     if not ratings:
         return {"ratings": 0, "mean_rating": None, "first_year": None, "last_year": None, "genres": [], "movies": []}
@@ -100,24 +110,28 @@ def describe_history(ratings: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _matrices(
-    table: pd.DataFrame, of: tuple[str, pd.DataFrame], movies: pd.DataFrame, columns: tuple[str, str, str, int]
-) -> dict[str, Any]:
-    """Lists as rows of two matrices, in the order of what they are `of`."""
-    key, owners = of
-    movie_column, value_column, name, parts = columns
+def _places(movies: pd.DataFrame, movie_ids: pd.Series) -> np.ndarray:
+    return np.searchsorted(movies["movie_id"], movie_ids) + 1
+
+
+def _matrices(table: pd.DataFrame, owners: pd.Series, **columns: np.ndarray | pd.Series) -> dict[str, Any]:
+    """Columns of lists as matrices: one row per owner, in the owners' order, and one column per rank; 0 where none.
+
+    Args:
+        table: (the ids of the owners, rank), one row per value.
+        owners: The ids of all owners, ascending; named like their column in the table.
+        columns: Values by name, in the table's order.
+    """
     length = int(table["rank"].max()) if len(table) else 0
-    places, values = np.zeros((2, len(owners), length), dtype=np.uint16)
-    cells = np.searchsorted(owners[key], table[key]), table["rank"].to_numpy() - 1
-    places[cells] = np.searchsorted(movies["movie_id"], table[movie_column]) + 1
-    values[cells] = (table[value_column] * parts).round().clip(0, np.iinfo(np.uint16).max)
-    return {"length": length, "movies": _base64(places), name: _base64(values)}
-
-
-def _base64(matrix: np.ndarray) -> str:
-    return base64.b64encode(matrix.astype("<u2").tobytes()).decode("ascii")
+    cells = np.searchsorted(owners, table[owners.name]), table["rank"].to_numpy() - 1
+    packed: dict[str, Any] = {"length": length}
+    for name, values in columns.items():
+        matrix = np.zeros((len(owners), length), dtype="<u2")
+        matrix[cells] = values.round().clip(0, np.iinfo(np.uint16).max)
+        packed[name] = base64.b64encode(matrix.tobytes()).decode("ascii")
+    return packed
 
 
 def _plain(column: pd.Series) -> list[Any]:
-    """Python's own values, None for what is missing."""
+    """The values as Python objects, None where missing."""
     return column.astype(object).where(column.notna(), None).tolist()

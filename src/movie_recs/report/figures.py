@@ -1,5 +1,6 @@
-"""Small tables to Plotly figures: one look, and every title says which data it shows and whether they are synthetic."""
+"""Plotly figures from small tables, in one style; every title names the data set and marks synthetic data."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ INK, PALE = "#1f4e79", "#c9d6e4"
 LINES = ("#1f4e79", "#d1662c", "#3b8a5a", "#8a4f9e", "#b8860b", "#5a6b7b", "#b03060", "#2f8f9d")
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon")
 
-SHOWN_CANDIDATES = 8  # of each model
+SHOWN_CANDIDATES = 8  # best ones of each model
 DISTRIBUTIONS = {  # title, unit of the value, what is counted
     "rating": ("Ratings", "stars", "ratings"),
     "mean_rating_per_user": ("Mean rating per user", "stars", "users"),
@@ -33,7 +34,7 @@ def genres(movies_by_genre: dict[str, int], data: dict[str, Any]) -> go.Figure:
 
 
 def distributions(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
-    """A histogram of each distribution; columns as `eda.nodes.count_distributions` gives them."""
+    """A histogram of each distribution; columns as in `eda.nodes.count_distributions`."""
     figure = make_subplots(
         rows=2, cols=3, subplot_titles=[title for title, _, _ in DISTRIBUTIONS.values()], vertical_spacing=0.2
     )
@@ -53,11 +54,11 @@ def distributions(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
         figure.update_xaxes(title=unit, row=row + 1, col=column + 1)
         figure.update_yaxes(title=counted, row=row + 1, col=column + 1)
     figure.update_layout(showlegend=False, bargap=0.05)
-    return _finish(figure, "How the ratings are spread", data, height=640)
+    return _finish(figure, "Distributions of the ratings", data, height=640)
 
 
 def top_movies(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
-    """The most rated movies, and the best rated by damped mean; columns as `eda.nodes.rank_movies` gives them."""
+    """The most rated movies, and the best rated by damped mean; columns as in `eda.nodes.rank_movies`."""
     figure = make_subplots(
         rows=1, cols=2, subplot_titles=["Most rated", "Best rated (damped mean)"], horizontal_spacing=0.35
     )
@@ -65,23 +66,23 @@ def top_movies(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
         (("most_rated", "ratings", "ratings"), ("best_rated", "damped_mean", "stars")), start=1
     ):
         rows = table[table["list"] == name]
-        names = [_title(row) for row in rows.itertuples()]
+        names = [_title(title, year) for title, year in zip(rows["title"], rows["year"], strict=True)]
         figure.add_trace(_bars(names, rows[value].tolist()), row=1, col=column)
         figure.update_xaxes(title=unit, row=1, col=column)
         figure.update_yaxes(autorange="reversed", row=1, col=column)
     figure.update_layout(showlegend=False)
-    return _finish(figure, "Best known and best loved movies", data, height=_height(len(table) // 2))
+    return _finish(figure, "Most rated and best rated movies", data, height=_height(len(table) // 2))
 
 
 def tags(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
-    """The tags most often given; columns as `eda.nodes.rank_tags` gives them."""
+    """The most used tags; columns as in `eda.nodes.rank_tags`."""
     figure = go.Figure(_bars([_shorten(tag) for tag in table["tag"]], table["applications"].tolist()))
-    figure.update_xaxes(title="times given")
-    return _finish(figure, "Most given tags", data, height=_height(len(table)))
+    figure.update_xaxes(title="times used")
+    return _finish(figure, "Most used tags", data, height=_height(len(table)))
 
 
 def cv_results(table: pd.DataFrame, measure: Measure, data: dict[str, Any]) -> go.Figure:
-    """The mean measure over the folds with its standard error: the best candidates of each model, the best marked."""
+    """The mean measure over the folds with its standard error: the best candidates of each model, its best marked."""
     figure, name = go.Figure(), measure.name.upper()
     for place, (model, rows) in enumerate(table.dropna(subset=measure.mean).groupby("model", sort=False)):
         rows = rows.sort_values(measure.mean, kind="stable", ascending=measure.is_error).head(SHOWN_CANDIDATES)
@@ -112,9 +113,9 @@ def ladder(models: list[dict[str, Any]], table: pd.DataFrame, data: dict[str, An
     """Test RMSE of each model over all rows, and by how many train ratings the movie has.
 
     Args:
-        models: As `evaluation.rating_nodes.evaluate_models` gives them.
-        table: As `evaluation.rating_nodes.tabulate_ladder` gives it.
-        data: The data's summary.
+        models: Result of `evaluation.rating_nodes.evaluate_models`.
+        table: Result of `evaluation.rating_nodes.tabulate_ladder`.
+        data: Summary of the data set.
     """
     figure = make_subplots(
         rows=1, cols=2, subplot_titles=["All test ratings", "By the movie's train ratings"], horizontal_spacing=0.12
@@ -133,7 +134,7 @@ def ladder(models: list[dict[str, Any]], table: pd.DataFrame, data: dict[str, An
                 "size": 11,
             },
             showlegend=False,
-            hovertemplate="%{y}: RMSE %{x:.4f}, ± %{error_x.array:.4f} against the model before<extra></extra>",
+            hovertemplate="%{y}: RMSE %{x:.4f}, standard error of its gain %{error_x.array:.4f}<extra></extra>",
         ),
         row=1,
         col=1,
@@ -166,11 +167,11 @@ def ladder(models: list[dict[str, Any]], table: pd.DataFrame, data: dict[str, An
 
 
 def leaderboard(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
-    """NDCG of each ranking model with its standard error, against the share of the catalogue that its lists show.
+    """NDCG of each ranking model with its standard error, against the share of the catalogue in its lists.
 
     Args:
-        table: As `evaluation.ranking_nodes.measure_lists` gives it.
-        data: The data's summary.
+        table: Result of `evaluation.ranking_nodes.measure_lists`.
+        data: Summary of the data set.
     """
     figure = go.Figure()
     for place, row in enumerate(table.itertuples()):
@@ -184,19 +185,19 @@ def leaderboard(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
                 mode="markers+text",
                 textposition=_label_side(place, table["ndcg"]),
                 marker={"symbol": MARKS[place % len(MARKS)], "color": LINES[place % len(LINES)], "size": 11},
-                hovertemplate="%{text} ± %{error_y.array:.4f}<br>shows %{x:.1%} of all movies<extra></extra>",
+                hovertemplate="%{text} ± %{error_y.array:.4f}<br>coverage %{x:.1%} of all movies<extra></extra>",
             )
         )
     k = int(table["k"].iloc[0]) if len(table) else 10
-    figure.update_xaxes(title=f"movies that are in at least one list of {k}, share of the catalogue", tickformat=".0%")
+    figure.update_xaxes(title=f"coverage: share of all movies that are in at least one list of {k}", tickformat=".0%")
     figure.update_xaxes(range=[-0.03, 1.25 * max(table["coverage"].max(), 0.1)])
     figure.update_yaxes(title=f"NDCG@{k}, test ratings", rangemode="tozero")
     figure.update_layout(showlegend=False)
-    return _finish(figure, "Which lists hold what users went on to rate", data, height=520)
+    return _finish(figure, "Accuracy and coverage of the lists", data, height=520)
 
 
 def predicted_against_actual(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
-    """What was predicted for the test ratings of each number of stars; (rating, predicted_stars, rows, ...)."""
+    """Predicted stars by actual stars, as shares of the test ratings; `table`: (rating, predicted_stars, rows, ...)."""
     counts = table.pivot_table(index="predicted_stars", columns="rating", values="rows", fill_value=0)
     shares = counts / counts.sum()
     figure = go.Figure(
@@ -207,7 +208,7 @@ def predicted_against_actual(table: pd.DataFrame, data: dict[str, Any]) -> go.Fi
             customdata=counts,
             colorscale=[[0, "#ffffff"], [1, INK]],
             colorbar={"title": "share", "tickformat": ".0%"},
-            hovertemplate="rated %{x}, predicted %{y}: %{customdata:,} rows, %{z:.1%} of its rating<extra></extra>",
+            hovertemplate="rated %{x}, predicted %{y}: %{customdata:,} rows, %{z:.1%} of the column<extra></extra>",
         )
     )
     figure.add_trace(
@@ -220,7 +221,7 @@ def predicted_against_actual(table: pd.DataFrame, data: dict[str, Any]) -> go.Fi
 
 
 def error_by_rating(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
-    """Mean error (predicted - actual) and RMSE of the test ratings of each number of stars."""
+    """Mean error (predicted - actual) and RMSE over the test ratings, by actual stars."""
     sums = table.groupby("rating")[["rows", "error_sum", "squared_error_sum"]].sum()
     rows = sums["rows"]
     figure = go.Figure(
@@ -248,7 +249,7 @@ def error_by_rating(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
     return _finish(figure, "Error by actual stars, test ratings", data, height=480)
 
 
-def _bars(names: list[str], values: list[float]) -> go.Bar:
+def _bars(names: Sequence[str], values: Sequence[float]) -> go.Bar:
     return go.Bar(
         x=values,
         y=names,
@@ -260,14 +261,14 @@ def _bars(names: list[str], values: list[float]) -> go.Bar:
 
 
 def _label_side(place: int, values: pd.Series) -> str:
-    """Beside its mark, or above it where the next lower mark is so near that its label would cover this one."""
+    """Right of the mark, or above it if the label would overlap with that of the next lower mark."""
     value = values.iloc[place]
     below = [value - other for at, other in enumerate(values) if (other, at) < (value, place)]
     return "top right" if below and min(below) < 0.04 * values.max() else "middle right"
 
 
 def _values(candidate: pd.Series) -> str:
-    """Its hyperparameters in short, those that it has."""
+    """The hyperparameters that the candidate has, with abbreviated names."""
     short = {
         "user_damping": "user",
         "movie_damping": "movie",
@@ -298,13 +299,12 @@ def _range(low: float, high: float, name: str) -> str:
     return f"{low:.0f}" if high - low == 1 else f"{low:.0f}-{high - 1:.0f}"
 
 
-def _title(row: Any) -> str:
-    year = "" if pd.isna(row.year) else f" ({int(row.year)})"
-    return f"{_shorten(row.title)}{year}"
+def _title(title: str, year: float | None) -> str:
+    return _shorten(title) if pd.isna(year) else f"{_shorten(title)} ({int(year)})"
 
 
 def _shorten(text: str, length: int = 34) -> str:
-    """Cut to a label's length; `<` would be taken for markup by Plotly."""
+    """The text cut to a label's length, and escaped: Plotly interprets markup."""
     text = text if len(text) <= length else f"{text[: length - 1]}…"
     return text.replace("&", "&amp;").replace("<", "&lt;")
 

@@ -1,22 +1,22 @@
-"""All results as one HTML page: scripts, styles, figures and lists are inside it, and it asks no network.
+"""All results as one HTML page: scripts, styles, figures and lists are inside it, so it needs no network.
 
-The words stand in templates/report.html.j2; here is what they are given. Titles and tags are data: Jinja escapes them,
-and JSON goes into the page without a `<`.
+The text is in templates/report.html.j2, its values are prepared here. Titles and tags may contain anything: Jinja
+escapes them, and JSON is embedded without a `<`.
 """
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.graph_objects import Figure
 
 from movie_recs.report.figures import INK, LINES, PALE
-from movie_recs.report.words import COLUMNS, FIGURES, MODELS, PARAMETERS
+from movie_recs.report.words import COLUMNS, FIGURES, MODELS, OBJECTIVES, PARAMETERS
 
 PALER = ("#86b6e3", "#f0935c", "#6cc592", "#c594da", "#e0b850", "#a7b4c2", "#e58aa8", "#74c7d3")
-DARK = {  # on a dark page, what each colour of a figure becomes
+DARK = {  # colours of figures on a light page: those on a dark one
     **dict(zip(LINES, PALER, strict=True)),
     INK: "#86b6e3",
     PALE: "#3a4f66",
@@ -24,8 +24,7 @@ DARK = {  # on a dark page, what each colour of a figure becomes
 }
 DASH, MINUS = "\u2013", "\u2212"
 NO_MARKUP = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
-TITLE_HEIGHT = 60  # of a figure by plots.py, in pixels: the page has titles of its own
-REFERENCE, MOST_POPULAR = "reference_als", "most_popular"
+TITLE_HEIGHT = 60  # pixels, in figures.py; the page has titles of its own
 SEEDS = ("split.seed", "rating.tuning.seed", "ranking.tuning.seed")
 
 
@@ -33,11 +32,11 @@ class Content(NamedTuple):
     """What the page shows.
 
     Args:
-        metrics: As `evaluation.rating_nodes.collect_metrics` gives them.
-        eda: As `eda.nodes.summarise` gives it.
-        figures: By the names in `report_words.FIGURES`; the page does without those that are not there.
-        lists: {users, new_users, movies, unknown}, as `reporting.nodes.gather_lists` gives them.
-        explorer: As `explorer.index_explorer` gives it.
+        metrics: Result of `evaluation.rating_nodes.collect_metrics`.
+        eda: Result of `eda.nodes.summarise`.
+        figures: Figures by their names in `words.FIGURES`; the page leaves missing ones out.
+        lists: {users, new_users, movies, unknown}, result of `reporting.nodes.gather_lists`.
+        explorer: Result of `explorer.index_explorer`.
         run_facts: {versions: {name: version}, started: datetime or None, now: datetime}.
         parameters: All parameters of the run, nested.
     """
@@ -51,10 +50,20 @@ class Content(NamedTuple):
     parameters: dict[str, Any]
 
 
+class Headline(TypedDict):
+    """The winner of an objective and its baseline, both rows of metrics, and the winner's relative change."""
+
+    objective: str
+    winner: dict[str, Any]
+    baseline: dict[str, Any]
+    change: float | None
+
+
 def render(content: Content) -> str:
     """The page, a complete HTML document."""
+    templates = PackageLoader("movie_recs.report", "templates")
     environment = Environment(
-        loader=PackageLoader("movie_recs.report", "templates"),
+        loader=templates,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -62,7 +71,7 @@ def render(content: Content) -> str:
     )
     environment.filters.update(embed=embed, number=_number, percent=_percent)
     environment.globals.update(
-        source=lambda name: Markup(environment.loader.get_source(environment, name)[0]),  # noqa: S704 - our own files
+        source=lambda name: Markup(templates.get_source(environment, name)[0]),  # noqa: S704 - our own files
         plotly_js=_plotly_js,
     )
     metrics, facts = content.metrics, content.run_facts
@@ -90,31 +99,30 @@ def render(content: Content) -> str:
 
 
 def embed(value: Any) -> Markup:
-    """The value as JSON that can stand in a script element, whatever the strings in it."""
+    """The value as JSON that is safe inside a script element, whatever strings it contains."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.translate(NO_MARKUP))  # noqa: S704 - nothing in it ends a script or begins markup
+    return Markup(text.translate(NO_MARKUP))  # noqa: S704 - it cannot end a script or begin markup
 
 
-def compare_with_baselines(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """The winner of each objective against what it has to beat, on the test ratings; without such rows, nothing.
+def compare_with_baselines(metrics: dict[str, Any]) -> list[Headline]:
+    """The winner of each objective against its baseline, on the test ratings; left out if either is not measured.
 
     Returns:
-        For the rating (less is better) and the ranking (more is better): {objective, winner, baseline, change}, the
-        two being rows of metrics, and `change` the relative difference of the winner's measure to the baseline's.
+        One row per objective; `change` = (winner's measure - baseline's) / baseline's, None if that is 0.
     """
-    found = []
-    for objective, measure, baseline in (("rating", "rmse", REFERENCE), ("ranking", "ndcg", MOST_POPULAR)):
+    found: list[Headline] = []
+    for objective, measure, baseline, _ in OBJECTIVES:
         rows = {row["model"]: row for row in metrics[objective]["models"] if row.get(measure) is not None}
         winner = metrics[objective]["best_params"]["model"]
         if winner in rows and baseline in rows:
-            of, to = rows[winner][measure], rows[baseline][measure]
-            change = (of - to) / to if to else None
+            value, reference = rows[winner][measure], rows[baseline][measure]
+            change = (value - reference) / reference if reference else None
             found.append({"objective": objective, "winner": rows[winner], "baseline": rows[baseline], "change": change})
     return found
 
 
 def _prepare(figure: Figure) -> dict[str, Any] | None:
-    """Data and layout for Plotly, without what the page gives itself: title and colours; None if it shows nothing."""
+    """Data and layout for Plotly without title and colours, which the page sets; None if the figure is empty."""
     parts = json.loads(figure.to_json())
     if not any(trace.get(axis) for trace in parts["data"] for axis in ("x", "z")):
         return None
@@ -125,7 +133,7 @@ def _prepare(figure: Figure) -> dict[str, Any] | None:
 
 
 def _plotly_js() -> Markup:
-    from plotly.offline import get_plotlyjs  # half a second, which a run without a page need not pay
+    from plotly.offline import get_plotlyjs  # takes half a second, and only the page needs it
 
     return Markup(get_plotlyjs())  # noqa: S704 - Plotly's own
 
@@ -142,7 +150,7 @@ def _flatten(parameters: dict[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _number(value: float | None, digits: int = 0) -> str:
-    """With thousands apart; a dash for nothing."""
+    """The number with thousands separators; a dash for None."""
     return DASH if value is None else f"{value:,.{digits}f}".replace("-", MINUS)
 
 

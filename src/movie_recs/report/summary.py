@@ -1,6 +1,6 @@
-"""The last lines of a run: what it was on, what won and how good that is, and where to look.
+"""The summary at the end of a run: the data, the winning models with their test errors, and where the results are.
 
-Only what a run has made is in them: each piece is left out where its part of the results is not given.
+Parts whose results the run has not made are left out.
 """
 
 import csv
@@ -9,56 +9,54 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any
 
-from movie_recs.report.words import MODELS
+from movie_recs.report.words import MODELS, OBJECTIVES
 
 WIDTH = 80
 INDENT = 9
-PEOPLE, TITLES = 3, 3  # how many lists are shown, and how much of each
+SHOWN_LISTS, SHOWN_TITLES = 3, 3  # lists of each kind, and titles of each list
 RESULTS = ("data_summary", "metrics", "rating.best_params", "ranking.best_params")
-LISTS = {  # label, and what its first column numbers
+LISTS = {  # label, and the prefix of its first column
     "recommendations_csv": ("Lists", "user "),
     "new_user_recommendations_csv": ("New", ""),
     "similar_movies_csv": ("Similar", "movie "),
 }
 PAGE = "report_html"
-OBJECTIVES = (  # the part of the metrics, its measure, and the model to beat with its name in a sentence
-    ("rating", "rmse", "reference_als", "the reference, plain ALS,"),
-    ("ranking", "ndcg", "most_popular", "the most popular movies"),
-)
 
 
 def summarise(
-    results: dict[str, dict[str, Any]], lists: dict[str, dict[str, list[str]]], places: dict[str, str]
+    results: dict[str, dict[str, Any]], lists: dict[str, dict[str, list[str]]], paths: dict[str, str]
 ) -> list[str]:
-    """Lines of at most `WIDTH` characters, but for places, which stay whole.
+    """Lines of at most `WIDTH` characters; only paths may be longer.
 
     Args:
-        results: By name, of those in `RESULTS`, what the run has made.
-        lists: Of those in `LISTS`, as `first_titles` gives them; an empty one is not shown.
-        places: Where those lists and the page are.
+        results: The datasets in `RESULTS` that the run has made, by name.
+        lists: Results of `first_titles` for the datasets in `LISTS`, by name; empty ones are not shown.
+        paths: Paths of those lists and of the page, by name.
     """
     metrics = results.get("metrics", {})
     lines = _describe_data(metrics.get("dataset") or results.get("data_summary"))
-    for objective, measure, rival, its_name in OBJECTIVES:
+    for objective, measure, baseline, baseline_name in OBJECTIVES:
         measured = metrics.get(objective, {})
         if best := measured.get("best_params") or results.get(f"{objective}.best_params"):
-            compared = _compare(measured.get("models", []), measure, (best["model"], rival), its_name)
+            compared = _compare(measured.get("models", []), measure, (best["model"], baseline), baseline_name)
             lines += _paragraph(objective.capitalize(), *compared, _describe_model(best))
     for name, (label, kind) in LISTS.items():
         if titles := lists.get(name):
-            first = [f"{kind}{who}: {'; '.join(movies)}" for who, movies in titles.items()]
-            lines += [f"{label:{INDENT}}{places[name]}", *_paragraph("", *first)]
-    return lines + ([f"{'Page':{INDENT}}{places[PAGE]}"] if PAGE in places else [])
+            first = [f"{kind}{owner}: {'; '.join(movies)}" for owner, movies in titles.items()]
+            lines += [f"{label:{INDENT}}{paths[name]}", *_paragraph("", *first)]
+    return lines + ([f"{'Page':{INDENT}}{paths[PAGE]}"] if PAGE in paths else [])
 
 
 def first_titles(rows: Iterable[str]) -> dict[str, list[str]]:
-    """The first titles of the first people or movies of a CSV file, of which no more is read than that takes.
+    """The first titles of the first lists in a CSV file, by owner; the rest of the file is not read.
 
     Args:
-        rows: Lines of the file, the header first. Its first column says whose list it is, `title` what is in it.
+        rows: Lines of the file, the header first. The first column is the list's owner, `title` a movie in it.
     """
-    whose = groupby(csv.DictReader(rows), key=lambda row: next(iter(row.values())))
-    return {who: [row["title"] for row in islice(movies, TITLES)] for who, movies in islice(whose, PEOPLE)}
+    lists = groupby(csv.DictReader(rows), key=lambda row: next(iter(row.values())))
+    return {
+        owner: [row["title"] for row in islice(movies, SHOWN_TITLES)] for owner, movies in islice(lists, SHOWN_LISTS)
+    }
 
 
 def _describe_data(data: dict[str, Any] | None) -> list[str]:
@@ -75,17 +73,17 @@ def _describe_model(best: dict[str, Any]) -> str:
     return f"{best['model']}: {MODELS[best['model']]} ({', '.join(values)})"
 
 
-def _compare(models: list[dict[str, Any]], measure: str, names: tuple[str, str], rival: str) -> Iterator[str]:
-    """The winner's measure and that of the rival; nothing where one of them has none."""
+def _compare(models: list[dict[str, Any]], measure: str, names: tuple[str, str], baseline_name: str) -> Iterator[str]:
+    """The measure of the winner and of the baseline; nothing if either is missing."""
     rows = {row["model"]: row for row in models if row.get(measure) is not None}
     if all(name in rows for name in names):
-        winner, other = (rows[name] for name in names)
-        at = f"@{winner['k']}" if "k" in winner else ""
-        yield f"{measure.upper()}{at} {winner[measure]:.4f} on the test ratings; {rival} {other[measure]:.4f}"
+        winner, baseline = (rows[name] for name in names)
+        label = f"{measure.upper()}@{winner['k']}" if "k" in winner else measure.upper()
+        yield f"{label} {winner[measure]:.4f} on the test ratings; {baseline_name} {baseline[measure]:.4f}"
 
 
 def _paragraph(label: str, *sentences: str) -> list[str]:
-    """Each sentence on lines of its own, behind the label."""
+    """Each sentence on its own lines, with the label before the first."""
     lines = [
         line
         for sentence in sentences

@@ -1,12 +1,12 @@
-"""A synthetic data set in MovieLens' four-file format, of any size, whose truth is known.
+"""A synthetic data set in MovieLens' four-file format, of any size, with a known truth.
 
-Every rating is drawn from planted structure that a recommender can look for:
+Every rating is drawn from planted structure that a recommender can recover:
 
     rating(u, i) = intercept + b_u + b_i + w_u . f_i + noise, rounded to half stars and clipped to 0.5 .. 5.0
 
 where `f_i` are the movie's genres and `rank` hidden features. Which movies a user rates follows a long-tailed
-popularity tilted by the same tastes. Each user has a random stream of her own, so any subset of users, in any
-order, on any machine, comes out the same; only `Generator.random` draws from it, whose stream is stable.
+popularity tilted by the same tastes. Each user has her own random stream, so any subset of users, in any order, on
+any machine, gives the same rows. Only `Generator.random` is used, whose stream NumPy keeps stable.
 
     python -m movie_recs.sample          # remakes data/01_raw/sample
     python -m movie_recs.sample --spark --folder /tmp/big --users 200000 --movies 85000 --ratings-per-user 160
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from movie_recs.data.schemas import NO_GENRES
+from movie_recs.data.schemas import NO_GENRES, RAW_HEADERS
 from movie_recs.runtime.java import find_java
 from movie_recs.sample.words import GENRES, TAGS, draw_genres, draw_titles, pick
 
@@ -33,13 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import SparkSession
 
-HEADERS = {
-    "ratings.csv": ("userId", "movieId", "rating", "timestamp"),
-    "movies.csv": ("movieId", "title", "genres"),
-    "tags.csv": ("userId", "movieId", "tag", "timestamp"),
-    "links.csv": ("movieId", "imdbId", "tmdbId"),
-}
-ALWAYS_RATED = (463, 471)  # the movies that the examples ask about
+HEADERS = {f"{file}.csv": header for file, header in RAW_HEADERS.items()}
+ALWAYS_RATED = (463, 471)  # the movies in the examples
 MIN_RATINGS, MAX_RATINGS = 20, 20_000  # GroupLens keeps only users with at least 20
 
 # In stars: the intercept, and standard deviations that together spread ratings about as widely as MovieLens'.
@@ -72,11 +67,11 @@ class SampleSpec:
     Attributes:
         users: Users, with ids 1 .. users.
         movies: Movies in the catalogue; their ids have gaps.
-        ratings_per_user: Mean number of ratings a user. Nobody rates more than a third of the movies that are
-            out, which lowers the mean where the catalogue is small.
-        rank: Hidden features a movie.
-        noise: Standard deviation, in stars, of what no model can predict.
-        seed: Of all randomness.
+        ratings_per_user: Mean number of ratings per user. No user rates more than a third of the released movies,
+            which lowers the mean of a small catalogue.
+        rank: Number of hidden features of a movie.
+        noise: Standard deviation, in stars, of the part that no model can predict.
+        seed: Seed of all random numbers.
     """
 
     users: int = 610
@@ -86,10 +81,10 @@ class SampleSpec:
     noise: float = 0.75
     seed: int = 1996
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         allowed = {
             "users": (1, 2**31 - 1),
-            "movies": (300, 1_000_000),  # with fewer, a user of 1996 might not find 20 to rate
+            "movies": (300, 1_000_000),  # with fewer, a user of 1996 may not find 20 to rate
             "ratings_per_user": (MIN_RATINGS, 2_000),
             "rank": (1, 100),
             "noise": (0.01, 5),
@@ -101,7 +96,7 @@ class SampleSpec:
 
 
 class Movies(NamedTuple):
-    """The catalogue, a row a movie in order of `movie_id`, with the truth planted for it."""
+    """The catalogue, one row per movie in order of `movie_id`, with its planted truth."""
 
     movie_id: np.ndarray
     title: list[str]
@@ -110,13 +105,13 @@ class Movies(NamedTuple):
     tmdb_id: np.ndarray  # 0 where unknown
     released: np.ndarray  # 1 January of its year, in seconds since 1970
     release_dates: np.ndarray  # the same, sorted
-    popularity: np.ndarray  # cumulated share of all picks
+    popularity: np.ndarray  # cumulative share of all picks
     bias: np.ndarray
     features: np.ndarray  # (movies, genres + rank)
 
 
 class Ratings(NamedTuple):
-    """Rows of ratings.csv in its order, and `truth`: the planted mean before noise, rounding and clipping."""
+    """Rows of ratings.csv in order, and `truth`: the planted mean before noise, rounding and clipping."""
 
     user_id: np.ndarray
     movie_id: np.ndarray
@@ -126,9 +121,9 @@ class Ratings(NamedTuple):
 
 
 def make_movies(spec: SampleSpec) -> Movies:
-    """The catalogue of `spec`: what its files say of each movie, and the truth planted for it."""
+    """The catalogue of `spec`: each movie as in its files, and its planted truth."""
     rng, n = _stream(spec, 0), spec.movies
-    joined = np.sort(rng.random(n))  # when it came into the catalogue, as a fraction of 1995 .. 2018
+    joined = np.sort(rng.random(n))  # when it was added to the catalogue, as a fraction of 1995 .. 2018
     movie_id = np.arange(1, n + 1) + np.floor(min(200_000, 300 * n) * joined**3).astype(np.int64)
     movie_id = np.union1d(movie_id, ALWAYS_RATED)[:n]
     year = np.floor(1995.5 + 23 * joined - 8 * _exponentials(rng, n) ** 1.5).clip(1915, 2018).astype(int)
@@ -139,7 +134,7 @@ def make_movies(spec: SampleSpec) -> Movies:
     released = (year - 1970).astype("datetime64[Y]").astype("datetime64[s]").astype(np.int64)
     has_genre = draw_genres(rng, leading)
 
-    # Zipf-Mandelbrot: place k has a share proportional to 1 / (k + 5). Better movies are seen more; the last
+    # Zipf-Mandelbrot: rank k has a share proportional to 1 / (k + 5). Better movies are more popular; the last
     # hundredth is never rated.
     quality = _normals(rng, n)
     place = np.argsort(np.argsort(-(0.5 * quality + _normals(rng, n))))
@@ -163,7 +158,7 @@ def make_movies(spec: SampleSpec) -> Movies:
 
 
 def rate(spec: SampleSpec, movies: Movies, user_id: int) -> Ratings:
-    """All ratings of one user; they depend on `spec` and `user_id` only."""
+    """All ratings of one user, which depend only on `spec` and `user_id`."""
     rng = _stream(spec, 1, user_id)
     activity, bias = _normals(rng, 2)
     strength = np.repeat([PLANTED["genre_taste"], PLANTED["hidden_taste"]], [len(GENRES), spec.rank])
@@ -174,15 +169,15 @@ def rate(spec: SampleSpec, movies: Movies, user_id: int) -> Ratings:
     sessions[0] = FIRST_RATING + rng.random() * (LAST_SESSION - FIRST_RATING)
     sessions = np.minimum(np.cumsum(sessions), LAST_SESSION).astype(np.int64)
 
-    times_the_mean = np.exp(ACTIVITY_SPREAD * activity - ACTIVITY_SPREAD**2 / 2)  # itself 1 in the mean
-    wanted = int(MIN_RATINGS + (spec.ratings_per_user - MIN_RATINGS) * times_the_mean + rng.random())
-    movie = _choose(rng, movies, taste, wanted, before=sessions[-1])
+    times_the_mean = np.exp(ACTIVITY_SPREAD * activity - ACTIVITY_SPREAD**2 / 2)  # has mean 1
+    count = int(MIN_RATINGS + (spec.ratings_per_user - MIN_RATINGS) * times_the_mean + rng.random())
+    movie = _choose(rng, movies, taste, count, before=sessions[-1])
     n = len(movie)
     truth = PLANTED["intercept"] + PLANTED["user_bias"] * bias + movies.bias[movie]
     truth += _dot(movies.features[movie], taste)
     rating = np.clip(np.round(2 * (truth + spec.noise * _normals(rng, n))) / 2, 0.5, 5.0)
 
-    # Each movie is rated in one of the sessions since its release, seconds after the one before.
+    # Each movie is rated in one of the sessions since its release, some seconds after the previous one.
     first = np.searchsorted(sessions, movies.released[movie])
     session = first + (rng.random(n) * (len(sessions) - first)).astype(int)
     by_time = np.argsort(session, kind="stable")
@@ -195,7 +190,7 @@ def rate(spec: SampleSpec, movies: Movies, user_id: int) -> Ratings:
 
 
 def tag(spec: SampleSpec, movies: Movies, user_id: int) -> list[tuple[int, int, str, int]]:
-    """The rows of tags.csv of one user: one user in ten tags some of what she rated, a minute later."""
+    """The rows of tags.csv of one user: one user in ten tags some of her rated movies, a minute later."""
     rng = _stream(spec, 2, user_id)
     if rng.random() > 0.1:
         return []
@@ -237,9 +232,9 @@ def write_sample_with_spark(spark: "SparkSession", spec: SampleSpec, folder: Pat
     """Writes the same rows in parallel; ratings.csv and tags.csv are then directories of part files (LF).
 
     Args:
-        spark: The session; its workers have this package and see `folder` under the same path.
+        spark: The session; its workers need this package, and `folder` under the same path.
         spec: What to generate.
-        folder: Where to; a data set that is there is replaced.
+        folder: Target folder; a data set that is in it is replaced.
     """
     import pandas as pd
 
@@ -256,7 +251,7 @@ def write_sample_with_spark(spark: "SparkSession", spec: SampleSpec, folder: Pat
             rows = [row for user_id in batch["id"].tolist() for row in tag(spec, movies, user_id)]
             yield pd.DataFrame(rows, columns=list(HEADERS["tags.csv"]))
 
-    # A part is a batch of at most about half a million ratings: that bounds a worker's memory.
+    # At most about half a million ratings per part, to bound a worker's memory.
     parts = min(spec.users, max(8, int(spec.users * spec.ratings_per_user / 500_000)))
     users = spark.range(1, spec.users + 1, numPartitions=parts)
     outputs = (("ratings", "rating double", rate_users), ("tags", "tag string", tag_users))
@@ -266,23 +261,23 @@ def write_sample_with_spark(spark: "SparkSession", spec: SampleSpec, folder: Pat
         rows.write.csv(target, mode="overwrite", header=True, escape='"')
 
 
-def _choose(rng: np.random.Generator, movies: Movies, taste: np.ndarray, wanted: int, before: int):
-    """Catalogue rows of up to `wanted` different movies released before a time, in the order picked.
+def _choose(rng: np.random.Generator, movies: Movies, taste: np.ndarray, count: int, before: int) -> np.ndarray:
+    """Catalogue rows of up to `count` different movies released before a time, in the order picked.
 
-    Movies are drawn by popularity and accepted by taste; a repeated one is ignored. That is sampling without
-    replacement, weighted by popularity * exp(tilt * taste), at a cost that does not grow with the catalogue.
+    Movies are drawn by popularity and accepted by taste; repeats are ignored. This is sampling without replacement,
+    weighted by popularity * exp(tilt * taste), at a cost that does not grow with the catalogue.
     """
-    wanted = min(wanted, MAX_RATINGS, int(np.searchsorted(movies.release_dates, before)) // 3)
+    count = min(count, MAX_RATINGS, int(np.searchsorted(movies.release_dates, before)) // 3)
     spread = np.hypot(PLANTED["genre_taste"], PLANTED["hidden_taste"])
     chosen = np.empty(0, int)
-    while len(chosen) < wanted:
-        drawn = np.searchsorted(movies.popularity, rng.random(16 * wanted), side="right")
+    while len(chosen) < count:
+        drawn = np.searchsorted(movies.popularity, rng.random(16 * count), side="right")
         drawn = drawn[movies.released[drawn] < before]
         liking = np.minimum(_dot(movies.features[drawn], taste) / spread, 2)
         accepted = drawn[rng.random(len(drawn)) < np.exp(CHOICE_TILT * (liking - 2))]
         chosen = np.concatenate([chosen, accepted])
         chosen = chosen[np.sort(np.unique(chosen, return_index=True)[1])]
-    return chosen[:wanted]
+    return chosen[:count]
 
 
 def _stream(spec: SampleSpec, *key: int) -> np.random.Generator:
@@ -326,7 +321,7 @@ def _write_catalogue(spec: SampleSpec, movies: Movies, folder: Path) -> None:
     (folder / "README.txt").write_text(README, encoding="utf-8", newline="\n")
 
 
-def _write_csv(path: Path, rows: Iterable[tuple]) -> None:
+def _write_csv(path: Path, rows: Iterable[tuple[object, ...]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)  # writes as GroupLens does: CRLF, quotes where needed, inner ones doubled
         writer.writerow(HEADERS[path.name])
@@ -335,7 +330,7 @@ def _write_csv(path: Path, rows: Iterable[tuple]) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line: `python -m movie_recs.sample --help`."""
-    parser = argparse.ArgumentParser(prog="movie_recs.sample", description="Writes a synthetic MovieLens.")
+    parser = argparse.ArgumentParser(prog="movie_recs.sample", description="Writes synthetic MovieLens files.")
     parser.add_argument("--folder", type=Path, default="data/01_raw/sample", help="default: %(default)s")
     parser.add_argument("--spark", action="store_true", help="write ratings and tags in parallel part files")
     for name, default in asdict(SampleSpec()).items():
@@ -345,8 +340,8 @@ def main(arguments: list[str] | None = None) -> None:
     folder, with_spark = options.pop("folder"), options.pop("spark")
     try:
         spec = SampleSpec(**options)
-    except ValueError as wrong:
-        parser.error(str(wrong))
+    except ValueError as error:
+        parser.error(str(error))
     if with_spark:
         from pyspark.sql import SparkSession
 

@@ -1,9 +1,14 @@
-"""Invented genres, titles and tags for the synthetic sample: word lists, and how they are put together."""
+"""Invented genres, titles and tags for the synthetic sample: word lists, and how they are combined."""
+
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
+Choice = TypeVar("Choice")
+
 # fmt: off
-GENRES = {  # how often it leads, the genres it mixes with, its titles
+GENRES = {  # weight as the leading genre, genres it mixes with, title templates
     "Action": (13, "Adventure Crime Sci-Fi Thriller", (
         "Maximum {thing}", "The {place} Protocol", "Run, {name}, Run", "{mood} Strikes Twice",
         "Born to {verb}")),
@@ -70,7 +75,7 @@ TAGS = ("atmospheric", "twist ending", "funny", "too long", "cult classic", "see
 
 
 def draw_genres(rng: np.random.Generator, leading: np.ndarray) -> np.ndarray:
-    """(movies, genres) bool: the leading genre and some that it mixes with; none for one in a hundred."""
+    """(movies, genres) bool: the leading genre and some that it mixes with; one movie in a hundred has none."""
     mixes = np.array([[genre in others.split() for genre in GENRES] for _, others, _ in GENRES.values()])
     has_genre = mixes[leading] & (rng.random((len(leading), len(GENRES))) < 0.35)
     has_genre[np.arange(len(leading)), leading] = True
@@ -79,9 +84,9 @@ def draw_genres(rng: np.random.Generator, leading: np.ndarray) -> np.ndarray:
 
 
 def draw_titles(rng: np.random.Generator, year: np.ndarray, leading: np.ndarray) -> list[str]:
-    """Different titles, as GroupLens writes them: the article last, then the year, which some lack."""
+    """Unique titles, as GroupLens writes them: the article last, then the year, which a few lack."""
     templates = [titles for _, _, titles in GENRES.values()]
-    taken = {}  # a set that keeps its order
+    taken: dict[str, None] = {}  # an ordered set
     draws = rng.random((len(year), 3 + len(WORDS))).tolist()
     for its_year, genre, (which, sequel, yearless, *picks) in zip(year, leading, draws, strict=True):
         words = {slot: pick(pool, draw) for (slot, pool), draw in zip(WORDS.items(), picks, strict=True)}
@@ -97,6 +102,6 @@ def draw_titles(rng: np.random.Generator, year: np.ndarray, leading: np.ndarray)
     return list(taken)
 
 
-def pick(choices, draw: float):
-    """The choice that a number in [0, 1) stands for."""
+def pick(choices: Sequence[Choice], draw: float) -> Choice:
+    """The element at the fraction `draw`, in [0, 1), of the choices."""
     return choices[int(draw * len(choices))]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from movie_recs.errors import UserError
 from movie_recs.tuning.candidate import Candidate
-from movie_recs.tuning.trial import Engine, Outcome, Trial
+from movie_recs.tuning.trial import Outcome, Runner, Trial
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ NO_MEMORY = Memory()
 def cross_validate(
     candidates: list[Candidate],
     folds: int | list[int],
-    engine: Engine,
+    runner: Runner,
     memory: Memory = NO_MEMORY,
     halving: bool = False,
 ) -> pd.DataFrame:
@@ -46,7 +46,7 @@ def cross_validate(
     Args:
         candidates: What to compare, all of one objective.
         folds: Number of folds, numbered from 0; or which of them are held out in turn.
-        engine: What runs the trials.
+        runner: What runs the trials.
         memory: Trials that are known are not run.
         halving: After the first fold, and again after the second, only the better half of each model's candidates
             goes on (successive halving; Jamieson & Talwalkar 2016). All have been measured on the same rows, so that
@@ -62,7 +62,7 @@ def cross_validate(
     for number, some_folds in enumerate(rounds):
         if number:
             going_on = _better_half(going_on, outcomes)
-        found = _run([Trial(candidate, fold) for candidate in going_on for fold in some_folds], engine, memory)
+        found = _run([Trial(candidate, fold) for candidate in going_on for fold in some_folds], runner, memory)
         for candidate in going_on:
             outcomes[candidate] += [found[Trial(candidate, fold)] for fold in some_folds]
     for candidate in outcomes.keys() - set(going_on):
@@ -73,7 +73,7 @@ def cross_validate(
     return summarise(candidates, [outcomes[candidate] for candidate in candidates])
 
 
-def _run(trials: list[Trial], engine: Engine, memory: Memory) -> dict[Trial, Outcome]:
+def _run(trials: list[Trial], runner: Runner, memory: Memory) -> dict[Trial, Outcome]:
     known = {trial: memory.find(trial) for trial in trials}
     outcomes = {trial: outcome for trial, outcome in known.items() if outcome}
     models = ", ".join(dict.fromkeys(trial.candidate.model for trial in trials))
@@ -83,7 +83,7 @@ def _run(trials: list[Trial], engine: Engine, memory: Memory) -> dict[Trial, Out
     if not waiting:
         return outcomes
     progress = _Progress(trials, outcomes)
-    with closing(engine.run(waiting)) as running:
+    with closing(runner.run(waiting)) as running:
         for trial, outcome in running:
             memory.add(trial, outcome)
             progress.add(trial, outcome)

@@ -5,10 +5,10 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from movie_recs.parameters import SearchParameters
 from movie_recs.tuning.candidate import Candidate
 from movie_recs.tuning.cross_validation import Memory, cross_validate
-from movie_recs.tuning.trial import Engine
+from movie_recs.tuning.parameters import SearchParameters
+from movie_recs.tuning.trial import Runner
 
 AT_A_TIME = 8  # candidates that tpe draws before it learns of any: a constant, so that cores do not change the choice
 
@@ -125,7 +125,7 @@ def choose_strategy(listed: list[Candidate], ranges: dict[str, list[float]], tun
 
 
 def run_strategies(
-    strategies: list[Strategy], folds: int | list[int], engine: Engine, memory: Memory, halving: bool
+    strategies: list[Strategy], folds: int | list[int], runner: Runner, memory: Memory, halving: bool
 ) -> pd.DataFrame:
     """The results of all that the strategies propose, side by side until none has more to propose.
 
@@ -134,7 +134,7 @@ def run_strategies(
     tables: list[list[pd.DataFrame]] = [[] for _ in strategies]
     while any(asked := [strategy.ask() for strategy in strategies]):
         together = [candidate for candidates in asked for candidate in candidates]
-        results = cross_validate(together, folds, engine, memory, halving)
+        results = cross_validate(together, folds, runner, memory, halving)
         for strategy, candidates, table in zip(strategies, asked, tables, strict=True):
             own, results = results.iloc[: len(candidates)], results.iloc[len(candidates) :]
             if candidates:

@@ -30,8 +30,8 @@ class Outcome(NamedTuple):
     error: str = ""
 
 
-class Engine(Protocol):
-    """Whatever can run trials."""
+class Runner(Protocol):
+    """What runs trials."""
 
     def run(self, trials: list[Trial]) -> Iterator[tuple[Trial, Outcome]]:
         """Each trial with its outcome, in the order in which they end; none is left out, whatever fails."""
@@ -67,7 +67,7 @@ def _outcome(trial: Trial, measures: Measures, seconds: float) -> Outcome:
     name = trial.candidate.MEASURE.name
     value = measures[name]
     if value is None:
-        return Outcome({}, seconds, f"fold {trial.fold}: it has no ratings to measure the fit on")
+        return Outcome({}, seconds, f"fold {trial.fold}: no held-out ratings")
     if not np.isfinite(value):
         return Outcome({}, seconds, f"fold {trial.fold}: its {name.upper()} is {value}")
     return Outcome({key: None if each is None else float(each) for key, each in measures.items()}, seconds)

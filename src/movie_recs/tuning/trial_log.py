@@ -1,7 +1,7 @@
 """Finished trials on disk: a run that was killed goes on where it stopped, and nothing is fitted twice.
 
 A trial is found again only if all that its outcome depends on is the same: the ratings with their folds, the movies'
-features, the hyperparameters, the seed, the engine and this package's code. Failed trials are not kept.
+features, the hyperparameters, the seed and this package's code. Failed trials are not kept.
 """
 
 import hashlib
@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from fsspec import AbstractFileSystem
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from movie_recs.tuning.cross_validation import NO_MEMORY, Memory
 from movie_recs.tuning.trial import Outcome, Trial
 
 logger = logging.getLogger(__name__)
+
+FINGERPRINTED = ("user_id", "movie_id", "rating", "rated_at", "fold")
 
 
 class TrialLog:
@@ -65,6 +69,13 @@ def remember(log: TrialLog | None, context: dict[str, Any]) -> Memory:
     code = digest(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py")))
     context = {**context, "code": code}
     return Memory(partial(log.find, context), partial(log.add, context))
+
+
+def fingerprint(ratings: DataFrame) -> int:
+    """A hash of the rows of (user_id, movie_id, rating, perhaps rated_at, perhaps fold), in any order."""
+    columns = [name for name in FINGERPRINTED if name in ratings.columns]
+    row = ratings.agg(F.bit_xor(F.xxhash64(*columns)).alias("hash"), F.count("*").alias("rows")).first()
+    return row["hash"] ^ row["rows"] if row["rows"] else 0
 
 
 def digest(parts: Iterable[bytes]) -> str:

@@ -1,5 +1,6 @@
-"""Raw CSV rows to clean tables, what was set aside, and the split."""
+"""Raw CSV rows to clean tables, rows set aside, and the split."""
 
+from functools import reduce
 from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame
@@ -7,9 +8,9 @@ from pyspark.sql import functions as F
 
 from movie_recs.data import cleaning
 from movie_recs.data.cleaning import Cleaned
+from movie_recs.data.parameters import DataProcessingParameters, SplitParameters
 from movie_recs.data.splitting import Split, split_by_hash, split_by_time
 from movie_recs.errors import UserError
-from movie_recs.parameters import DataProcessingParameters, SplitParameters
 
 
 class CleanedMovies(NamedTuple):
@@ -21,29 +22,29 @@ class CleanedMovies(NamedTuple):
 
 
 def parse_movies(raw_movies: DataFrame) -> DataFrame:
-    """(movie_id, title, year, genres, record, reason), a row a line of movies.csv."""
+    """(movie_id, title, year, genres, record, reason), one row per line of movies.csv."""
     return cleaning.judge_movies(cleaning.parse_movies(raw_movies))
 
 
 def parse_ratings(raw_ratings: DataFrame, parsed_movies: DataFrame) -> DataFrame:
-    """(user_id, movie_id, rating, rated_at, record, reason), a row a line of ratings.csv."""
+    """(user_id, movie_id, rating, rated_at, record, reason), one row per line of ratings.csv."""
     return cleaning.judge_ratings(cleaning.parse_ratings(raw_ratings), cleaning.good_rows(parsed_movies))
 
 
 def parse_tags(raw_tags: DataFrame, parsed_movies: DataFrame) -> DataFrame:
-    """(user_id, movie_id, tag, tagged_at, record, reason), a row a line of tags.csv."""
+    """(user_id, movie_id, tag, tagged_at, record, reason), one row per line of tags.csv."""
     return cleaning.judge_tags(cleaning.parse_tags(raw_tags), cleaning.good_rows(parsed_movies))
 
 
 def parse_links(raw_links: DataFrame, parsed_movies: DataFrame) -> DataFrame:
-    """(movie_id, imdb_id, tmdb_id, record, reason), a row a line of links.csv."""
+    """(movie_id, imdb_id, tmdb_id, record, reason), one row per line of links.csv."""
     return cleaning.judge_links(cleaning.parse_links(raw_links), cleaning.good_rows(parsed_movies))
 
 
 def clean_movies(
     parsed_movies: DataFrame, parsed_links: DataFrame, parameters: DataProcessingParameters
 ) -> CleanedMovies:
-    """(movie_id, title, year, genres, imdb_id, tmdb_id), a row a movie; links are null where there are none."""
+    """(movie_id, title, year, genres, imdb_id, tmdb_id), one row per movie; missing links are null."""
     movies = cleaning.separate(parsed_movies, "movies", parameters.max_bad_rows)
     links = cleaning.separate(parsed_links, "links", parameters.max_bad_rows)
     return CleanedMovies(
@@ -56,7 +57,7 @@ def clean_movies(
 
 
 def clean_ratings(parsed_ratings: DataFrame, parameters: DataProcessingParameters) -> Cleaned:
-    """(user_id, movie_id, rating, rated_at), a row a pair of user and movie."""
+    """(user_id, movie_id, rating, rated_at), one row per user and movie."""
     return cleaning.separate(parsed_ratings, "ratings", parameters.max_bad_rows)
 
 
@@ -66,27 +67,24 @@ def clean_tags(parsed_tags: DataFrame, parameters: DataProcessingParameters) -> 
 
 
 def gather_set_aside(*set_aside: DataFrame) -> DataFrame:
-    """(file, reason, record) of every row of every file that was set aside."""
-    first, *others = set_aside
-    for other in others:
-        first = first.unionByName(other)
-    return first.select("file", "reason", "record")
+    """(file, reason, record) of every row that was set aside, of all files."""
+    return reduce(DataFrame.unionByName, set_aside).select("file", "reason", "record")
 
 
 def split_ratings(ratings: DataFrame, parameters: SplitParameters) -> Split:
     """Train ratings with their folds, and test ratings.
 
     Raises:
-        UserError: One of the two is empty, or ratings without a time are to be split by it.
+        UserError: One of the two is empty, or a rating has no time and the split is by time.
     """
     split_by = {"random": split_by_hash, "temporal": split_by_time}[parameters.strategy]
     split = split_by(ratings, parameters.test_fraction, parameters.folds, parameters.seed)
-    if parameters.strategy == "random":  # finds a row soon if there is one; by time it would sort them all
+    if parameters.strategy == "random":  # cheap: stops at the first row; a split by time has been checked
         for name, rows in split._asdict().items():
             if rows.isEmpty():
                 raise UserError(
                     f"The split leaves no rating in the {name} set: choose another split.test_fraction "
-                    f"(it is {parameters.test_fraction}) or split.seed, or take more ratings."
+                    f"(it is {parameters.test_fraction}) or split.seed, or use more ratings."
                 )
     return split
 
@@ -94,8 +92,8 @@ def split_ratings(ratings: DataFrame, parameters: SplitParameters) -> Split:
 def describe_data(
     raw_files: dict[str, Any], ratings: DataFrame, movies: DataFrame, set_aside: DataFrame
 ) -> dict[str, Any]:
-    """Where the data came from and how much of it there is: what every report says of its data."""
-    counts = ratings.agg(F.count_distinct("user_id").alias("users"), F.count("*").alias("ratings")).first()
+    """Origin and size of the data, as every report shows them."""
+    (counts,) = ratings.agg(F.count_distinct("user_id").alias("users"), F.count("*").alias("ratings")).collect()
     by_reason = set_aside.groupBy("file", "reason").count().orderBy("file", "reason").collect()
     return {
         "name": raw_files["name"],

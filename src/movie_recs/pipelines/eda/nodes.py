@@ -1,5 +1,6 @@
-"""What the data is like: counts, distributions, the best known movies and tags."""
+"""Description of the data: counts, distributions, top movies and tags."""
 
+from functools import reduce
 from typing import Any
 
 import pandas as pd
@@ -8,15 +9,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.data.schemas import NO_GENRES
-from movie_recs.parameters import EdaParameters
 from movie_recs.report import figures as plots
+from movie_recs.report.parameters import EdaParameters
 
 MEAN_STEP = 0.1  # stars, width of the bins of mean ratings
 
 
 def summarise(ratings: DataFrame, movies: DataFrame, data_summary: dict[str, Any]) -> dict[str, Any]:
     """Users, movies rated and never rated, ratings, density = ratings / (users * movies), and movies by genre."""
-    rated = ratings.agg(F.count_distinct("movie_id").alias("movies")).first()["movies"]
+    ((rated,),) = ratings.agg(F.count_distinct("movie_id")).collect()
     genres = (
         movies.select(
             F.explode(F.when(F.size("genres") > 0, F.col("genres")).otherwise(F.array(F.lit(NO_GENRES)))).alias("genre")
@@ -41,7 +42,7 @@ def summarise(ratings: DataFrame, movies: DataFrame, data_summary: dict[str, Any
 
 
 def count_distributions(ratings: DataFrame) -> pd.DataFrame:
-    """How ratings are spread, as one long table.
+    """Distributions of the ratings, as one long table.
 
     Returns:
         (distribution, low, high, count): `count` users, movies or ratings have a value from `low` to below `high`, in
@@ -62,7 +63,7 @@ def count_distributions(ratings: DataFrame) -> pd.DataFrame:
     for side in ("user", "movie"):
         by_id = ratings.groupBy(f"{side}_id").agg(F.avg("rating").alias("mean"), F.count("*").alias("ratings"))
         step = F.floor(F.round(F.col("mean") / MEAN_STEP, 6))
-        power = F.length(F.bin("ratings")) - 1  # the exact floor of the logarithm
+        power = F.length(F.bin("ratings")) - 1  # floor(log2(ratings)), exactly
         parts += [
             by_id.select(
                 F.lit(f"mean_rating_per_{side}").alias("distribution"),
@@ -75,11 +76,8 @@ def count_distributions(ratings: DataFrame) -> pd.DataFrame:
                 F.pow(F.lit(2.0), power + 1).alias("high"),
             ),
         ]
-    together = parts[0]
-    for part in parts[1:]:
-        together = together.unionByName(part)
     keys = ["distribution", "low", "high"]
-    return together.groupBy(*keys).count().orderBy(*keys).toPandas()
+    return reduce(DataFrame.unionByName, parts).groupBy(*keys).count().orderBy(*keys).toPandas()
 
 
 def rank_movies(ratings: DataFrame, movies: DataFrame, parameters: EdaParameters) -> pd.DataFrame:
@@ -90,7 +88,7 @@ def rank_movies(ratings: DataFrame, movies: DataFrame, parameters: EdaParameters
     Returns:
         (list, place, movie_id, title, year, ratings, mean_rating, damped_mean), `list` being most_rated or best_rated.
     """
-    global_mean = ratings.agg(F.avg("rating").alias("mean")).first()["mean"]
+    ((global_mean,),) = ratings.agg(F.avg("rating")).collect()
     damping = parameters.damping
     by_movie = (
         ratings.groupBy("movie_id")
@@ -115,7 +113,7 @@ def rank_movies(ratings: DataFrame, movies: DataFrame, parameters: EdaParameters
 
 
 def rank_tags(tags: DataFrame, parameters: EdaParameters) -> pd.DataFrame:
-    """(tag, applications, users, movies): the tags most often given, upper and lower case taken as one."""
+    """(tag, applications, users, movies): the most used tags; upper and lower case count as one."""
     return (
         tags.groupBy(F.lower("tag").alias("tag"))
         .agg(
@@ -135,7 +133,7 @@ def plot_genres(eda_summary: dict[str, Any], data_summary: dict[str, Any]) -> Fi
 
 
 def plot_distributions(distributions: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
-    """The six distributions, one figure each in a grid."""
+    """The six distributions, in a grid."""
     return plots.distributions(distributions, data_summary)
 
 
@@ -145,5 +143,5 @@ def plot_top_movies(top_movies: pd.DataFrame, data_summary: dict[str, Any]) -> F
 
 
 def plot_tags(top_tags: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
-    """The tags most often given."""
+    """The most used tags."""
     return plots.tags(top_tags, data_summary)

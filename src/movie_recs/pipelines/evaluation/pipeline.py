@@ -17,6 +17,8 @@ from movie_recs.pipelines.evaluation.rating_nodes import (
     tabulate_ladder,
 )
 
+CARRIER = "params:carrier"
+
 
 def create_pipeline() -> Pipeline:
     """Both objectives' models of the train ratings, and the test ratings -> predictions, lists, figures and metrics."""
@@ -30,7 +32,7 @@ def _measure_rating() -> Pipeline:
         Node(fit_reference, ["train_ratings", parameters], "reference_model", name="fit_reference"),
         Node(
             fit_bias_als,
-            ["train_ratings", "movies", "cv_results", parameters],
+            ["train_ratings", "movies", "data_summary", "cv_results", parameters, CARRIER],
             "bias_als_model",
             name="fit_bias_als",
         ),
@@ -48,10 +50,11 @@ def _measure_rating() -> Pipeline:
 def _measure_ranking() -> Pipeline:
     parameters = "params:ranking"
     ratings = ["train_ratings", "test_ratings", "movies"]
+    models = ["rating.train_factor_model", "train_als_model", "train_factor_model"]
     nodes = [
         Node(
             list_movies,
-            [*ratings, "rating.train_factor_model", "train_als_model", "cv_results", parameters],
+            [*ratings, "data_summary", *models, "cv_results", parameters, CARRIER],
             "lists",
             name="list_movies",
         ),
@@ -67,7 +70,7 @@ def _instantiate(objective: str, nodes: list[Node], inputs: set[str]) -> Pipelin
         Pipeline(nodes, namespace="evaluation", prefix_datasets_with_namespace=False),
         namespace=objective,
         inputs=inputs,
-        parameters={f"params:{objective}"},
+        parameters={f"params:{objective}", CARRIER},
         prefix_datasets_with_namespace=True,
     )
 

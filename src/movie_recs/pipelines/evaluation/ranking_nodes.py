@@ -1,19 +1,25 @@
 """How good the lists of each ranking model and of its baselines are, for the users' held-out ratings."""
 
+from typing import Any
+
 import pandas as pd
 from plotly.graph_objects import Figure
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame
 
+from movie_recs.data.blocks import open_blocks
+from movie_recs.data.interactions import movie_ids
 from movie_recs.model.factor_model import FactorModel
-from movie_recs.parameters import RankingParameters
-from movie_recs.ranking.fit import BASELINES, fit_parts
-from movie_recs.ranking.leaderboard import BY_STARS, Contest, list_by_spark, list_in_memory
+from movie_recs.ranking import leaderboard as lists
+from movie_recs.ranking.baselines import BASELINES
+from movie_recs.ranking.candidate import RankingCandidate
+from movie_recs.ranking.fit import collect_parts
+from movie_recs.ranking.leaderboard import BY_STARS, ListingTask
+from movie_recs.ranking.memory import choose_ranking_carrier
 from movie_recs.ranking.metrics import measure_rankings
-from movie_recs.ranking.search import WINNERS, choose_ranking_engine
-from movie_recs.rating.features import movie_ids
-from movie_recs.report import figures as plots
-from movie_recs.tuning.candidate import RankingCandidate
+from movie_recs.ranking.parameters import RankingParameters
+from movie_recs.ranking.search import WINNERS
+from movie_recs.report import figures
 from movie_recs.tuning.cross_validation import best_candidate
 
 DECIMALS = 10
@@ -24,10 +30,13 @@ def list_movies(
     train_ratings: DataFrame,
     test_ratings: DataFrame,
     movies: DataFrame,
+    data_summary: dict[str, Any],
     rating_model: FactorModel,
     als_model: ALSModel,
+    factor_model: FactorModel,
     cv_results: pd.DataFrame,
     parameters: RankingParameters,
+    carrier: str,
 ) -> DataFrame:
     """The first `k` of all movies without the user's train ratings, for every user of either set, by each model.
 
@@ -37,13 +46,15 @@ def list_movies(
     Returns:
         (model string, user_id int, rank int from 1, movie_id int, score double).
     """
-    ids = movie_ids(movies)
     best = {model: best_candidate(cv_results, RankingCandidate, model) for model in WINNERS}
-    engine = choose_ranking_engine(train_ratings, len(ids), parameters.tuning)
-    parts = fit_parts(train_ratings, ids, best["implicit_als"].als, parameters, engine, als_model)
+    carrier = choose_ranking_carrier(carrier, data_summary, parameters.tuning, movies.sparkSession)
     users = train_ratings.select("user_id").union(test_ratings.select("user_id")).distinct()
-    contest = Contest(parts, best, rating_model, train_ratings, users)
-    return {"kernel": list_in_memory, "spark": list_by_spark}[engine](contest, parameters)
+    blocks = open_blocks(carrier, train_ratings, movie_ids(movies))
+    try:
+        parts = collect_parts(als_model, factor_model, blocks, train_ratings, best["ease"].ease_reg, parameters)
+        return lists.list_movies(ListingTask(parts, best, rating_model, train_ratings, blocks, users), parameters)
+    finally:
+        blocks.close()
 
 
 def measure_lists(
@@ -62,4 +73,4 @@ def measure_lists(
 
 def plot_leaderboard(leaderboard: pd.DataFrame, data_summary: dict) -> Figure:
     """Accuracy against coverage."""
-    return plots.leaderboard(leaderboard, data_summary)
+    return figures.leaderboard(leaderboard, data_summary)

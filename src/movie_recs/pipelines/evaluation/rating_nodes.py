@@ -7,15 +7,18 @@ from plotly.graph_objects import Figure
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.model.factor_model import FactorModel, to_stars
-from movie_recs.parameters import RatingParameters, SplitParameters
+from movie_recs.data.parameters import SplitParameters
+from movie_recs.model.factor_model import FactorModel
+from movie_recs.model.scoring import to_stars
+from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import describe_movies
-from movie_recs.rating.fit import BEFORE, BEST, fit_candidate, fit_rung, score_ladder
+from movie_recs.rating.fit import fit_candidate, fit_compiled
+from movie_recs.rating.ladder import BEST, COMPARED_WITH, score_ladder
+from movie_recs.rating.memory import choose_rating_carrier
 from movie_recs.rating.metrics import BINS, count_bin, rating_errors, rmse_gains
-from movie_recs.report import figures as plots
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.rating.parameters import RatingParameters
+from movie_recs.report import figures
 from movie_recs.tuning.cross_validation import best_candidate
-from movie_recs.tuning.memory import choose_engine
 
 
 def fit_reference(train_ratings: DataFrame, parameters: RatingParameters) -> FactorModel:
@@ -25,13 +28,18 @@ def fit_reference(train_ratings: DataFrame, parameters: RatingParameters) -> Fac
 
 
 def fit_bias_als(
-    train_ratings: DataFrame, movies: DataFrame, cv_results: pd.DataFrame, parameters: RatingParameters
+    train_ratings: DataFrame,
+    movies: DataFrame,
+    data_summary: dict[str, Any],
+    cv_results: pd.DataFrame,
+    parameters: RatingParameters,
+    carrier: str,
 ) -> FactorModel:
     """The best biases and ALS on what they leave, without movie features, fitted on the train ratings."""
     candidate = best_candidate(cv_results, RatingCandidate, "bias_als")
     catalogue = describe_movies(movies, parameters.features)
-    engine = choose_engine(train_ratings, catalogue, parameters.tuning)
-    return fit_rung(train_ratings, catalogue, candidate, parameters.tuning.seed, engine)
+    carrier = choose_rating_carrier(carrier, data_summary, catalogue, parameters.tuning, movies.sparkSession)
+    return fit_compiled(train_ratings, catalogue, candidate, parameters.tuning.seed, carrier)
 
 
 def predict_test(
@@ -71,7 +79,7 @@ def evaluate_models(
     train = score_ladder(taste_als, bias_als, reference_als, train_ratings.select("user_id", "movie_id", "rating"))
     train_errors = _by_model(_long(train, F.lit(True)))
     test_errors = _by_model(_long(predictions, _is_warm()))
-    compared = [(before, model) for model, before in BEFORE.items() if before]
+    compared = [(before, model) for model, before in COMPARED_WITH.items() if before]
     gains = dict(zip(compared, rmse_gains(predictions, compared), strict=True))
     return [
         {
@@ -81,7 +89,7 @@ def evaluate_models(
             "train_mae": train_errors[model]["mae"],
             **({"compared_with": before, **gains[before, model]} if before else {}),
         }
-        for model, before in BEFORE.items()
+        for model, before in COMPARED_WITH.items()
     ]
 
 
@@ -96,13 +104,13 @@ def tabulate_ladder(predictions: DataFrame) -> pd.DataFrame:
         by_bin.append((row["model"], "all", row["n"], row["rmse"], row["mae"]))
         by_bin.append((row["model"], "warm", row["n_warm"], row["rmse_warm"], row["mae_warm"]))
     table = pd.DataFrame(by_bin, columns=["model", "movie_ratings", "n", "rmse", "mae"])
-    place = {name: number for number, name in enumerate([*BEFORE, "all", "warm", *BINS])}
+    place = {name: number for number, name in enumerate([*COMPARED_WITH, "all", "warm", *BINS])}
     return table.sort_values(["model", "movie_ratings"], key=lambda names: names.map(place), ignore_index=True)
 
 
 def plot_ladder(model_errors: list[dict[str, Any]], ladder_table: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
     """The error of each model, over all rows and by how well the movie is known."""
-    return plots.ladder(model_errors, ladder_table, data_summary)
+    return figures.ladder(model_errors, ladder_table, data_summary)
 
 
 def count_errors(predictions: DataFrame) -> pd.DataFrame:
@@ -126,12 +134,12 @@ def count_errors(predictions: DataFrame) -> pd.DataFrame:
 
 def plot_predictions(error_counts: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
     """Predicted against actual stars."""
-    return plots.predicted_against_actual(error_counts, data_summary)
+    return figures.predicted_against_actual(error_counts, data_summary)
 
 
 def plot_errors(error_counts: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
     """The error by actual stars."""
-    return plots.error_by_rating(error_counts, data_summary)
+    return figures.error_by_rating(error_counts, data_summary)
 
 
 def collect_metrics(
@@ -175,8 +183,8 @@ def _is_warm() -> Column:
 def _long(scored: DataFrame, warm: Column) -> DataFrame:
     """A row a rating and model of the ladder: (..., warm boolean, model string, score double)."""
     scored = scored.withColumn("warm", warm)
-    others = [name for name in scored.columns if name not in BEFORE]
-    return scored.unpivot(others, list(BEFORE), "model", "score")
+    others = [name for name in scored.columns if name not in COMPARED_WITH]
+    return scored.unpivot(others, list(COMPARED_WITH), "model", "score")
 
 
 def _collect(long: DataFrame, *by: str) -> list[dict[str, Any]]:

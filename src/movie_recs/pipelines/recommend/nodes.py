@@ -9,11 +9,11 @@ from pyspark.sql import functions as F
 from movie_recs.data.movie_filters import filter_movies
 from movie_recs.data.new_users import collect_new_ratings
 from movie_recs.data.schemas import RATINGS, TABLES
-from movie_recs.model.factor_model import FactorModel, add_newcomers, score, to_stars
+from movie_recs.model.factor_model import FactorModel, add_newcomers
+from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
-from movie_recs.model.users import fold_in
-from movie_recs.parameters import RecommendParameters
-from movie_recs.ranking.preferences import explain_preferences, fold_in_preferences
+from movie_recs.model.users import explain, fold_in
+from movie_recs.report.parameters import RecommendParameters
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def recommend_to_new_users(
     rows = new.assign(user_id=new["name"].map(numbers))[["user_id", "movie_id", "rating", "rated_at"]]
     own = spark.createDataFrame(rows, RATINGS)
     users = spark.createDataFrame(list(numbers.items()), "name string, user_id int")
-    ranking_model = add_newcomers(ranking_model._replace(users=fold_in_preferences(ranking_model, own)), users)
+    ranking_model = add_newcomers(ranking_model._replace(users=fold_in(ranking_model, own)), users)
     rating_model = rating_model._replace(users=fold_in(rating_model, own))
     candidates = filter_movies(movies, ratings, parameters.filters)
     best = top_n(
@@ -138,7 +138,7 @@ def _show(
 ) -> DataFrame:
     """The lists with all that a person wants to know of each movie."""
     best = best.cache()  # small, and read to be explained, to be given stars and to be shown
-    reasons = explain_preferences(ranking_model, best, ratings, REASONS)
+    reasons = explain(ranking_model, best, ratings, REASONS)
     starred = score(rating_model, best.select("user_id", "movie_id"), "stars")
     return (
         best.join(_reason_titles(reasons, ratings, movies), ["user_id", "movie_id"], how="left")

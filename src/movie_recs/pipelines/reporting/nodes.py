@@ -1,4 +1,4 @@
-"""What the page says: the lists that were asked for, those of everybody for its explorer, and all other results."""
+"""Content of the page: the requested lists, the lists of its explorer, and all other results."""
 
 from typing import Any
 
@@ -7,21 +7,22 @@ from plotly.graph_objects import Figure
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.model.factor_model import FactorModel, score, to_stars
+from movie_recs.model.factor_model import FactorModel
+from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
 from movie_recs.parameter_types import Block
-from movie_recs.parameters import RecommendParameters, ReportingParameters
-from movie_recs.report import page as report
+from movie_recs.report import page
 from movie_recs.report.explorer import describe_history, index_explorer
+from movie_recs.report.parameters import RecommendParameters, ReportingParameters
 
 EXPLORED = 10  # movies in each list of the explorer
 
 
 def select_movies(movies: DataFrame, ratings: DataFrame, parameters: ReportingParameters) -> pd.DataFrame:
-    """The most rated movies, as many as the page may hold, by movie_id.
+    """The most rated movies, up to the page's limit, ordered by movie_id.
 
     Returns:
-        (movie_id, title, year, genres: lists, imdb_id, tmdb_id, ratings: how many, mean_rating: stars).
+        (movie_id, title, year, genres: lists, imdb_id, tmdb_id, ratings: their number, mean_rating: stars).
     """
     counts = ratings.groupBy("movie_id").agg(F.count("*").alias("ratings"), F.avg("rating").alias("mean_rating"))
     kept = (
@@ -36,7 +37,7 @@ def select_movies(movies: DataFrame, ratings: DataFrame, parameters: ReportingPa
 
 
 def select_users(ratings: DataFrame, parameters: ReportingParameters) -> pd.DataFrame:
-    """(user_id, ratings: how many, mean_rating: stars) of the users with the most ratings, by user_id."""
+    """(user_id, ratings: their number, mean_rating: stars) of the users with the most ratings, ordered by user_id."""
     kept = (
         ratings.groupBy("user_id")
         .agg(F.count("*").alias("ratings"), F.avg("rating").alias("mean_rating"))
@@ -56,7 +57,7 @@ def explore_users(
 ) -> pd.DataFrame:
     """(user_id, rank, movie_id, predicted_stars): the explorer's movies with each user's highest ranking scores.
 
-    As in `recommend`, but without its filters; of her rated movies there are none.
+    As in `recommend`, but without its filters; movies that the user has rated are left out.
     """
     users = ratings.sparkSession.createDataFrame(explorer_users[["user_id"]], "user_id int")
     seen = ratings.select("user_id", "movie_id")
@@ -69,9 +70,9 @@ def explore_movies(
     rating_model: FactorModel, explorer_movies: pd.DataFrame, parameters: RecommendParameters
 ) -> pd.DataFrame:
     """(movie_id, rank, similar_movie_id, distance): the nearest of the explorer's movies to each of them."""
-    asked = rating_model.items.sparkSession.createDataFrame(explorer_movies[["movie_id"]], "movie_id int")
+    items = rating_model.items.sparkSession.createDataFrame(explorer_movies[["movie_id"]], "movie_id int")
     candidates = explorer_movies["movie_id"].to_numpy()
-    return similar_items(rating_model, asked, EXPLORED, parameters.similarity, candidates).toPandas()
+    return similar_items(rating_model, items, EXPLORED, parameters.similarity, candidates).toPandas()
 
 
 def build_explorer(
@@ -88,7 +89,7 @@ def build_explorer(
 def show_users(
     recommendations: DataFrame, ratings: DataFrame, movies: DataFrame, parameters: ReportingParameters
 ) -> list[dict[str, Any]]:
-    """{user_id, history, movies} of the first users with a list; `history` as `describe_history` gives it."""
+    """{user_id, history, movies} of the first users with a list; `history` is the result of `describe_history`."""
     lists = _first_lists(recommendations, "user_id", movies, parameters.most_lists)
     shown = (
         ratings.filter(F.col("user_id").isin(list(lists)))
@@ -109,17 +110,17 @@ def show_users(
 def show_new_users(
     new_user_recommendations: DataFrame, movies: DataFrame, parameters: ReportingParameters
 ) -> list[dict[str, Any]]:
-    """{name, movies} of the first people who are not in the data."""
+    """{name, movies} of the first users that are not in the data."""
     lists = _first_lists(new_user_recommendations, "name", movies, parameters.most_lists)
     return [{"name": name, "movies": rows} for name, rows in lists.items()]
 
 
 def show_movies(similar_movies: DataFrame, movies: DataFrame, parameters: ReportingParameters) -> list[dict[str, Any]]:
     """{movie_id, title, year, movies} of the first movies with neighbours."""
-    named = similar_movies.withColumnRenamed("movie_id", "asked_id").withColumnRenamed("similar_movie_id", "movie_id")
-    lists = _first_lists(named, "asked_id", movies, parameters.most_lists)
-    asked = movies.filter(F.col("movie_id").isin(list(lists))).select("movie_id", "title", "year", "genres").collect()
-    about = {row["movie_id"]: row.asDict() for row in asked}
+    named = similar_movies.withColumnsRenamed({"movie_id": "requested_id", "similar_movie_id": "movie_id"})
+    lists = _first_lists(named, "requested_id", movies, parameters.most_lists)
+    shown = movies.filter(F.col("movie_id").isin(list(lists))).select("movie_id", "title", "year", "genres").collect()
+    about = {row["movie_id"]: row.asDict() for row in shown}
     return [{**about[movie_id], "movies": rows} for movie_id, rows in lists.items()]
 
 
@@ -129,7 +130,7 @@ def gather_lists(
     shown_movies: list[dict[str, Any]],
     unknown_ids: pd.DataFrame,
 ) -> dict[str, Any]:
-    """All lists that were asked for, and {kind, id} of what there are none for."""
+    """All requested lists, and {kind, id} of the requested users and movies that are unknown."""
     unknown = unknown_ids.to_dict("records")
     return {"users": shown_users, "new_users": shown_new_users, "movies": shown_movies, "unknown": unknown}
 
@@ -150,7 +151,7 @@ def render_report(
 ) -> str:
     """The page."""
     plain = {name: part.model_dump() if isinstance(part, Block) else part for name, part in parameters.items()}
-    return report.render(report.Content(metrics, eda_summary, report_figures, report_lists, explorer, run_facts, plain))
+    return page.render(page.Content(metrics, eda_summary, report_figures, report_lists, explorer, run_facts, plain))
 
 
 def _first_lists(lists: DataFrame, key: str, movies: DataFrame, most: int) -> dict[Any, list[dict[str, Any]]]:

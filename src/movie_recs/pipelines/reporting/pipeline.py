@@ -17,7 +17,7 @@ from movie_recs.pipelines.reporting.nodes import (
 )
 
 PARAMETERS = "params:reporting"
-FIGURES = {  # by their names in the page
+FIGURES = {  # dataset by name on the page
     "genres": "genres_plot",
     "distributions": "distributions_plot",
     "top_movies": "top_movies_plot",
@@ -32,7 +32,7 @@ FIGURES = {  # by their names in the page
 
 
 def create_pipeline() -> Pipeline:
-    """What the other pipelines have made -> report.html."""
+    """Results of all other pipelines -> report.html."""
     return Pipeline(
         [
             *_explore(),
@@ -81,7 +81,7 @@ def _explore() -> list[Node]:
 
 
 def _show_lists() -> list[Node]:
-    """The lists that were asked for, with what a reader wants to know of their users and movies."""
+    """The requested lists, with details of their users and movies."""
     return [
         Node(show_users, ["recommendations", "ratings", "movies", PARAMETERS], "shown_users", name="show_users"),
         Node(

@@ -4,16 +4,17 @@ from kedro.pipeline import Node, Pipeline
 
 from movie_recs.pipelines.tuning import ranking_nodes, rating_nodes
 
+CARRIER = "params:carrier"
 STEPS = {"rating": rating_nodes, "ranking": ranking_nodes}
 
 
 def create_pipeline(objective: str) -> Pipeline:
     """train_ratings, ratings, movies -> cv_results, best_params and two models, in the namespace of the objective."""
-    parameters, steps = f"params:{objective}", STEPS[objective]
+    parameters, steps, data = f"params:{objective}", STEPS[objective], ["movies", "data_summary"]
     nodes = [
         Node(
             steps.cross_validate_candidates,
-            ["train_ratings", "movies", "finished_trials", parameters, "params:split"],
+            ["train_ratings", *data, "finished_trials", parameters, "params:split", CARRIER],
             "cv_results",
             name="cross_validate_candidates",
         ),
@@ -21,13 +22,13 @@ def create_pipeline(objective: str) -> Pipeline:
         Node(steps.plot_tuning, ["cv_results", "data_summary"], "cv_results_plot", name="plot_tuning"),
         Node(
             steps.fit_best,
-            ["train_ratings", "movies", "best_params", parameters],
+            ["train_ratings", *data, "best_params", parameters, CARRIER],
             ["train_als_model", "train_factor_model"],
             name="fit_on_train",
         ),
         Node(
             steps.fit_best,
-            ["ratings", "movies", "best_params", parameters],
+            ["ratings", *data, "best_params", parameters, CARRIER],
             ["als_model", "factor_model"],
             name="fit_on_all",
         ),
@@ -36,6 +37,6 @@ def create_pipeline(objective: str) -> Pipeline:
         Pipeline(nodes, namespace="tuning", prefix_datasets_with_namespace=False),  # a box within the objective's
         namespace=objective,
         inputs={"train_ratings", "ratings", "movies", "data_summary"},
-        parameters={parameters, "params:split"},
+        parameters={parameters, "params:split", CARRIER},
         prefix_datasets_with_namespace=True,
     )

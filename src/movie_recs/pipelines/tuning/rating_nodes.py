@@ -6,31 +6,37 @@ import pandas as pd
 from plotly.graph_objects import Figure
 from pyspark.sql import DataFrame
 
-from movie_recs.parameters import RatingParameters, SplitParameters
+from movie_recs.als.spark_ml import Fit
+from movie_recs.data.parameters import SplitParameters
+from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import describe_movies
-from movie_recs.rating.fit import BEST, Fit, fit_candidate
+from movie_recs.rating.fit import fit_candidate
+from movie_recs.rating.ladder import BEST
+from movie_recs.rating.memory import choose_rating_carrier
+from movie_recs.rating.parameters import RatingParameters
 from movie_recs.rating.search import search
-from movie_recs.report import figures as plots
-from movie_recs.tuning.candidate import RatingCandidate
+from movie_recs.report import figures
 from movie_recs.tuning.cross_validation import best_candidate
-from movie_recs.tuning.memory import choose_engine
 from movie_recs.tuning.trial_log import TrialLog
 
 
 def cross_validate_candidates(
     train_ratings: DataFrame,
     movies: DataFrame,
+    data_summary: dict[str, Any],
     finished_trials: TrialLog,
     parameters: RatingParameters,
     split: SplitParameters,
+    carrier: str,
 ) -> pd.DataFrame:
-    """The cross-validated error of each candidate, the reference among them, as `rating_search.search` gives it.
+    """The cross-validated error of each candidate, the reference among them, as `rating.search.search` gives it.
 
     Each trial that ends is added to `finished_trials` at once, so that a run that is killed can be resumed.
     """
     catalogue = describe_movies(movies, parameters.features)
     tuning, reference = parameters.tuning, parameters.evaluation.reference
-    return search(train_ratings, catalogue, tuning, reference, split.folds, finished_trials)
+    carrier = choose_rating_carrier(carrier, data_summary, catalogue, tuning, movies.sparkSession)
+    return search(train_ratings, catalogue, tuning, reference, split.folds, carrier, finished_trials)
 
 
 def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:
@@ -40,11 +46,18 @@ def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:
 
 def plot_tuning(cv_results: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
     """The cross-validated errors of the best candidates of each model."""
-    return plots.cv_results(cv_results, RatingCandidate.MEASURE, data_summary)
+    return figures.cv_results(cv_results, RatingCandidate.MEASURE, data_summary)
 
 
-def fit_best(ratings: DataFrame, movies: DataFrame, best_params: dict[str, Any], parameters: RatingParameters) -> Fit:
+def fit_best(
+    ratings: DataFrame,
+    movies: DataFrame,
+    data_summary: dict[str, Any],
+    best_params: dict[str, Any],
+    parameters: RatingParameters,
+    carrier: str,
+) -> Fit:
     """The winner, fitted on these ratings."""
     catalogue = describe_movies(movies, parameters.features)
-    engine = choose_engine(ratings, catalogue, parameters.tuning)
-    return fit_candidate(ratings, catalogue, RatingCandidate(**best_params), parameters.tuning.seed, engine)
+    carrier = choose_rating_carrier(carrier, data_summary, catalogue, parameters.tuning, movies.sparkSession)
+    return fit_candidate(ratings, catalogue, RatingCandidate(**best_params), parameters.tuning.seed, carrier)

@@ -18,7 +18,7 @@ class Catalogue {
     this.places = { user: placesOf(users.ids), movie: placesOf(movies.ids) };
   }
 
-  /** {kind, place} of what fits a query, the best first: numbers, then titles by how well and how often rated. */
+  /** Matches of a query as {kind, place}, best first: ids, then titles that begin with it, then others, the most rated first. */
   search(query, most) {
     const found = [];
     if (/^\d+$/.test(query.trim())) {
@@ -52,7 +52,7 @@ class Catalogue {
     return rows;
   }
 
-  /** In one line: what, and how often it has been rated or has rated. */
+  /** [name, number of ratings and mean] of a user or movie. */
   describe({ kind, place }) {
     const table = kind === "user" ? this.users : this.movies;
     const count = table.ratings[place];
@@ -66,20 +66,20 @@ class Catalogue {
 
 const placesOf = (ids) => new Map(ids.map((id, place) => [id, place]));
 
-/** Words apart by one space and after each other one, in lower case, without accents and without signs. */
+/** The text in lower case without accents and punctuation, a space before each word, a leading article first. */
 function searchable(text) {
   const plain = text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().replace(/['’]/g, "");
   const words = plain.replace(/[^\p{L}\p{N}]+/gu, " ").trim();
   return ` ${words.replace(/^(.*) (the|a|an)$/, "$2 $1")}`;
 }
 
-/** Matrices of 16-bit numbers out of base64. */
+/** Matrices of 16-bit numbers, decoded from base64. */
 function unpack(packed, value) {
   const numbers = (text) => new Uint16Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
   return { length: packed.length, movies: numbers(packed.movies), values: numbers(packed[value]) };
 }
 
-/** What the explorer shows of a user or a movie. */
+/** Heading, facts and list of a user or movie. */
 function present(catalogue, { kind, place }) {
   const [name, counts] = catalogue.describe({ kind, place });
   const rows = catalogue.rows(kind, place);
@@ -91,7 +91,7 @@ function present(catalogue, { kind, place }) {
     heading,
     element("p", { class: "soft" }, about.join(" · "), " ", kind === "movie" ? linksOf(catalogue, place) : ""),
     element("h4", {}, what),
-    rows.length ? list : element("p", { class: "nothing" }, "There is no movie left to name."),
+    rows.length ? list : element("p", { class: "nothing" }, "There are no movies to show."),
   ];
 }
 
@@ -124,7 +124,7 @@ function linksOf({ movies }, place) {
   return links;
 }
 
-/** The search box as an ARIA combobox, and the address's #user-575 or #movie-471, whatever led there. */
+/** Runs the search box as an ARIA combobox, and shows the user or movie in the address (#user-575, #movie-471). */
 function startExplorer() {
   const catalogue = new Catalogue(read("explorer-data"));
   const [input, list, status, found] = ["search", "matches", "search-status", "found"].map((id) => document.getElementById(id));
@@ -150,11 +150,11 @@ function startExplorer() {
       const [name, counts] = catalogue.describe(match);
       return element("li", { role: "option", id: `match-${at}`, "aria-selected": "false" }, element("span", {}, name), element("span", {}, counts));
     }));
-    const isAsked = input.value.trim() !== "";
-    status.textContent = isAsked ? `${matches.length || "No"} match${matches.length === 1 ? "" : "es"}` : "";
-    if (isAsked && !matches.length) list.append(element("li", { class: "none", role: "presentation" }, "No user and no movie fits."));
-    list.hidden = !isAsked;
-    input.setAttribute("aria-expanded", String(isAsked && matches.length > 0));
+    const hasQuery = input.value.trim() !== "";
+    status.textContent = hasQuery ? `${matches.length || "No"} match${matches.length === 1 ? "" : "es"}` : "";
+    if (hasQuery && !matches.length) list.append(element("li", { class: "none", role: "presentation" }, "No matching user or movie."));
+    list.hidden = !hasQuery;
+    input.setAttribute("aria-expanded", String(hasQuery && matches.length > 0));
     choose(matches.length ? 0 : -1);
   };
   const show = (match) => {
@@ -174,7 +174,7 @@ function startExplorer() {
     if (!kind) return;
     const place = catalogue.places[kind].get(Number(id));
     if (place === undefined) {
-      found.replaceChildren(element("h3", { tabindex: "-1" }, `The ${kind} ${id} is not in this explorer.`));
+      found.replaceChildren(element("h3", { tabindex: "-1" }, `${kind === "user" ? "User" : "Movie"} ${id} is not in this explorer.`));
       found.hidden = false;
     } else show({ kind, place });
     document.getElementById("explorer").scrollIntoView();

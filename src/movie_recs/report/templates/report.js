@@ -1,12 +1,12 @@
 "use strict";
-// Figures that follow the page's colours and width, and the start of all else (the explorer is explorer.js).
+// Figures in the page's colours and width; the last lines start them and the explorer (explorer.js).
 
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const copy = (value) => JSON.parse(JSON.stringify(value));
 const NARROW = matchMedia("(max-width: 44rem)");
 const IS_DARK = matchMedia("(prefers-color-scheme: dark)");
 
-/** Draws the figures: each when it comes near the window, and again when colours or width change. */
+/** Draws each figure when it is scrolled near the window, and again when colours or width change. */
 function showFigures() {
   const dark = read("dark-colours");
   const figures = new Map();
@@ -47,7 +47,7 @@ function showFigures() {
 
 const inkOf = (isDark) => (isDark ? "#c9d2dc" : "#38444f");
 
-/** Plotly's look in the page's colours. */
+/** A Plotly template in the page's colours. */
 function themeOf(isDark) {
   const [ink, line, card] = [inkOf(isDark), ...(isDark ? ["#2f3b48", "#1a222c"] : ["#e4e2da", "#ffffff"])];
   const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true, title: { standoff: 10 } };
@@ -58,7 +58,7 @@ function themeOf(isDark) {
   };
 }
 
-/** Replaces colours by name wherever they stand in a figure. */
+/** Replaces colours everywhere in a figure. */
 function replaceColours(part, colours) {
   for (const [key, value] of Object.entries(part)) {
     if (typeof value === "string") part[key] = colours[value] ?? value;
@@ -66,7 +66,7 @@ function replaceColours(part, colours) {
   }
 }
 
-/** Long labels in lines, panels one below the other, and the legend below them all. */
+/** Wraps long labels, stacks the panels, and puts the legend below them. */
 function makeNarrow({ data, layout }) {
   layout.margin = { l: 10, r: 10, t: 30, b: 40 };
   wrapLabels(data, layout, 22);
@@ -75,7 +75,7 @@ function makeNarrow({ data, layout }) {
   layout.legend = { ...layout.legend, orientation: "h", x: 0, y: layout.yaxis2 ? 0 : -70 / layout.height, yanchor: "top" };
 }
 
-/** The labels of the vertical axes in lines, and room for them. */
+/** Wraps the labels of the vertical axes, and makes room for them. */
 function wrapLabels(data, layout, length) {
   const counts = [];
   for (const trace of data) {
@@ -91,7 +91,7 @@ function wrapLabels(data, layout, length) {
   layout.height = Math.max(layout.height, needed);
 }
 
-/** Each panel as wide as the figure. */
+/** Stacks the panels, each as wide as the figure. */
 function stackPanels(layout) {
   const axes = Object.keys(layout).filter((name) => name.startsWith("xaxis"))
     .sort((one, other) => Number(one.slice(5) || 1) - Number(other.slice(5) || 1));
@@ -106,7 +106,7 @@ function stackPanels(layout) {
   });
 }
 
-/** Labels of single points where they cover neither each other nor other points. */
+/** Moves the labels of single points so that they overlap neither each other nor other points. */
 function spreadLabels({ data, layout }, width) {
   const points = data.filter(({ mode, x }) => mode === "markers+text" && x.length === 1);
   if (points.length < 2) return;
@@ -128,7 +128,7 @@ function spreadLabels({ data, layout }, width) {
   }
 }
 
-/** Titles of horizontal axes in lines that fit beside the labels. */
+/** Wraps the titles of horizontal axes to the width beside the labels. */
 function wrapTitles({ data, layout }, width) {
   const letter = NARROW.matches ? 7 : 8;
   const labels = data.flatMap(({ y }, trace) => (typeof y?.[0] === "string" ? layout[`yaxis${(data[trace].yaxis ?? "y").slice(1)}`].ticktext ?? y : []));
@@ -151,7 +151,7 @@ function wrap(label, length) {
   return lines.join("<br>");
 }
 
-/** Marks the section that is being read in the navigation. */
+/** Marks the visible section in the navigation. */
 function markSections() {
   const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
   const watcher = new IntersectionObserver((entries) => {

@@ -1,0 +1,176 @@
+"""Ratings as arrays: the form in which every formula of the engine reads them."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numba import njit
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+NO_FOLD = -1  # no fold is held out
+
+
+class Interactions(NamedTuple):
+    """The ratings of whole users, by user, then by movie.
+
+    Args:
+        users: (n,) int32, rows of `user_ids`.
+        movies: (n,) int32, rows of `movie_ids`; `len(movie_ids)` for a movie that is not among them.
+        ratings: (n,) float32 in stars.
+        folds: (n,) int16.
+        times: (n,) int64 in microseconds; the lowest integer for a rating without a time.
+        user_ids: (u,) int32, ascending.
+        movie_ids: (m,) int32, ascending: the whole catalogue, whichever users these are.
+        first_user: Number of users before these in the data, where these are a part of them.
+    """
+
+    users: np.ndarray
+    movies: np.ndarray
+    ratings: np.ndarray
+    folds: np.ndarray
+    times: np.ndarray
+    user_ids: np.ndarray
+    movie_ids: np.ndarray
+    first_user: int = 0
+
+
+class Seen(NamedTuple):
+    """The ratings that a fit may use, by user and by movie.
+
+    Args:
+        users: (n,) int32, by user, then by movie.
+        movies: (n,) int32.
+        ratings: (n,) float64 in stars.
+        user_starts: (users + 1,), where each user's ratings begin.
+        by_movie: (n,) int32, the rows by movie, then by user.
+        movie_starts: (movies + 1,), where each movie's ratings begin in `by_movie`.
+        user_ids: As in `Interactions`.
+        movie_ids: As in `Interactions`.
+        first_user: As in `Interactions`.
+    """
+
+    users: np.ndarray
+    movies: np.ndarray
+    ratings: np.ndarray
+    user_starts: np.ndarray
+    by_movie: np.ndarray
+    movie_starts: np.ndarray
+    user_ids: np.ndarray
+    movie_ids: np.ndarray
+    first_user: int
+
+    @property
+    def movie_counts(self) -> np.ndarray:
+        """(movies,) float64: number of ratings of each."""
+        return np.diff(self.movie_starts).astype(float)
+
+    @property
+    def rated_users(self) -> np.ndarray:
+        """(users,) bool: True where the user has a rating."""
+        return np.diff(self.user_starts) > 0
+
+
+def interaction_columns(ratings: DataFrame) -> DataFrame:
+    """(user_id, movie_id, rating float, fold short, time long), the columns that `read_interactions` reads.
+
+    Args:
+        ratings: (user_id int, movie_id int, rating in stars, perhaps fold int, perhaps rated_at timestamp).
+    """
+    fold = (F.col("fold") if "fold" in ratings.columns else F.lit(0)).cast("short").alias("fold")
+    rating = F.col("rating").cast("float").alias("rating")
+    time = microseconds() if "rated_at" in ratings.columns else F.lit(0).cast("long").alias("time")
+    return ratings.select("user_id", "movie_id", rating, fold, time)
+
+
+def microseconds() -> Column:
+    """`rated_at` as a long `time`; a rating without a time counts as the oldest."""
+    return F.coalesce(F.unix_micros("rated_at"), F.lit(-(2**63))).alias("time")
+
+
+def read_interactions(table: pa.Table, movie_ids: np.ndarray, first_user: int = 0) -> Interactions:
+    """The rows of whole users as arrays, in the same order however they came.
+
+    Args:
+        table: As `interaction_columns` gives it, in any order.
+        movie_ids: (m,) ascending.
+        first_user: Number of users before these in the data.
+    """
+    user_column, movie_column, ratings, folds, times = (
+        table[name].to_numpy() for name in ("user_id", "movie_id", "rating", "fold", "time")
+    )
+    user_ids, users = np.unique(user_column, return_inverse=True)
+    users, movies = users.astype(np.int32), rows_of(movie_column, movie_ids).astype(np.int32)
+    by_movie = group_rows(movies, len(movie_ids) + 1)[1]
+    order = by_movie[group_rows(users[by_movie], len(user_ids))[1]]
+    columns = (column[order] for column in (users, movies, ratings, folds, times))
+    return Interactions(*columns, user_ids, movie_ids, first_user)
+
+
+def rows_of(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(n,): the place of each id among the known ones, which ascend; their number for an unknown id."""
+    rows = np.searchsorted(known, ids)
+    return np.where(np.append(known, -1)[rows] == ids, rows, len(known))
+
+
+def select_seen(interactions: Interactions, held_out: int = NO_FOLD) -> Seen:
+    """All ratings but those of one fold, or all."""
+    rows = np.flatnonzero(interactions.folds != held_out)
+    users, movies = interactions.users[rows], interactions.movies[rows]
+    user_starts = np.searchsorted(users, np.arange(len(interactions.user_ids) + 1, dtype=np.int32))
+    movie_starts, by_movie = group_rows(movies, len(interactions.movie_ids))
+    return Seen(
+        users,
+        movies,
+        interactions.ratings[rows].astype(float),
+        user_starts,
+        by_movie.astype(np.int32),
+        movie_starts,
+        interactions.user_ids,
+        interactions.movie_ids,
+        interactions.first_user,
+    )
+
+
+def take(interactions: Interactions, rows: np.ndarray) -> Interactions:
+    """These rows alone; all users stay.
+
+    Args:
+        interactions: The ratings.
+        rows: (k,) places, ascending, or (n,) bool.
+    """
+    return interactions._replace(
+        users=interactions.users[rows],
+        movies=interactions.movies[rows],
+        ratings=interactions.ratings[rows],
+        folds=interactions.folds[rows],
+        times=interactions.times[rows],
+    )
+
+
+def movie_ids(movies: DataFrame) -> np.ndarray:
+    """(m,) int32, ascending."""
+    return np.sort(movies.select("movie_id").toArrow()["movie_id"].to_numpy())
+
+
+# The one compiled loop outside als/kernels.py: it calls none of those, so that Numba's cache cannot mix them up.
+@njit(cache=True, error_model="numpy")
+def group_rows(keys: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """`starts` (groups + 1,) and the rows (n,) int64 in the order of their keys, equal keys in the order they came.
+
+    Args:
+        keys: (n,) integers from 0 to groups - 1.
+        groups: Number of groups.
+    """
+    starts = np.zeros(groups + 1, np.int64)
+    for key in keys:
+        starts[key + 1] += 1
+    for group in range(groups):
+        starts[group + 1] += starts[group]
+    place = starts[:-1].copy()
+    rows = np.empty(len(keys), np.int64)
+    for row in range(len(keys)):
+        key = keys[row]
+        rows[place[key]] = row
+        place[key] += 1
+    return starts, rows

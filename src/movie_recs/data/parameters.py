@@ -1,0 +1,40 @@
+"""Parameters of cleaning, the split, filters and new users."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from movie_recs.parameter_types import Block, Identifiers, Seed, Stars, split_words
+
+
+class DataProcessingParameters(Block):
+    """`max_bad_rows`: the share of a file's rows that may be set aside before the run stops."""
+
+    max_bad_rows: float = Field(ge=0, le=1)
+
+
+class SplitParameters(Block):
+    """Holdout by hash of (user, movie, seed) or by time, and folds by hash."""
+
+    strategy: Literal["random", "temporal"] = "random"
+    test_fraction: float = Field(gt=0, lt=1)
+    folds: int = Field(ge=2, le=100)
+    seed: Seed
+
+
+class FilterParameters(Block):
+    """Which movies may be in a list; None and empty lists let all pass."""
+
+    genres: Annotated[list[str], BeforeValidator(split_words)] = Field(default=[])
+    without_genres: Annotated[list[str], BeforeValidator(split_words)] = Field(default=[])
+    first_year: int | None = None
+    last_year: int | None = None
+    min_ratings: int = Field(default=0, ge=0)
+    without_movie_ids: Identifiers = Field(default=[])
+
+
+class NewUser(Block):
+    """Somebody who is not in the data: a name, and stars by movie id or title."""
+
+    name: str = Field(min_length=1)
+    ratings: dict[int | str, Stars]

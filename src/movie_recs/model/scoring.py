@@ -1,0 +1,75 @@
+"""Scores of pairs of user and movie, and scores as stars."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from movie_recs.data.schemas import MAX_STARS, MIN_STARS
+from movie_recs.model.factor_model import Arrays, FactorModel, arrays
+
+
+def score(model: FactorModel, pairs: DataFrame, column: str = "score") -> DataFrame:
+    """The pairs with their scores, none dropped.
+
+    An unknown user or movie has the average bias and features of the known ones: the score of an unknown movie is what
+    this user gives on average, that of an unknown user what this movie gets, and of both the average score.
+
+    Args:
+        model: The model; its tables travel with the tasks, so they must fit in the memory of driver and workers.
+        pairs: (user_id int, movie_id int, ...).
+        column: Name of the new column.
+
+    Returns:
+        All columns of `pairs` and the scores, a double.
+    """
+    return score_parts(model, pairs, {column: None})
+
+
+def score_parts(model: FactorModel, pairs: DataFrame, columns: Mapping[str, int | None]) -> DataFrame:
+    """The pairs with a column of scores for each of some first parts of the model; arguments as in `score`.
+
+    Args:
+        model: The model.
+        pairs: The pairs.
+        columns: For each new column how many of the parts (`Rule.sizes`) count: with none the score is the intercept,
+            with None it is the whole model's.
+    """
+    sizes = () if model.rule is None else model.rule.sizes
+    widths = {name: None if parts is None else sum(sizes[:parts]) for name, parts in columns.items()}
+    only_intercept = {name for name, parts in columns.items() if parts == 0}
+    schema = StructType(pairs.schema.fields.copy())
+    for column in columns:
+        schema = schema.add(column, "double")
+    sides = arrays(model.users), arrays(model.items)
+    return pairs.mapInArrow(partial(_add_scores, model.intercept, sides, widths, only_intercept), schema)
+
+
+def _add_scores(
+    intercept: float,
+    sides: tuple[Arrays, Arrays],
+    widths: Mapping[str, int | None],
+    only_intercept: set[str],
+    batches: Iterator[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    users, items = sides
+    for batch in batches:
+        user_rows = users.rows_of(batch["user_id"].to_numpy())
+        item_rows = items.rows_of(batch["movie_id"].to_numpy())
+        bias = users.bias[user_rows] + items.bias[item_rows]
+        left, right = users.features[user_rows], items.features[item_rows]
+        scores = []
+        for name, width in widths.items():
+            product = np.einsum("ij,ij->i", left[:, :width], right[:, :width])
+            scores.append(pa.array(intercept + (0.0 if name in only_intercept else bias) + product))
+        yield pa.RecordBatch.from_arrays([*batch.columns, *scores], [*batch.schema.names, *widths])
+
+
+def to_stars(score: Column | str) -> Column:
+    """A score as stars can be: within 0.5 and 5.0. For display and errors only, never for ordering."""
+    stars = F.least(F.greatest(score, F.lit(MIN_STARS)), F.lit(MAX_STARS))
+    return F.when(F.isnan(score), F.lit(float("nan"))).otherwise(stars)  # to Spark NaN is the greatest number

@@ -1,0 +1,51 @@
+"""Candidates of the objective `ranking`."""
+
+from movie_recs.als.parameters import ImplicitAlsParameters
+from movie_recs.ranking.parameters import RatingWeights
+from movie_recs.tuning.candidate import Candidate, Measure, sortable
+
+
+class RankingCandidate(Candidate):
+    """Implicit ALS, EASE, or both, and how much each of a user's ratings counts in her vector."""
+
+    MEASURE = Measure("ndcg", is_error=False)
+    SIMPLER = {  # noqa: RUF012 - annotated in the class above
+        "rank": True,
+        "reg_param": False,
+        "max_iter": True,
+        "alpha": True,
+        "ease_reg": False,
+        "als_weight": True,
+        "old_weight": False,
+        "half_life": False,
+        "star_weight": True,
+    }
+
+    rank: int | None = None
+    reg_param: float | None = None
+    max_iter: int | None = None
+    alpha: float | None = None
+    ease_reg: float | None = None
+    als_weight: float | None = None
+    star_weight: float | None = None
+    half_life: float | None = None
+    old_weight: float | None = None
+
+    @property
+    def fit_key(self) -> tuple:
+        """ALS's hyperparameters but the number of alternations; EASE's many regularisations are one decomposition."""
+        return sortable(self.model_dump(include={"rank", "reg_param", "alpha"}).values())
+
+    @property
+    def als(self) -> ImplicitAlsParameters | None:
+        """Implicit ALS; None for EASE alone."""
+        if self.rank is None:
+            return None
+        return ImplicitAlsParameters(rank=self.rank, reg_param=self.reg_param, max_iter=self.max_iter, alpha=self.alpha)
+
+    @property
+    def weights(self) -> RatingWeights | None:
+        """How a user's ratings count when her vector is folded in; None if it is the one of the fit."""
+        if self.star_weight is None:
+            return None
+        return RatingWeights(star_weight=self.star_weight, half_life=self.half_life, old_weight=self.old_weight)

@@ -1,0 +1,82 @@
+"""Parameters of the objective `ranking`."""
+
+from itertools import product
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from movie_recs.als.parameters import ImplicitGrid
+from movie_recs.parameter_types import Block, Damping, DampingValues, Rank, Share, Weight, split_words, unique
+from movie_recs.tuning.parameters import SearchParameters
+
+
+class RatingWeights(Block):
+    """How much each of a user's ratings counts in her vector (`preferences.weigh` has the formula).
+
+    `star_weight`: what a star above her own mean adds; `half_life`: ratings after which a rating counts half, from the
+    newest, down to `old_weight`; without a half-life old and new count the same.
+    """
+
+    star_weight: Weight = 0.0
+    half_life: Damping | None = None
+    old_weight: Share | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "RatingWeights":
+        if (self.half_life is None) != (self.old_weight is None):
+            raise ValueError("half_life and old_weight go together")
+        return self
+
+
+class WeightGrid(Block):
+    """Values of `RatingWeights` to combine; an `old_weight` of 1 means that old and new count the same."""
+
+    star_weight: Annotated[list[Weight], Field(min_length=1), BeforeValidator(split_words)]
+    half_life: DampingValues
+    old_weight: Annotated[list[Share], Field(min_length=1), BeforeValidator(split_words)]
+
+    def candidates(self) -> list[RatingWeights]:
+        """Every combination once."""
+        ages = [
+            (half_life, old) if old < 1 else (None, None) for half_life in self.half_life for old in self.old_weight
+        ]
+        return [
+            RatingWeights(star_weight=star_weight, half_life=half_life, old_weight=old)
+            for star_weight, (half_life, old) in product(unique(self.star_weight), unique(ages))
+        ]
+
+
+class PreferenceParameters(Block):
+    """What a fit takes as a preference, and how much its stars count.
+
+    `preferred`: all ratings; those of at least 4 stars (`liked`); or those of at least the user's own mean. The others
+    are as if they had not been given. `star_weight`: as in `RatingWeights`.
+    """
+
+    preferred: Literal["all", "liked", "above_mean"] = "all"
+    star_weight: Weight
+
+
+class RankingTuningParameters(SearchParameters):
+    """The search of the ranking model: implicit ALS and EASE, then how a user's ratings count, then both together."""
+
+    grid: ImplicitGrid
+    ease_reg: DampingValues
+    ease_rank: Rank
+    weight_grid: WeightGrid
+    als_weight: DampingValues
+
+
+class RankingEvaluationParameters(Block):
+    """`k`: length of the lists that are measured; `damping`: ratings at the mean added to each movie's own."""
+
+    k: int = Field(ge=1, le=1000)
+    damping: Damping
+
+
+class RankingParameters(Block):
+    """The `ranking` objective: what should she watch next?"""
+
+    preference: PreferenceParameters
+    tuning: RankingTuningParameters
+    evaluation: RankingEvaluationParameters

@@ -1,0 +1,35 @@
+"""What the objective `rating` takes of memory, which decides its carrier."""
+
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from movie_recs.rating.features import AUDIENCE, Catalogue
+from movie_recs.rating.parameters import RatingTuningParameters
+from movie_recs.tuning.memory import PER_NUMBER, PER_RATING, PROCESS, DataSize, choose_carrier
+
+
+def choose_rating_carrier(
+    choice: str, data_summary: dict[str, Any], catalogue: Catalogue, tuning: RatingTuningParameters, spark: SparkSession
+) -> str:
+    """`local` or `spark`, the same for every stage of a run; see `choose_carrier`."""
+    size = DataSize.of(data_summary)
+    features = 1 + catalogue.features.shape[1] + 1 + AUDIENCE.rank
+    return choose_carrier(choice, size, estimate_memory(size, max(tuning.grid.rank), features), spark)
+
+
+def estimate_memory(size: DataSize, rank: int, features: int) -> int:
+    """Bytes that the Python process of a rating trial takes at most.
+
+    The process itself; each rating's share; each user's Gram matrix of the features and its factor; the factors of
+    users and movies and a copy of them; and the movies' features twice, with the audience of ten folds.
+
+    Args:
+        size: Of the ratings.
+        rank: The highest of the grid.
+        features: Number of a movie's features, and 1 for the bias.
+    """
+    triangle = features * (features + 1) // 2
+    per_user = 2 * triangle + 2 * rank
+    per_movie = 2 * features + 2 * rank + 10 * AUDIENCE.rank
+    return PROCESS + PER_RATING * size.ratings + PER_NUMBER * (per_user * size.users + per_movie * size.movies)

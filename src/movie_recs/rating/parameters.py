@@ -1,0 +1,81 @@
+"""Parameters of the objective `rating`."""
+
+from itertools import product
+
+from pydantic import model_validator
+
+from movie_recs.als.parameters import AlsParameters, Grid
+from movie_recs.parameter_types import Block, Damping, DampingValues, Weight, unique
+from movie_recs.tuning.parameters import SearchParameters
+
+
+class FeatureWeights(Block):
+    """How much each kind of movie feature counts; 0 leaves it out."""
+
+    genres: Weight
+    year: Weight
+    popularity: Weight
+    audience: Weight
+
+
+class BaselineParameters(Block):
+    """Hyperparameters of the damped biases and, unless `taste_reg` is None, of the taste on movie features.
+
+    Each is a number of ratings' worth of pull: of a user's bias to 0 (`user_damping`), of a movie's bias to what its
+    features say (`movie_damping`), of a user's weights to 0 (`taste_reg`), of the mean weights to 0 (`prior_reg`).
+    """
+
+    user_damping: Damping
+    movie_damping: Damping
+    taste_reg: Damping | None = None
+    prior_reg: Damping | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "BaselineParameters":
+        if (self.taste_reg is None) != (self.prior_reg is None):
+            raise ValueError("taste_reg and prior_reg go together")
+        return self
+
+
+class BaselineGrid(Block):
+    """Values to combine, for the biases alone and for the taste."""
+
+    user_damping: DampingValues
+    movie_damping: DampingValues
+    taste_reg: DampingValues
+    prior_reg: DampingValues
+
+    def bias_candidates(self) -> list[BaselineParameters]:
+        """Every combination of the dampings once."""
+        pairs = product(unique(self.user_damping), unique(self.movie_damping))
+        return [BaselineParameters(user_damping=user, movie_damping=movie) for user, movie in pairs]
+
+    def taste_candidates(self) -> list[BaselineParameters]:
+        """Every combination of all four once."""
+        regs = list(product(unique(self.taste_reg), unique(self.prior_reg)))
+        return [
+            bias.model_copy(update={"taste_reg": taste, "prior_reg": prior})
+            for bias in self.bias_candidates()
+            for taste, prior in regs
+        ]
+
+
+class RatingTuningParameters(SearchParameters):
+    """The search of the rating model: baselines, then factors on what they leave."""
+
+    baseline_grid: BaselineGrid
+    grid: Grid
+
+
+class EvaluationParameters(Block):
+    """`reference`: the fixed candidate that every winner is compared with."""
+
+    reference: AlsParameters
+
+
+class RatingParameters(Block):
+    """The `rating` objective: how many stars would she give it?"""
+
+    features: FeatureWeights
+    tuning: RatingTuningParameters
+    evaluation: EvaluationParameters

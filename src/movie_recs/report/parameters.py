@@ -1,0 +1,35 @@
+"""Parameters of what people read: lists, summaries of the data, and the page."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from movie_recs.data.parameters import FilterParameters, NewUser
+from movie_recs.parameter_types import Block, IdentifiersOrAll
+
+
+class EdaParameters(Block):
+    """`top`: rows in each list of movies; `damping`: ratings at the global mean added to each movie's own."""
+
+    top: int = Field(ge=1, le=1000)
+    damping: float = Field(ge=0)
+
+
+class RecommendParameters(Block):
+    """Whom to recommend to, which movies to find neighbours of, and how many of each."""
+
+    user_ids: IdentifiersOrAll
+    movie_ids: IdentifiersOrAll
+    top_n: int = Field(ge=1, le=10_000)
+    similarity: Literal["l2", "cosine"] = "l2"
+    filters: FilterParameters = FilterParameters()
+    new_users: list[NewUser] = Field(default=[])
+    new_user_ratings: str | None = None
+
+
+class ReportingParameters(Block):
+    """How much of the lists the HTML page holds: all of it is one file, which a browser loads at once."""
+
+    most_lists: int = Field(ge=0, le=1000)
+    most_users: int = Field(ge=0, le=10_000)
+    most_movies: int = Field(ge=0, le=30_000)

@@ -1,0 +1,29 @@
+"""Parameters of a search."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from movie_recs.parameter_types import Block, Seed
+
+
+class SearchParameters(Block):
+    """Cross-validation: what is tried, and the seed of all that is drawn.
+
+    `search`: every combination of the grids, or `budget` candidates of each model from the ranges that they span, drawn
+    at random or by a tree-structured Parzen estimator. `halving`: whether the worse half of the candidates stops after
+    the first fold, and again after the second.
+    """
+
+    search: Literal["grid", "random", "tpe"] = "grid"
+    budget: int = Field(default=20, ge=1, le=10_000)
+    halving: bool = False
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _halving_suits_the_search(self) -> "SearchParameters":
+        if self.halving and self.search == "tpe":
+            raise ValueError(
+                "halving goes with search: grid or random; tpe learns from candidates measured on all folds"
+            )
+        return self
