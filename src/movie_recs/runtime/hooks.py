@@ -1,4 +1,4 @@
-"""What happens around a run: Spark is configured, parameters and inputs are checked, errors become sentences."""
+"""Before and after a run: configures Spark, checks parameters and inputs, turns errors into sentences."""
 
 from pathlib import Path
 
@@ -14,11 +14,11 @@ from movie_recs.runtime.spark import configure_spark
 
 
 class ProjectHooks:
-    """The hooks of this project, in the order in which they run."""
+    """The hooks of this project, in the order in which Kedro calls them."""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Checks all parameters and configures Spark, before anything is read or started."""
+        """Checks all parameters and configures Spark before anything is read or started."""
         try:
             check_parameters(context.config_loader["parameters"])
             configure_spark(context.config_loader["spark"], Path(context.config_loader.conf_source) / "base")
@@ -27,7 +27,7 @@ class ProjectHooks:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Stops a run whose inputs are not there, before Spark starts."""
+        """Stops a run whose inputs do not exist before Spark starts."""
         missing = [
             name for name in sorted(pipeline.inputs()) if not name.startswith("param") and not catalog.exists(name)
         ]
@@ -35,7 +35,7 @@ class ProjectHooks:
             places = ", ".join(f"{name} ({_place(catalog, name)})" for name in missing)
             raise ClickException(
                 f"Missing: {places}. The raw files come with the data set (make data); "
-                "all else is made by the pipelines before this one: run `kedro run` first, with the same dataset."
+                "everything else is made by earlier pipelines: run `kedro run` first, with the same data set."
             )
 
     @hook_impl
