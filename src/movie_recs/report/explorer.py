@@ -134,4 +134,4 @@ def _matrices(table: pd.DataFrame, owners: pd.Series, **columns: np.ndarray | pd
 
 def _plain(column: pd.Series) -> list[Any]:
     """The values as Python objects, None where missing."""
-    return column.astype(object).where(column.notna(), None).tolist()
+    return [None if is_missing else value for value, is_missing in zip(column.tolist(), column.isna(), strict=True)]

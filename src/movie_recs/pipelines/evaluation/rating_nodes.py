@@ -152,7 +152,10 @@ def collect_metrics(
     ranking_params: dict[str, Any],
 ) -> dict[str, Any]:
     """The results of a run in one place: data, split, and the models of each objective."""
-    leaderboard = ranking_models.astype(object).where(ranking_models.notna(), None).to_dict("records")
+    leaderboard = [
+        {name: None if pd.isna(value) else value for name, value in row.items()}
+        for row in ranking_models.to_dict("records")
+    ]
     return {
         "dataset": data_summary,
         "split": {"strategy": split.strategy, "seed": split.seed, **split_counts},
