@@ -52,7 +52,9 @@ class LocalBlocks(Blocks[Block]):
 
     @override
     def with_rows(self, users: DataFrame, key: str) -> "LocalBlocks[tuple[Block, pa.Table]]":
-        return self.map(lambda block: (block, users.toArrow()))
+        rows = users.toArrow()
+        own = rows.filter(np.isin(rows[key].to_numpy(), self.user_ids))
+        return self.map(lambda block: (block, own))
 
     @override
     def keep(self) -> "LocalBlocks[Block]":
