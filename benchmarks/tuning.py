@@ -41,7 +41,7 @@ from movie_recs.rating.memory import estimate_memory
 from movie_recs.rating.parameters import FeatureWeights
 from movie_recs.rating.trial import RatingTrialData
 from movie_recs.runtime.config import ConfigLoader
-from movie_recs.runtime.hooks import configure_spark
+from movie_recs.runtime.spark import configure_spark
 from movie_recs.settings import CONFIG_LOADER_ARGS
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate, cross_validate
