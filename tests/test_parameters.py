@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from movie_recs.errors import UserError
 from movie_recs.als.parameters import AlsParameters, Grid
+from movie_recs.errors import UserError
 from movie_recs.parameters import check_parameters
-from movie_recs.rating.parameters import BaselineGrid, BaselineParameters
+from movie_recs.rating.parameters import BaselineGrid
 from movie_recs.runtime.config import ConfigLoader
 from movie_recs.settings import CONFIG_LOADER_ARGS
-from movie_recs.rating.candidate import RatingCandidate
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -64,11 +63,10 @@ def test_the_shipped_parameters_are_valid(shipped):
         ("rating.features.popularity", "much", "rating.features.popularity is 'much' but should be a valid number"),
         ("rating.evaluation.reference.max_iter", 0, "max_iter is 0 but should be greater than or equal to 1"),
         ("rating.tuning.search", "all", "rating.tuning.search is 'all' but should be 'grid', 'random' or 'tpe'"),
-        ("rating.tuning.engine", "gpu", "rating.tuning.engine is 'gpu' but should be 'auto', 'kernel' or 'spark'"),
+        ("carrier", "gpu", "carrier is 'gpu' but should be 'auto', 'local' or 'spark'"),
         ("rating.tuning.budget", 0, "rating.tuning.budget is 0 but should be greater than or equal to 1"),
         ("rating.tuning.budget", 10_001, "rating.tuning.budget is 10001 but should be less than or equal to 10000"),
         ("rating.tuning.halving", "perhaps", "rating.tuning.halving is 'perhaps' but should be a valid boolean"),
-        ("rating.tuning.parallelism", "many", "rating.tuning.parallelism is 'many' but should be a valid integer"),
         ("eda.damping", float("inf"), "eda.damping is inf but should be a finite number"),
         ("eda.top", 2.5, "eda.top is 2.5 but should be a valid integer"),
         ("split.folds", 1, "split.folds is 1 but should be greater than or equal to 2"),
@@ -92,18 +90,22 @@ def test_a_wrong_value_is_named_with_what_is_allowed(shipped, name, value, said)
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("splitt", "splitt is no parameter (there are dataset, data_processing, split, eda, rating, ranking,"),
+        ("splitt", "splitt is no parameter (there are dataset, carrier, data_processing, split, eda, rating, ranking,"),
         ("split.fold", "split.fold is no parameter (there are strategy, test_fraction, folds, seed)"),
         ("rating.feature", "rating.feature is no parameter (there are features, tuning, evaluation)"),
         ("rating.features.genre", "rating.features.genre is no parameter (there are genres, year, popularity"),
         (
             "rating.tuning.grids",
-            "grids is no parameter (there are search, budget, halving, engine, seed, baseline_grid, grid, parallelism)",
+            "grids is no parameter (there are search, budget, halving, seed, baseline_grid, grid)",
         ),
         (
             "rating.tuning.baseline_grid.user_reg",
             "user_reg is no parameter (there are user_damping, movie_damping, taste_reg, prior_reg)",
         ),
+        # Parameters of earlier versions, in the place of which is `carrier`.
+        ("rating.tuning.engine", "rating.tuning.engine is no parameter (there are search, budget, halving, seed"),
+        ("ranking.tuning.engine", "ranking.tuning.engine is no parameter (there are search, budget, halving, seed"),
+        ("rating.tuning.parallelism", "rating.tuning.parallelism is no parameter (there are search, budget, halving"),
         ("rating.evaluation.reference.alpha", "reference.alpha is no parameter (there are rank, reg_param, max_iter)"),
         ("rating.tuning.grid.ranks", "grid.ranks is no parameter (there are rank, reg_param, max_iter)"),
     ],
@@ -112,6 +114,11 @@ def test_a_misspelt_key_is_named_with_the_ones_there_are(shipped, name, said):
     with pytest.raises(UserError) as error:
         check_parameters(changed(shipped, name, 1))
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("carrier", ["auto", "local", "spark"])
+def test_one_carrier_is_that_of_both_objectives(shipped, carrier):
+    assert check_parameters(changed(shipped, "carrier", carrier)).carrier == carrier
 
 
 def test_a_missing_key_is_named(shipped):
@@ -186,26 +193,3 @@ def test_baseline_grid_combines_each_damping_and_taste_once_in_the_order_given()
         (2, 3, 12, 20),
         (2, 3, 12, 10),
     ]
-
-
-BIASES = BaselineParameters(user_damping=5, movie_damping=2.5)
-TASTE = BaselineParameters(user_damping=5, movie_damping=2.5, taste_reg=8, prior_reg=10)
-FACTORS = AlsParameters(rank=20, reg_param=0.15, max_iter=10)
-
-
-@pytest.mark.parametrize(
-    ("baseline", "als", "name"),
-    [
-        (BIASES, None, "rung, user_damping 5, movie_damping 2.5"),
-        (TASTE, None, "rung, user_damping 5, movie_damping 2.5, taste_reg 8, prior_reg 10"),
-        (None, FACTORS, "rung, rank 20, reg_param 0.15, max_iter 10"),
-        (BIASES, FACTORS, "rung, user_damping 5, movie_damping 2.5, rank 20, reg_param 0.15, max_iter 10"),
-        (None, None, "rung"),
-    ],
-)
-def test_a_candidate_is_named_by_its_rung_and_what_it_has_and_gives_its_parts_back(baseline, als, name):
-    values = {name: value for part in (baseline, als) if part for name, value in part.model_dump().items()}
-    candidate = RatingCandidate(model="rung", **values)
-    assert candidate.baseline == baseline
-    assert candidate.als == als
-    assert str(candidate) == name

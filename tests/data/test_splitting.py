@@ -1,12 +1,15 @@
 """The split: by each pair and the seed alone, or by time; of the sizes asked for, without a pattern."""
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from movie_recs.data.splitting import split_by_hash, split_by_time
-from movie_recs.errors import UserError
 from movie_recs.data.parameters import SplitParameters
+from movie_recs.data.schemas import RATINGS
+from movie_recs.data.splitting import hold_out_last, split_by_hash, split_by_time
+from movie_recs.errors import UserError
 from movie_recs.pipelines.data_processing.nodes import split_ratings
 
 PAIRS = [(user, movie) for user in range(1, 101) for movie in range(1, 101)]
@@ -174,3 +177,19 @@ def test_the_strategy_chooses_the_split_and_is_random_unless_it_is_said(timed_ra
 def test_a_split_by_hash_that_leaves_a_side_without_a_rating_is_refused(ratings, test_fraction, empty):
     with pytest.raises(UserError, match=f"^The split leaves no rating in the {empty} set: choose another split.test_"):
         split_ratings(ratings, parameters(test_fraction=test_fraction))
+
+
+def test_the_last_share_of_each_users_train_ratings_is_fold_0_and_the_rest_fold_1(spark):
+    """Half of user 1's four; of user 2's three one, the higher of two movies of the same time; none of user 3's."""
+    rows = [
+        (1, movie, 4.0, datetime(2020, 1, 1) + timedelta(days=day), 2)
+        for movie, day in ((1, 9), (2, 1), (3, 5), (4, 3))
+    ]
+    rows += [(2, movie, 3.0, datetime(2020, 1, 1) + timedelta(days=day), 0) for movie, day in ((1, 4), (2, 4), (3, 1))]
+    rows += [(3, 1, 5.0, datetime(2020, 1, 1), 1)]
+    train = spark.createDataFrame(rows, f"{RATINGS}, fold int")
+    found = hold_out_last(train, 0.5, seed=1)
+    assert found.dtypes == train.dtypes
+    table = found.orderBy("user_id", "movie_id").collect()
+    assert [tuple(row)[:4] for row in table] == [row[:4] for row in rows]
+    assert [row["fold"] for row in table] == [0, 1, 0, 1, 1, 0, 1, 1]

@@ -1,5 +1,6 @@
 """Saved models: what is read is what was written, and a version that is not complete is not there."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,15 @@ from kedro.io import DatasetError, Version
 from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.testing import assertDataFrameEqual
 
+from movie_recs.als.ridge import Ridge, RidgeRule
+from movie_recs.data.schemas import RATINGS
 from movie_recs.datasets.models import MARKER, ALSModelDataset, FactorModelDataset
-from movie_recs.model.factor_model import FactorModel, Ridge
+from movie_recs.model.factor_model import FACTORS, FactorModel
 from movie_recs.model.users import fold_in
+from movie_recs.ranking.parameters import RatingWeights
+from movie_recs.ranking.preferences import PreferenceRule
 
+RULE = RidgeRule((Ridge(1, 8.0, bias_damping=5.0), Ridge(1, 0.15, per_rating=True)))
 EARLIER, LATER = "2025-01-01T00.00.00.000Z", "2025-02-01T00.00.00.000Z"
 
 
@@ -26,10 +32,9 @@ def als_model(spark) -> ALSModel:
 
 @pytest.fixture
 def factor_model(spark) -> FactorModel:
-    factors = "id int, bias float, features array<float>"
-    users = spark.createDataFrame([(1, 0.5, [1.0, 2.0])], factors)
-    items = spark.createDataFrame([(10, -0.5, [3.0, 4.0]), (20, 0.0, [5.0, 6.0])], factors)
-    return FactorModel(3.25, users, items, (Ridge(1, 8.0, bias_damping=5.0), Ridge(1, 0.15, per_rating=True)))
+    users = spark.createDataFrame([(1, 0.5, [1.0, 2.0])], FACTORS)
+    items = spark.createDataFrame([(10, -0.5, [3.0, 4.0]), (20, 0.0, [5.0, 6.0])], FACTORS)
+    return FactorModel(3.25, users, items, RULE)
 
 
 def test_an_als_model_is_loaded_as_saved_with_and_without_this_project(tmp_path, als_model):
@@ -47,7 +52,7 @@ def test_a_factor_model_is_loaded_as_saved(tmp_path, factor_model):
     versioned(FactorModelDataset, tmp_path / "model", EARLIER).save(factor_model)
     loaded = versioned(FactorModelDataset, tmp_path / "model").load()
     assert loaded.intercept == 3.25
-    assert loaded.ridges == (Ridge(1, 8.0, bias_damping=5.0), Ridge(1, 0.15, per_rating=True))
+    assert loaded.rule == RULE
     assertDataFrameEqual(loaded.users, factor_model.users)
     assertDataFrameEqual(loaded.items, factor_model.items)
 
@@ -57,6 +62,27 @@ def test_a_loaded_model_folds_in_users_as_the_saved_one(tmp_path, spark, factor_
     loaded = versioned(FactorModelDataset, tmp_path / "model").load()
     ratings = spark.createDataFrame([(7, 10, 4.0), (7, 20, 1.5)], "user_id int, movie_id int, rating float")
     assertDataFrameEqual(fold_in(loaded, ratings), fold_in(factor_model, ratings), rtol=0, atol=0)
+
+
+def test_a_loaded_ranking_model_folds_in_as_the_saved_one(tmp_path, spark):
+    weights = RatingWeights(star_weight=0.2, half_life=5, old_weight=0.1)
+    rule = PreferenceRule(2, 1, "above_mean", weights, 0.6, 0.3, 2.0)
+    items = spark.createDataFrame([(10, 0.5, [1.0, 2.0, 0.5]), (20, 0.0, [0.3, -1.0, 2.0])], FACTORS)
+    rows = [(1, 10, 4.0, datetime(2020, 1, 1)), (1, 20, 3.0, None), (2, 20, 5.0, datetime(2020, 1, 1))]
+    ratings = spark.createDataFrame(rows, RATINGS)
+    model = FactorModel(0.0, items.limit(0), items, rule)
+    model = model._replace(users=fold_in(model, ratings))
+    dataset = FactorModelDataset(filepath=str(tmp_path / "model"))
+    dataset.save(model)
+    loaded = dataset.load()
+    assert loaded.rule == rule
+    assertDataFrameEqual(fold_in(loaded, ratings), model.users, rtol=0, atol=0)
+
+
+def test_a_model_without_a_rule_is_loaded_without_one(tmp_path, factor_model):
+    dataset = FactorModelDataset(filepath=str(tmp_path / "model"))
+    dataset.save(factor_model._replace(rule=None))
+    assert dataset.load().rule is None
 
 
 def test_the_latest_complete_version_is_loaded(tmp_path, factor_model):

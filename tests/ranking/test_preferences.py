@@ -5,35 +5,28 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from movie_recs.als.spark_ml import fit_weighted_als, prepare_fit
+from movie_recs.data.interactions import Interactions, read_interactions
 from movie_recs.data.schemas import RATINGS
-from movie_recs.model.factor_model import FactorModel, Folding, arrays, factor_table, score
-from movie_recs.als.parameters import ImplicitAlsParameters
-from movie_recs.ranking.parameters import PreferenceParameters, RatingWeights
-from movie_recs.ranking.ease import self_influence
-from movie_recs.ranking.fit import preferences
-from movie_recs.ranking.preferences import (
-    are_preferred,
-    contributions,
-    explain_preferences,
-    fold_in_preferences,
-    make_folding,
-    user_vectors,
-    weigh,
-    weigh_stars,
-)
+from movie_recs.model.factor_model import FactorModel, arrays, factor_table
+from movie_recs.model.scoring import score
+from movie_recs.model.users import explain, fold_in
 from movie_recs.ranking.candidate import RankingCandidate
+from movie_recs.ranking.ease import self_influence
+from movie_recs.ranking.parameters import PreferenceParameters, RatingWeights
+from movie_recs.ranking.preferences import PreferenceRule, are_preferred, make_rule, weigh, weigh_stars
 
 USERS, MOVIES, ALS, EASE = 30, 20, 4, 6
+MOVIE_IDS = np.arange(10, 10 * MOVIES + 10, 10, dtype=np.int32)
 DAY_ONE = datetime(2020, 1, 1)
 EQUAL = RatingWeights()
 RECENT = RatingWeights(star_weight=0.4, half_life=3, old_weight=0.2)
-FOLDINGS = {
-    "als": Folding(ALS, 0, "all", RECENT, 1.0, 0.1, 2.0),
-    "ease": Folding(0, EASE, "all", RECENT),
-    "blend": Folding(ALS, EASE, "all", RECENT, 0.7, 0.1, 2.0),
+RULES = {
+    "als": PreferenceRule(ALS, 0, "all", RECENT, 1.0, 0.1, 2.0),
+    "ease": PreferenceRule(0, EASE, "all", RECENT),
+    "blend": PreferenceRule(ALS, EASE, "all", RECENT, 0.7, 0.1, 2.0),
 }
 
 
@@ -123,22 +116,24 @@ class TestWeigh:
         np.testing.assert_allclose(means, 1, rtol=1e-6)
 
 
-class TestMakeFolding:
+class TestMakeRule:
     ALS = {"rank": 4, "reg_param": 0.1, "max_iter": 5, "alpha": 2}  # noqa: RUF012 - a constant
     PREFERENCE = PreferenceParameters(preferred="liked", star_weight=0.3)
 
     def test_a_model_of_als_alone_weighs_ratings_as_its_fit(self):
         candidate = RankingCandidate(model="implicit_als", **self.ALS)
-        expected = Folding(4, 0, "liked", RatingWeights(star_weight=0.3), 1.0, 0.1, 2.0)
-        assert make_folding(candidate, self.PREFERENCE, 4, 0) == expected
+        expected = PreferenceRule(4, 0, "liked", RatingWeights(star_weight=0.3), 1.0, 0.1, 2.0)
+        assert make_rule(candidate, self.PREFERENCE, 4, 0) == expected
 
     def test_one_of_ease_alone_has_nothing_of_als(self):
         candidate = RankingCandidate(model="ease", ease_reg=5, star_weight=0.2)
-        assert make_folding(candidate, self.PREFERENCE, 0, 9) == Folding(0, 9, "liked", RatingWeights(star_weight=0.2))
+        assert make_rule(candidate, self.PREFERENCE, 0, 9) == PreferenceRule(
+            0, 9, "liked", RatingWeights(star_weight=0.2)
+        )
 
     def test_one_of_both_has_all(self):
         candidate = RankingCandidate(model="blend", **self.ALS, ease_reg=5, als_weight=0.6, **RECENT.model_dump())
-        assert make_folding(candidate, self.PREFERENCE, 4, 9) == Folding(4, 9, "liked", RECENT, 0.6, 0.1, 2.0)
+        assert make_rule(candidate, self.PREFERENCE, 4, 9) == PreferenceRule(4, 9, "liked", RECENT, 0.6, 0.1, 2.0)
 
 
 @pytest.fixture(scope="module")
@@ -164,82 +159,80 @@ def ratings(spark, rated):
 @pytest.fixture(scope="module")
 def models(spark, items) -> dict[str, FactorModel]:
     """Movies 10, 20 ... 200 with random vectors and biases, and no users."""
-    ids, bias = np.arange(10, 10 * MOVIES + 10, 10), np.random.default_rng(5).normal(size=MOVIES)
+    ids, bias = MOVIE_IDS, np.random.default_rng(5).normal(size=MOVIES)
     parts = {"als": items[:, :ALS], "ease": items[:, ALS:], "blend": items}
     tables = {name: factor_table(spark, ids, bias, part).cache() for name, part in parts.items()}
-    return {name: FactorModel(0.0, each.limit(0), each, folding=FOLDINGS[name]) for name, each in tables.items()}
+    return {name: FactorModel(0.0, each.limit(0), each, rule=RULES[name]) for name, each in tables.items()}
 
 
-def by_user(rated: pd.DataFrame, folding: Folding) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def by_user(rated: pd.DataFrame, rule: PreferenceRule) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """starts, rows of items and weights of the preferences among the movies 10, 20 ... 200."""
     counts = rated.groupby("user_id").size()
     starts, stars = starts_of(*counts), rated["rating"].to_numpy()
-    kept = are_preferred(starts, stars, folding.preferred)
+    kept = are_preferred(starts, stars, rule.preferred)
     own, counts = rated[kept], rated[kept].groupby("user_id").size().reindex(counts.index, fill_value=0)
     times, movie_ids = own["rated_at"].astype("int64").to_numpy(), own["movie_id"].to_numpy()
-    weights = weigh(starts_of(*counts), own["rating"].to_numpy(), times, movie_ids, folding.weights)
+    weights = weigh(starts_of(*counts), own["rating"].to_numpy(), times, movie_ids, rule.weights)
     return starts_of(*counts), (movie_ids // 10 - 1).astype(np.int32), weights
 
 
 def folded(model: FactorModel, ratings) -> dict[int, tuple[float, ...]]:
     """Bias and features by id."""
-    rows = fold_in_preferences(model, ratings).orderBy("id").collect()
+    rows = fold_in(model, ratings).orderBy("id").collect()
     return {row["id"]: (row["bias"], *row["features"]) for row in rows}
 
 
 class TestUserVectors:
     def test_als_solves_the_normal_equations(self, rated, items):
-        folding = FOLDINGS["als"]
-        starts, rows, weights = by_user(rated, folding)
+        rule = RULES["als"]
+        starts, rows, weights = by_user(rated, rule)
         y, expected = items[:, :ALS].astype(float), []
         for first, last in pairwise(starts):
             own, w = y[rows[first:last]], weights[first:last].astype(float)
             system = y.T @ y + sum(2.0 * each * np.outer(x, x) for each, x in zip(w, own, strict=True))
             right = sum((1 + 2.0 * each) * x for each, x in zip(w, own, strict=True))
             expected.append(np.linalg.solve(system + 0.1 * (last - first) * np.eye(ALS), right))
-        found = user_vectors(starts, rows, weights, np.ascontiguousarray(items[:, :ALS]), folding)
+        found = rule.fold(starts, rows, weights, np.ascontiguousarray(items[:, :ALS]))
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
     def test_ease_adds_up_the_rated_movies(self, rated, items):
-        starts, rows, weights = by_user(rated, FOLDINGS["ease"])
+        starts, rows, weights = by_user(rated, RULES["ease"])
         f = items[:, ALS:].astype(float)
         d = 2 / (1 + np.sqrt(1 + 4 * (f**2).sum(axis=1)))
         expected = [
             sum(weights[n] * d[rows[n]] * f[rows[n]] for n in range(first, last)) for first, last in pairwise(starts)
         ]
-        found = user_vectors(starts, rows, weights, items[:, ALS:], FOLDINGS["ease"])
+        found = RULES["ease"].fold(starts, rows, weights, items[:, ALS:])
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
     def test_the_parts_stand_side_by_side_als_times_its_weight(self, rated, items):
-        starts, rows, weights = by_user(rated, FOLDINGS["blend"])
-        als = user_vectors(starts, rows, weights, items[:, :ALS], FOLDINGS["als"])
-        ease = user_vectors(starts, rows, weights, items[:, ALS:], FOLDINGS["ease"])
-        both = user_vectors(starts, rows, weights, items, FOLDINGS["blend"])
+        starts, rows, weights = by_user(rated, RULES["blend"])
+        als = RULES["als"].fold(starts, rows, weights, items[:, :ALS])
+        ease = RULES["ease"].fold(starts, rows, weights, items[:, ALS:])
+        both = RULES["blend"].fold(starts, rows, weights, items)
         np.testing.assert_allclose(both, np.hstack([0.7 * als, ease]), rtol=1e-6)
 
     def test_who_has_no_preference_has_zeros(self, items):
-        found = user_vectors(
-            np.array([0, 0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32), items, FOLDINGS["blend"]
-        )
+        found = RULES["blend"].fold(np.array([0, 0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32), items)
         assert found.shape == (2, ALS + EASE)
         assert not found[0].any()
         assert found[1].all()
 
     def test_a_singular_system_is_an_error(self):
         """One movie does not determine two factors without a pull."""
-        folding = Folding(2, 0, "all", EQUAL, 1.0, 0.0, 1.0)
+        rule = PreferenceRule(2, 0, "all", EQUAL, 1.0, 0.0, 1.0)
         one = np.array([[1, 2]], np.float32)
         with pytest.raises(ArithmeticError, match="singular"):
-            user_vectors(np.array([0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32), one, folding)
+            rule.fold(np.array([0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32), one)
 
 
 class TestFoldIn:
-    @pytest.mark.parametrize("name", FOLDINGS)
+    @pytest.mark.parametrize("name", RULES)
     def test_in_spark_it_is_user_vectors_of_the_users_preferences(self, models, rated, ratings, items, name):
-        folding = FOLDINGS[name]
+        rule = RULES[name]
         part = {"als": items[:, :ALS], "ease": items[:, ALS:], "blend": items}[name]
-        expected = user_vectors(*by_user(rated, folding), part, folding)
+        expected = rule.fold(*by_user(rated, rule), part)
         found = folded(models[name], ratings)
         assert list(found) == list(range(1, USERS + 1))
         np.testing.assert_allclose(
@@ -248,11 +241,11 @@ class TestFoldIn:
 
     @pytest.mark.parametrize("preferred", ["liked", "above_mean"])
     def test_only_what_is_preferred_counts(self, models, rated, ratings, items, preferred):
-        folding = FOLDINGS["blend"]._replace(preferred=preferred)
-        starts, rows, weights = by_user(rated, folding)
+        rule = RULES["blend"]._replace(preferred=preferred)
+        starts, rows, weights = by_user(rated, rule)
         assert len(rows) < len(rated)
-        found = folded(models["blend"]._replace(folding=folding), ratings)
-        expected = user_vectors(starts, rows, weights, items, folding)
+        found = folded(models["blend"]._replace(rule=rule), ratings)
+        expected = rule.fold(starts, rows, weights, items)
         np.testing.assert_allclose(np.array(list(found.values()))[:, 1:], expected, rtol=1e-6)
 
     def test_neither_the_order_nor_the_partitions_nor_other_users_change_a_bit(self, models, ratings):
@@ -277,7 +270,7 @@ class TestFoldIn:
         """The highest id of all is there as well."""
         rows = [(50, 15, 5.0, DAY_ONE), (50, 1000, 4.0, None), (51, 10, 3.0, DAY_ONE), (52, 10, 4.0, DAY_ONE)]
         rows += [(2**31 - 1, 20, 4.0, DAY_ONE)]
-        model = models["blend"]._replace(folding=FOLDINGS["blend"]._replace(preferred="liked"))
+        model = models["blend"]._replace(rule=RULES["blend"]._replace(preferred="liked"))
         found = folded(model, spark.createDataFrame(rows, RATINGS))
         assert found[50] == found[51] == (0.0,) * (1 + ALS + EASE)
         assert np.array(found[52])[1:].all()
@@ -297,53 +290,58 @@ class TestFoldIn:
     def test_without_ratings_there_are_no_users(self, models, ratings):
         assert folded(models["blend"], ratings.limit(0)) == {}
 
-    def test_a_train_users_own_ratings_give_her_factors_of_the_fit_back(self, spark, ratings):
-        """The last step of Spark ML's ALS solves the users. No rating is so low that it counts a tenth."""
-        preference = PreferenceParameters(star_weight=0.1)
-        als = ImplicitAlsParameters(rank=3, reg_param=0.1, max_iter=4, alpha=2)
-        fit = fit_weighted_als(prepare_fit(preferences(ratings, preference)), als, seed=1)
-        folding = make_folding(RankingCandidate(model="implicit_als", **als.model_dump()), preference, 3, 0)
-        movies = fit.itemFactors.selectExpr("id", "cast(0 as float) as bias", "features")
-        found = folded(FactorModel(0.0, None, movies, folding=folding), ratings)
-        fitted = {row["id"]: row["features"] for row in fit.userFactors.collect()}
-        assert found.keys() == fitted.keys()
-        expected = np.array([fitted[user] for user in found])
-        distances = np.linalg.norm(np.array(list(found.values()))[:, 1:] - expected, axis=1)
-        assert (distances < 1e-3 * np.linalg.norm(expected, axis=1)).all()
+
+def interactions_of(rated: pd.DataFrame) -> Interactions:
+    """In the order of `rated`: by user, then by movie."""
+    columns = {
+        "user_id": pa.array(rated["user_id"], pa.int32()),
+        "movie_id": pa.array(rated["movie_id"], pa.int32()),
+        "rating": pa.array(rated["rating"], pa.float32()),
+        "fold": pa.array(np.zeros(len(rated)), pa.int16()),
+        "time": pa.array(rated["rated_at"].astype("datetime64[us]").astype("int64"), pa.int64()),
+    }
+    return read_interactions(pa.table(columns), MOVIE_IDS)
 
 
 class TestContributions:
-    @pytest.mark.parametrize("name", FOLDINGS)
-    def test_they_sum_up_to_the_score(self, models, ratings, rated, name):
-        model = models[name]
+    @pytest.mark.parametrize("preferred", ["all", "above_mean"])
+    @pytest.mark.parametrize("name", RULES)
+    def test_they_sum_up_to_the_score(self, models, ratings, rated, name, preferred):
+        model = models[name]._replace(rule=RULES[name]._replace(preferred=preferred))
         asked_ids = np.arange(200, 90, -10)
         pairs = [(user, int(movie)) for user in (1, 2, 3) for movie in asked_ids]
         asked = model.items.sparkSession.createDataFrame(pairs, "user_id int, movie_id int")
-        scored = score(model._replace(users=fold_in_preferences(model, ratings)), asked).toPandas()
+        scored = score(model._replace(users=fold_in(model, ratings)), asked).toPandas()
         items = arrays(model.items)
         rows_asked = items.rows_of(asked_ids)
-        starts, rows, weights = by_user(rated, model.folding)
+        starts, rows, _ = by_user(rated, model.rule)
         for user in (1, 2, 3):
-            own = slice(starts[user - 1], starts[user])
-            terms = contributions(items.features[:-1], rows[own], rows_asked, weights[own], model.folding)
-            assert terms.shape == (len(asked_ids), own.stop - own.start)
+            own = interactions_of(rated[rated["user_id"] == user])
+            movies, terms = model.rule.contributions(own, items, model.intercept, rows_asked)
+            assert movies.tolist() == rows[starts[user - 1] : starts[user]].tolist()
+            assert terms.shape == (len(asked_ids), len(movies))
             scores = scored[scored["user_id"] == user]["score"] - items.bias[rows_asked]
-            np.testing.assert_allclose(terms.sum(axis=1), scores, atol=1e-4)
+            np.testing.assert_allclose(terms.sum(axis=1), scores, atol=1e-4)  # users' vectors are float32
 
-    def test_of_ease_each_is_weight_times_influence_times_dot_product(self, items):
-        f = items[:, ALS:]
-        rated, asked, weights = np.array([2, 5]), np.array([0, 7, 9]), np.array([0.5, 1.5])
+    def test_of_ease_each_is_weight_times_influence_times_dot_product(self, models, rated):
+        """Movie 45 is not known, and has no term."""
+        items, rule, asked = arrays(models["ease"].items), RULES["ease"], np.array([0, 7, 9])
+        own = pd.DataFrame({"user_id": 1, "movie_id": [20, 45, 60], "rating": [2.0, 5.0, 4.0], "rated_at": DAY_ONE})
+        movies, terms = rule.contributions(interactions_of(own), items, 0.0, asked)
+        assert movies.tolist() == [1, 5]
+        f, weights = items.features[:-1], weighed([2.0, 4.0], RECENT)
         d = self_influence(f)
-        expected = [[w * d[j] * float(f[i] @ f[j]) for j, w in zip(rated, weights, strict=True)] for i in asked]
-        np.testing.assert_allclose(contributions(f, rated, asked, weights, FOLDINGS["ease"]), expected, rtol=1e-5)
+        expected = [[w * d[j] * float(f[i] @ f[j]) for j, w in zip(movies, weights, strict=True)] for i in asked]
+        np.testing.assert_allclose(terms, expected, rtol=1e-5)
 
-    @pytest.mark.parametrize("name", FOLDINGS)
-    def test_without_preferences_there_are_none(self, name):
-        """The second factor is 0 everywhere, as where there are more factors than rated movies."""
-        items = np.eye(10)[:4] * [1, 0, 1, 1, 1, 1, 1, 1, 1, 1]
-        size = FOLDINGS[name].als_size + FOLDINGS[name].ease_size
-        nothing = contributions(items[:, :size], np.zeros(0, int), np.array([1, 2]), np.zeros(0), FOLDINGS[name])
-        assert nothing.shape == (2, 0)
+    @pytest.mark.parametrize("name", RULES)
+    def test_without_preferences_there_are_none(self, models, name):
+        own = pd.DataFrame({"user_id": [1], "movie_id": [45], "rating": [5.0], "rated_at": [DAY_ONE]})
+        movies, terms = RULES[name].contributions(
+            interactions_of(own), arrays(models[name].items), 0.0, np.array([1, 2])
+        )
+        assert movies.shape == (0,)
+        assert terms.shape == (2, 0)
 
 
 # Every |f|^2 is 2, so d = 1/2, and with equal weights rated movie j adds f_i . f_j / 2.
@@ -374,26 +372,24 @@ class TestExplain:
         items = factor_table(spark, np.array(list(TASTES)), np.zeros(len(TASTES)), np.array(list(TASTES.values())))
         rows = [(user, movie, stars, None) for user, own in RATED.items() for movie, stars in own.items()]
         asked = spark.createDataFrame(list(REASONS), "user_id int, movie_id int")
-        model = FactorModel(0.0, None, items, folding=Folding(0, 4, "all", EQUAL))
-        explained = explain_preferences(model, asked, spark.createDataFrame(rows, RATINGS), reasons)
+        model = FactorModel(0.0, None, items, rule=PreferenceRule(0, 4, "all", EQUAL))
+        explained = explain(model, asked, spark.createDataFrame(rows, RATINGS), reasons)
         assert explained.columns == ["user_id", "movie_id", "because_movie_ids"]
         found = {(row["user_id"], row["movie_id"]): row["because_movie_ids"] for row in explained.collect()}
         assert found == {pair: because[:reasons] for pair, because in REASONS.items()}
 
-    @pytest.mark.parametrize("name", FOLDINGS)
+    @pytest.mark.parametrize("name", RULES)
     def test_they_follow_from_the_contributions(self, models, ratings, rated, name):
-        model = models[name]._replace(folding=FOLDINGS[name]._replace(preferred="above_mean"))
-        items = arrays(model.items)
-        starts, rows, weights = by_user(rated, model.folding)
-        own = slice(starts[6], starts[7])
-        terms = contributions(items.features[:-1], rows[own], np.arange(MOVIES), weights[own], model.folding)
+        model = models[name]._replace(rule=RULES[name]._replace(preferred="above_mean"))
+        own = interactions_of(rated[rated["user_id"] == 7])
+        movies, terms = model.rule.contributions(own, arrays(model.items), 0.0, np.arange(MOVIES))
         expected = {
-            10 * movie + 10: [int(10 * rows[own][j] + 10) for j in np.argsort(-row) if row[j] > 0]
+            10 * movie + 10: [int(10 * movies[j] + 10) for j in np.argsort(-row) if row[j] > 0]
             for movie, row in enumerate(terms)
         }
         assert len({tuple(because) for because in expected.values()}) > 5
-        assert any(len(because) < len(rows[own]) for because in expected.values())
+        assert any(len(because) < len(movies) for because in expected.values())
         pairs = [(7, movie) for movie in expected]
         asked = model.items.sparkSession.createDataFrame(pairs, "user_id int, movie_id int")
-        explained = explain_preferences(model, asked, ratings, reasons=MOVIES).collect()
+        explained = explain(model, asked, ratings, reasons=MOVIES).collect()
         assert {row["movie_id"]: row["because_movie_ids"] for row in explained} == expected

@@ -1,4 +1,4 @@
-"""The ranking search on two planted tastes: its stages, its two engines, its log, and what it holds out."""
+"""The ranking search on two planted tastes: its stages, its log, and the same winner on either carrier."""
 
 from datetime import datetime, timedelta
 
@@ -8,17 +8,13 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from pyspark.sql import functions as F
 
+from movie_recs.data import blocks
 from movie_recs.data.schemas import RATINGS
-from movie_recs.ranking.parameters import RankingParameters, RankingTuningParameters
-from movie_recs.ranking import fit as ranking_model
-from movie_recs.ranking import search as ranking_search
-from movie_recs.ranking.fit import RankingEngine
-from movie_recs.ranking.search import WINNERS, _open_engine, choose_ranking_engine, hold_out_last, search
-from movie_recs.tuning import memory as engines
 from movie_recs.ranking.candidate import RankingCandidate
-from movie_recs.tuning.compiled_trials import KernelEngine
-from movie_recs.tuning.cross_validation import best_candidate, summarise
-from movie_recs.tuning.memory import DataSize, estimate_ranking_memory
+from movie_recs.ranking.parameters import RankingParameters
+from movie_recs.ranking.search import WINNERS, search
+from movie_recs.tuning.carriers import TrialRunner
+from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.trial import Outcome, Trial
 from movie_recs.tuning.trial_log import TrialLog
 
@@ -34,25 +30,12 @@ PARAMETERS = RankingParameters.model_validate(
             "ease_rank": 100,
             "weight_grid": {"star_weight": [0.2, 0.4], "half_life": 4, "old_weight": [0.3, 1]},
             "als_weight": [0.5, 1],
-            "engine": "kernel",
             "seed": 1,
         },
         "evaluation": {"k": K, "damping": 10},
     }
 )
 ALS_FIELDS, WEIGHT_FIELDS = ["rank", "reg_param", "max_iter", "alpha"], ["star_weight", "half_life", "old_weight"]
-
-
-PLAIN = {"rank": 2, "reg_param": 0.1, "max_iter": 5, "alpha": 1.0}
-AGE = {"half_life": 5.0, "old_weight": 0.1}
-
-
-def candidate(model: str, **values) -> RankingCandidate:
-    return RankingCandidate(model=model, **values)
-
-
-EASE = candidate("ease", ease_reg=5, star_weight=0)
-ALS = candidate("implicit_als", **PLAIN)
 
 
 def with_tuning(**changes) -> RankingParameters:
@@ -153,14 +136,14 @@ class TestStages:
 class TestTrialLog:
     @pytest.fixture
     def begun(self, monkeypatch) -> list[Trial]:
-        """All trials that the kernel engine has been asked to run; it runs none."""
+        """All trials that are to be run; none is."""
         begun = []
 
         def spied(self, trials):
             begun.extend(trials)
             yield from ((trial, Outcome({"ndcg": 0.5, "ndcg_se": 0.1}, 0.0)) for trial in trials)
 
-        monkeypatch.setattr(KernelEngine, "run", spied)
+        monkeypatch.setattr(TrialRunner, "run", spied)
         return begun
 
     def test_a_search_that_is_in_it_runs_nothing(self, ratings, results, log_path, begun):
@@ -194,141 +177,13 @@ class TestTrialLog:
         assert len(begun) == 2 * len(results)
 
 
-class TestEngines:
-    def test_both_give_the_same_ndcg(self, ratings):
-        """But for ALS's first values, which are others. One fit on Spark serves EASE as well: its part is the same."""
-        weights = {"star_weight": 0.4, "half_life": 4, "old_weight": 0.3}
-        als = PARAMETERS.tuning.grid.candidates()[1].model_dump()
-        both = {**als, "ease_reg": 2, "als_weight": 0.5}
-        plain = candidate("implicit_als", **als)
-        blend = candidate("blend", **both, **weights)
-        ease = Trial(candidate("ease", ease_reg=2, **weights), 1)
-        trials = [Trial(each, 1) for each in (plain, blend)]
-        with _open_engine("kernel", ratings, MOVIE_IDS, PARAMETERS) as kernel:
-            kernels = dict(kernel.run([ease, *trials]))
-        with _open_engine("spark", ratings, MOVIE_IDS, PARAMETERS) as spark:
-            sparks = dict(spark.run(trials))
-            spark._parts[1, ease.candidate.als] = spark._parts[1, plain.als]
-            sparks |= spark.run([ease])
-        assert [outcome.error for outcome in (*kernels.values(), *sparks.values())] == [""] * 6
-        assert len({outcome.measures["ndcg"] for outcome in kernels.values()}) == 3
-        for measure in ("ndcg", "ndcg_se"):
-            assert sparks[ease].measures[measure] == pytest.approx(kernels[ease].measures[measure], abs=1e-6)
-            for trial in trials:
-                assert sparks[trial].measures[measure] == pytest.approx(kernels[trial].measures[measure], rel=0.02)
-
-    def test_what_fails_on_spark_is_recorded_and_ease_alone_is_fitted_beside_the_first_als(self, ratings, monkeypatch):
-        fitted = []
-
-        def spied(train, movie_ids, als, parameters, engine):
-            held_out = {0, 1, 2} - {row["fold"] for row in train.select("fold").distinct().collect()}
-            fitted.append((*held_out, als.rank, engine))
-            raise ArithmeticError("it is not fitted")
-
-        monkeypatch.setattr(ranking_model, "fit_parts", spied)
-        one, two = (candidate("implicit_als", **each.model_dump()) for each in PARAMETERS.tuning.grid.candidates())
-        trials = [Trial(each, fold) for each in (two, one, EASE) for fold in (2, 0)]
-        with RankingEngine(ratings, MOVIE_IDS, PARAMETERS) as engine:
-            outcomes = dict(engine.run(trials))
-        assert outcomes.keys() == set(trials)
-        assert {outcome.error for outcome in outcomes.values()} == {
-            "fold 0: it is not fitted",
-            "fold 2: it is not fitted",
-        }
-        assert fitted == [(fold, rank, "spark") for fold in (0, 2) for rank in (1, 1, 2)]
-
-    @pytest.mark.parametrize(("name", "opened"), [("spark", RankingEngine), ("kernel", KernelEngine)])
-    def test_a_search_runs_on_the_engine_that_is_chosen(self, ratings, monkeypatch, name, opened):
-        ran = []
-
-        def run(self, trials):
-            ran.append(type(self))
-            yield from ((trial, Outcome({"ndcg": 0.5, "ndcg_se": 0.1}, 0.0)) for trial in trials)
-
-        monkeypatch.setattr(opened, "run", run)
-        monkeypatch.setattr(engines, "task_memory", lambda spark: {"spark": 1, "kernel": 2**40}[name])
-        results = search(ratings, MOVIE_IDS, with_tuning(engine="auto"), [0])
-        assert set(ran) == {opened}
-        assert set(results["model"]) == set(WINNERS)
-
-    def test_auto_is_the_kernel_where_a_trial_fits_into_a_tasks_memory(self, ratings, monkeypatch):
-        size, auto = DataSize(10**6, 5000, 0), PARAMETERS.tuning.model_copy(update={"engine": "auto"})
-        needed = estimate_ranking_memory(size, 8000, 2, 100)
-        for available, expected in ((needed, "kernel"), (needed - 1, "spark")):
-            monkeypatch.setattr(engines, "task_memory", lambda spark, available=available: available)
-            assert choose_ranking_engine(ratings, 8000, auto, size) == expected
-
-    @pytest.mark.parametrize("name", ["kernel", "spark"])
-    def test_an_engine_that_is_asked_for_is_taken_whatever_it_needs(self, monkeypatch, name):
-        monkeypatch.setattr(ranking_search, "measure_data", None)
-        tuning: RankingTuningParameters = PARAMETERS.tuning.model_copy(update={"engine": name})
-        assert choose_ranking_engine(None, 10**9, tuning) == name
-
-    def test_memory_is_estimated_by_hand(self):
-        """100 users and 50 movies: the Gram matrix is of 50 movies, and EASE has 20 vectors of them."""
-        process, gram = 350 * 2**20, 4 * 8 * 50**2
-        vectors = 8 * (50 * (3 * 20 + 2 * 10) + 100 * (2 * 20 + 2 * 10))
-        assert estimate_ranking_memory(DataSize(1000, 100, 0), 50, 10, 20) == process + 110_000 + gram + vectors
-        few = estimate_ranking_memory(DataSize(1000, 100, 0), 50, 10, 1000)
-        assert few == process + 110_000 + gram + 8 * (50 * (3 * 50 + 2 * 10) + 100 * (2 * 50 + 2 * 10))
-
-    def test_a_matrix_that_is_not_decomposed_whole_needs_no_gram_matrix(self):
-        exact, iterated = (estimate_ranking_memory(DataSize(0, 10**6, 0), movies, 1, 1) for movies in (4000, 4001))
-        assert exact - iterated == 4 * 8 * 4000**2 - 8 * (3 + 2)
-
-
-class TestHoldOutLast:
-    def test_the_last_share_of_each_users_ratings_is_fold_0_and_the_rest_fold_1(self, spark):
-        """Half of user 1's four; of user 2's three one, the higher of two movies of the same time; none of user 3's."""
-        rows = [(1, movie, 4.0, DAY_ONE + timedelta(days=day), 2) for movie, day in ((1, 9), (2, 1), (3, 5), (4, 3))]
-        rows += [(2, movie, 3.0, DAY_ONE + timedelta(days=day), 0) for movie, day in ((1, 4), (2, 4), (3, 1))]
-        rows += [(3, 1, 5.0, DAY_ONE, 1)]
-        train = spark.createDataFrame(rows, f"{RATINGS}, fold int")
-        found = hold_out_last(train, 0.5, seed=1)
-        assert found.dtypes == train.dtypes
-        table = found.orderBy("user_id", "movie_id").collect()
-        assert [tuple(row)[:4] for row in table] == [row[:4] for row in rows]
-        assert [row["fold"] for row in table] == [0, 1, 0, 1, 1, 0, 1, 1]
-
-
-@pytest.mark.parametrize(
-    ("richer", "simplest"),
-    [
-        (ALS.model_copy(update={"rank": 3}), ALS),
-        (ALS, ALS.model_copy(update={"reg_param": 0.2})),
-        (ALS, ALS.model_copy(update={"alpha": 0.5})),
-        (EASE, EASE.model_copy(update={"ease_reg": 9.0})),
-        (EASE.model_copy(update={"star_weight": 0.2}), EASE),
-        (EASE.model_copy(update=AGE), EASE),
-        (EASE.model_copy(update=AGE), EASE.model_copy(update={**AGE, "old_weight": 0.5})),
-        (EASE.model_copy(update=AGE), EASE.model_copy(update={**AGE, "half_life": 9.0})),
-        (candidate("recent_als", **PLAIN, star_weight=0.2, **AGE), candidate("recent_als", **PLAIN, star_weight=0.2)),
-        (candidate("recent_als", **PLAIN, star_weight=0), ALS),
-        (candidate("blend", **PLAIN, ease_reg=5, star_weight=0, als_weight=0.5), EASE),
-        (candidate("blend", **PLAIN, ease_reg=5, star_weight=0, als_weight=0.5), ALS),
-    ],
-    ids=[
-        "lower rank",
-        "more regularisation",
-        "lower alpha",
-        "more regularisation of EASE",
-        "stars count less",
-        "age does not count",
-        "age counts less",
-        "age counts later",
-        "age does not count in ALS",
-        "the users as fitted",
-        "EASE alone",
-        "ALS alone",
-    ],
-)
-def test_a_tie_goes_to_the_simpler_candidate(richer, simplest):
-    for order in ([richer, simplest], [simplest, richer]):
-        results = summarise(order, [[Outcome({"ndcg": 0.4 + 5e-7 * (each == richer)}, 0.0)] for each in order])
-        assert best_candidate(results, RankingCandidate, *WINNERS) == simplest
-
-
-def test_of_all_models_the_highest_ndcg_wins():
-    table = summarise([EASE, ALS], [[Outcome({"ndcg": 0.4}, 0.0)], [Outcome({"ndcg": 0.41}, 0.0)]])
-    assert best_candidate(table, RankingCandidate, *WINNERS) == ALS
-    assert best_candidate(table, RankingCandidate, "ease") == EASE
+def test_the_spark_carrier_finds_the_same_winner_with_the_same_ndcg(ratings, monkeypatch):
+    monkeypatch.setattr(blocks, "LEAST_BLOCKS", 2)
+    grid = PARAMETERS.tuning.grid.model_copy(update={"rank": [2], "max_iter": [2]})
+    weights = PARAMETERS.tuning.weight_grid.model_copy(update={"star_weight": [0.2], "old_weight": [0.3]})
+    parameters = with_tuning(grid=grid, weight_grid=weights, als_weight=[0.5])
+    local, spark = (search(ratings, MOVIE_IDS, parameters, [0], carrier) for carrier in ("local", "spark"))
+    assert local["model"].tolist() == ["implicit_als", "ease", "ease", "ease", "recent_als", "blend"]
+    pd.testing.assert_frame_equal(local.drop(columns="seconds"), spark.drop(columns="seconds"), rtol=0, atol=1e-6)
+    winners = [best_candidate(results, RankingCandidate, *WINNERS) for results in (local, spark)]
+    assert winners[0] == winners[1]

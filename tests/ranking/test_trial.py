@@ -4,12 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from movie_recs.als.compiled import Interactions, fit_factors, select_seen
+from movie_recs.als.compiled import Targets, fit_factors
+from movie_recs.data.blocks import LocalBlocks, local_blocks, open_blocks
+from movie_recs.data.interactions import Interactions, select_seen
+from movie_recs.ranking.candidate import RankingCandidate
+from movie_recs.ranking.metrics import measure_rankings
 from movie_recs.ranking.parameters import PreferenceParameters
 from movie_recs.ranking.preferences import weigh, weigh_stars
-from movie_recs.ranking.trial import RankingFold, RankingTrialData, collect_ranking_data
-from movie_recs.ranking.candidate import RankingCandidate
-from movie_recs.tuning.compiled_trials import KernelEngine
+from movie_recs.ranking.trial import RankingFold, RankingTrialData
+from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.trial import Trial
 
 USERS, MOVIES, FOLDS, K, SEED = 40, 30, 3, 5, 1
@@ -37,7 +40,7 @@ def table() -> pd.DataFrame:
 
 
 def data_of(table: pd.DataFrame, preferred: str = "all", k: int = K, ease_rank: int = 100) -> RankingTrialData:
-    """The table in memory, as `collect_ranking_data` gives it."""
+    """The table in this process."""
     interactions = Interactions(
         (table["user_id"].to_numpy() - 1).astype(np.int32),
         (table["movie_id"].to_numpy() // 10 - 1).astype(np.int32),
@@ -47,9 +50,8 @@ def data_of(table: pd.DataFrame, preferred: str = "all", k: int = K, ease_rank: 
         np.arange(1, USERS + 1, dtype=np.int32),
         np.arange(10, 10 * MOVIES + 10, 10, dtype=np.int32),
     )
-    return RankingTrialData(
-        interactions, PreferenceParameters(preferred=preferred, star_weight=STARS), ease_rank, k, SEED
-    )
+    blocks = LocalBlocks(interactions, interactions.user_ids, interactions.movie_ids)
+    return RankingTrialData(blocks, PreferenceParameters(preferred=preferred, star_weight=STARS), ease_rank, k, SEED)
 
 
 def measured(data: RankingTrialData, *candidates: RankingCandidate, fold: int = 0) -> list[float]:
@@ -58,7 +60,8 @@ def measured(data: RankingTrialData, *candidates: RankingCandidate, fold: int = 
 
 def scores_of(table: pd.DataFrame, candidate: RankingCandidate) -> np.ndarray:
     """(users, movies) float64 of the candidate fitted on these rows, all of which count."""
-    seen = select_seen(data_of(table).interactions)
+    preferred = data_of(table).blocks.map(select_seen)
+    seen = preferred.block
     starts, movies = seen.user_starts, seen.movies
     w = np.ones(len(movies))
     if candidate.weights:
@@ -67,9 +70,9 @@ def scores_of(table: pd.DataFrame, candidate: RankingCandidate) -> np.ndarray:
     rated[seen.users, movies] = w
     scores = np.zeros((USERS, MOVIES))
     if candidate.als:
-        stars = weigh_stars(starts, seen.ratings, STARS).astype(np.float32)
-        ((users, items),) = fit_factors(seen, stars, candidate.als, [candidate.max_iter], SEED, candidate.alpha)
-        users, y = users.astype(float), items.astype(float)
+        targets = preferred.map(lambda seen: Targets(seen, weigh_stars(starts, seen.ratings, STARS).astype(np.float32)))
+        ((users, items),) = fit_factors(targets, candidate.als, [candidate.max_iter], SEED, candidate.alpha)
+        users, y = users.block.astype(float), items.astype(float)
         if candidate.weights:
             for user, own in enumerate(rated):
                 n, more = np.count_nonzero(own), candidate.alpha * own
@@ -160,7 +163,7 @@ class TestHeldOutRatings:
         """The users' and the movies' vectors of each candidate on fold 0."""
 
         def keep(self, users, items):
-            return {"ndcg": (users, items)}
+            return {"ndcg": (users.block, items)}
 
         monkeypatch.setattr(RankingFold, "_ndcg", keep)
         return lambda table: [part for pair in measured(data_of(table), *CANDIDATES) for part in pair]
@@ -189,40 +192,79 @@ class TestHeldOutRatings:
         assert measured(data_of(changed), *CANDIDATES) == measured(data_of(table), *CANDIDATES)
 
 
+MOVIE_IDS = np.arange(10, 10 * MOVIES + 10, 10, dtype=np.int32)
+
+
 @pytest.fixture(scope="module")
-def engine(spark, table):
-    """The data come in any order."""
-    ratings = spark.createDataFrame(
-        table.sample(frac=1, random_state=3), "user_id int, movie_id int, rating float, time long, fold int"
-    ).selectExpr("user_id", "movie_id", "rating", "timestamp_micros(time) as rated_at", "fold")
-    movie_ids = np.arange(10, 10 * MOVIES + 10, 10, dtype=np.int32)
-    data = collect_ranking_data(ratings, movie_ids, PreferenceParameters(star_weight=STARS), 100, K, SEED)
-    with KernelEngine(spark.sparkContext, data) as engine:
-        yield engine
+def ratings(spark, table):
+    """In any order."""
+    columns = "user_id int, movie_id int, rating float, time long, fold int"
+    shuffled = spark.createDataFrame(table.sample(frac=1, random_state=3), columns)
+    named = ("user_id", "movie_id", "rating", "timestamp_micros(time) as rated_at", "fold")
+    return shuffled.selectExpr(*named).cache()
 
 
-class TestInSpark:
+def data_in(blocks, preferred: str = "all") -> RankingTrialData:
+    return RankingTrialData(blocks, PreferenceParameters(preferred=preferred, star_weight=STARS), 100, K, SEED)
+
+
+@pytest.mark.parametrize("preferred", ["all", "liked"])
+def test_both_carriers_measure_the_same(ratings, table, carrier, preferred):
+    """Two alternations only, each of which is some jobs of Spark."""
+    few = {"max_iter": 2}
+    candidates = [each.model_copy(update=few) if each.rank else each for each in (IMPLICIT_ALS, BLEND, RECENT_EASE)]
+    blocks = open_blocks(carrier, ratings, MOVIE_IDS)
+    found = [dict(*data_in(blocks, preferred).open(0).measure([each])) for each in candidates]
+    blocks.close()
+    expected = [dict(*data_of(table, preferred).open(0).measure([each])) for each in candidates]
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, abs=1e-6)
+    assert len({each["ndcg"] for each in found}) == 3
+
+
+def test_an_ndcg_is_that_of_the_lists_that_are_measured_in_spark(spark, ratings, table):
+    train, held_out = split(table)
+    scores, rows = scores_of(train, EASE), []
+    for user_id in table["user_id"].unique().tolist():
+        own = set(train.loc[train["user_id"] == user_id, "movie_id"])
+        left = [movie for movie in MOVIE_IDS.tolist() if movie not in own]
+        ranked = sorted(left, key=lambda movie: (-scores[user_id - 1, movie // 10 - 1], movie))
+        rows += [("ease", user_id, rank, movie) for rank, movie in enumerate(ranked[:K], 1)]
+    lists = spark.createDataFrame(rows, "model string, user_id int, rank int, movie_id int")
+    movies = spark.createDataFrame([(movie, []) for movie in MOVIE_IDS.tolist()], "movie_id int, genres array<string>")
+    row = measure_rankings(lists, ratings.filter("fold = 0"), ratings.filter("fold <> 0"), movies, K).first()
+    assert row["n_users"] == held_out["user_id"].nunique()
+    (found,) = data_of(table).open(0).measure([EASE])
+    assert found == pytest.approx({"ndcg": row["ndcg"], "ndcg_se": row["ndcg_se"]}, abs=1e-9)
+
+
+@pytest.fixture(scope="module")
+def runner(spark, ratings):
+    return TrialRunner(spark, data_in(local_blocks(ratings, MOVIE_IDS)), "local")
+
+
+class TestInTasks:
     TRIALS = [Trial(candidate, fold) for candidate in CANDIDATES for fold in range(FOLDS)]  # noqa: RUF012 - constant
 
-    def test_outcomes_are_the_same_together_and_one_by_one(self, engine, table):
-        outcomes = dict(engine.run(self.TRIALS))
+    def test_outcomes_are_the_same_together_and_one_by_one(self, runner, table):
+        outcomes = dict(runner.run(self.TRIALS))
         assert outcomes.keys() == set(self.TRIALS)
         assert not any(outcome.error for outcome in outcomes.values())
         here = [measured(data_of(table), trial.candidate, fold=trial.fold)[0] for trial in self.TRIALS]
         assert [outcomes[trial].measures["ndcg"] for trial in self.TRIALS] == pytest.approx(here, rel=1e-12)
-        for trial in self.TRIALS[::4]:
-            ((ended, outcome),) = engine.run([trial])
+        for trial in self.TRIALS[::7]:
+            ((ended, outcome),) = runner.run([trial])
             assert ended == trial
             assert outcome.measures == outcomes[trial].measures
 
-    def test_what_fails_is_recorded_and_harms_no_other(self, engine):
+    def test_what_fails_is_recorded_and_harms_no_other(self, runner):
         """A fold without ratings, and more factors than movies without a pull."""
         singular = IMPLICIT_ALS.model_copy(update={"rank": MOVIES + 20, "reg_param": 0.0, "alpha": 0.0})
         failing = [Trial(EASE, 7), Trial(IMPLICIT_ALS, 7), Trial(singular, 0)]
-        outcomes = dict(engine.run([*failing, Trial(EASE, 0)]))
+        outcomes = dict(runner.run([*failing, Trial(EASE, 0)]))
         assert [outcomes[trial].error for trial in failing] == [
-            "fold 7: it has no ratings to measure the fit on",
-            "fold 7: it has no ratings to measure the fit on",
+            "fold 7: no held-out ratings",
+            "fold 7: no held-out ratings",
             "fold 0: the normal equations are singular: raise reg_param, or lower the rank",
         ]
         assert not outcomes[Trial(EASE, 0)].error

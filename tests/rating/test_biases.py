@@ -1,5 +1,6 @@
 """Damped biases and tastes against the linear system that they solve, and what they say of movies nobody has rated."""
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -8,13 +9,18 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
-from movie_recs.model.factor_model import score
 from movie_recs.als.parameters import AlsParameters
-from movie_recs.rating.parameters import BaselineParameters, FeatureWeights
-from movie_recs.rating import biases as baselines
+from movie_recs.data import blocks as data_blocks
+from movie_recs.data.blocks import Blocks, local_blocks, open_blocks, spark_blocks
+from movie_recs.data.interactions import NO_FOLD, Interactions, select_seen
+from movie_recs.model.scoring import score
+from movie_recs.rating import biases
 from movie_recs.rating import features as movie_features
-from movie_recs.rating.biases import NO_FOLD, Problem, cross_val_scores, fit_baseline, fit_movie_sides, in_blocks
-from movie_recs.rating.features import Catalogue
+from movie_recs.rating.biases import Baseline, SolvedUsers, count_ratings, fit_biases, prepare_users, score_pairs
+from movie_recs.rating.candidate import RatingCandidate
+from movie_recs.rating.features import Catalogue, fit_audience
+from movie_recs.rating.fit import fit_compiled
+from movie_recs.rating.parameters import BaselineParameters, FeatureWeights
 
 HALF = 0.5**0.5
 NEW_COMEDY, NEW_HORROR = 70, 80  # nobody has rated them
@@ -33,14 +39,18 @@ ROWS = [  # user, movie, stars, fold; comedies are liked, but not by user 3; 7 a
     (7, 20, 4.0, 0), (7, 30, 3.0, 0),
 ]  # fmt: skip
 TABLE = pd.DataFrame(ROWS, columns=["user_id", "movie_id", "rating", "fold"])
+USERS = np.arange(1, 8)
 
 BIASES = BaselineParameters(user_damping=2, movie_damping=3)
 TASTE = BaselineParameters(user_damping=2, movie_damping=3, taste_reg=1.5, prior_reg=1e-9)
 TASTE_AND_PRIOR = TASTE.model_copy(update={"prior_reg": 4})
-PROBLEMS = [
-    Problem(parameters, held_out) for parameters in (BIASES, TASTE, TASTE_AND_PRIOR) for held_out in (NO_FOLD, 0, 1)
-]
-PLACES = [pytest.param(place, id=f"{place // 3}-{problem.held_out}") for place, problem in enumerate(PROBLEMS)]
+PROBLEMS = [(parameters, held_out) for parameters in (BIASES, TASTE, TASTE_AND_PRIOR) for held_out in (NO_FOLD, 0, 1)]
+ONE_OF_EACH = PROBLEMS[::4]  # of each kind and of each fold
+NAMES = {id(BIASES): "biases", id(TASTE): "taste", id(TASTE_AND_PRIOR): "prior"}
+
+
+def name_of(value) -> str:
+    return NAMES.get(id(value)) or f"fold {value}"
 
 
 def to_frame(spark, rows):
@@ -53,52 +63,61 @@ def ratings(spark):
 
 
 @pytest.fixture(scope="module")
-def blocks(ratings):
-    return in_blocks(ratings).cache()
+def blocks(ratings, carrier):
+    blocks = open_blocks(carrier, ratings, IDS)
+    yield blocks
+    blocks.close()
 
 
-@pytest.fixture(scope="module")
-def converged(ratings):
-    """The fits of `PROBLEMS`, down to the last digits; many turns, so few tasks a turn."""
+def fit(blocks: Blocks[Interactions], parameters: BaselineParameters, held_out: int = NO_FOLD) -> Baseline:
+    """As trials and fits put the functions together."""
+    seen = blocks.map(partial(select_seen, held_out=held_out))
+    counts = count_ratings(seen)
+    features = np.zeros((len(IDS), 0))
+    if parameters.taste_reg:
+        features = movie_features.movie_features(CATALOGUE, counts.by_movie, None)
+    return fit_biases(prepare_users(seen, features), counts, features, parameters)
+
+
+def weights_of(baseline: Baseline) -> np.ndarray:
+    """(users, 1 + features), the bias first."""
+    return np.vstack(baseline.users.collect(lambda solved: solved.weights))
+
+
+def assert_alike(one: Baseline, other: Baseline, atol: float = 0.0):
+    assert one.side.parameters == other.side.parameters
+    for field in ("intercept", "bias", "features", "ratings"):
+        np.testing.assert_allclose(getattr(one.side, field), getattr(other.side, field), rtol=0, atol=atol)
+    np.testing.assert_allclose(weights_of(one), weights_of(other), rtol=0, atol=atol)
+
+
+def converged(blocks: Blocks[Interactions], *problem, tolerance: float = 1e-7) -> Baseline:
+    """Down to the last digits, or not quite."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(baselines, "TOLERANCE", 1e-7)
-        patch.setattr(baselines, "MOST_TURNS", 200)
-        patch.setattr(baselines, "LEAST_BLOCKS", 1)
-        return fit_movie_sides(in_blocks(ratings).cache(), CATALOGUE, PROBLEMS)
+        patch.setattr(biases, "TOLERANCE", tolerance)
+        patch.setattr(biases, "MOST_TURNS", 200)
+        return fit(blocks, *problem)
+
+
+def fit_model(ratings, parameters: BaselineParameters, carrier: str):
+    candidate = RatingCandidate(model="baseline", **parameters.model_dump())
+    return fit_compiled(ratings, CATALOGUE, candidate, 1, carrier)
 
 
 @pytest.fixture(scope="module")
-def sides(blocks):
-    """The fits of `PROBLEMS`, as every run has them."""
-    return fit_movie_sides(blocks, CATALOGUE, PROBLEMS)
+def bias_model(ratings, carrier):
+    return fit_model(ratings, BIASES, carrier)
 
 
 @pytest.fixture(scope="module")
-def scores(blocks, converged):
-    return cross_val_scores(blocks, converged).toPandas()
-
-
-@pytest.fixture(scope="module")
-def bias_model(ratings):
-    return fit_baseline(ratings, CATALOGUE, BIASES)
-
-
-@pytest.fixture(scope="module")
-def taste_model(ratings):
-    return fit_baseline(ratings, CATALOGUE, TASTE)
+def taste_model(ratings, carrier):
+    return fit_model(ratings, TASTE, carrier)
 
 
 def scores_of(spark, model, *pairs: tuple[int, int]) -> list[float]:
     scored = score(model, spark.createDataFrame(pairs, "user_id int, movie_id int")).collect()
     found = {(row["user_id"], row["movie_id"]): row["score"] for row in scored}
     return [found[pair] for pair in pairs]
-
-
-def assert_alike(some, others, atol: float = 0.0):
-    for one, other in zip(some, others, strict=True):
-        assert one.problem == other.problem
-        for field in ("intercept", "ids", "bias", "features", "ratings"):
-            np.testing.assert_allclose(getattr(one, field), getattr(other, field), rtol=0, atol=atol)
 
 
 # The solution by other means.
@@ -145,45 +164,65 @@ def solve_at_once(seen: pd.DataFrame, parameters: BaselineParameters) -> tuple[n
     return solution[user], solution[taste], solution[movie]
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_fit_solves_one_linear_system_in_all_unknowns(converged, scores, place):
-    parameters, held_out = PROBLEMS[place]
+@pytest.mark.parametrize(("parameters", "held_out"), PROBLEMS, ids=name_of)
+def test_a_fit_solves_one_linear_system_in_all_unknowns(ratings, parameters, held_out):
+    assert_solves(converged(local_blocks(ratings, IDS), parameters, held_out), parameters, held_out)
+
+
+def test_so_does_one_on_either_carrier(blocks):
+    """Down to a ten-thousandth of a star, which takes fewer turns."""
+    assert_solves(converged(blocks, TASTE, 0, tolerance=1e-4), TASTE, 0, atol=1e-3)
+
+
+def assert_solves(baseline: Baseline, parameters: BaselineParameters, held_out: int, atol: float = 1e-5):
     seen = TABLE[TABLE["fold"] != held_out]
     user_bias, tastes, movie_bias = solve_at_once(seen, parameters)
-    np.testing.assert_allclose(converged[place].bias, movie_bias, atol=1e-5)
-    assert converged[place].intercept == pytest.approx(seen["rating"].mean())
-
-    users = seen["user_id"].unique()
-    rows = scores[(scores["problem"] == place) & scores["user_id"].isin(users)]
-    u, i = np.searchsorted(users, rows["user_id"]), np.searchsorted(IDS, rows["movie_id"])
-    expected = seen["rating"].mean() + user_bias[u] + movie_bias[i]
-    if parameters.taste_reg:
-        expected += (tastes[u] * centred_features(seen)[i]).sum(axis=1)
-    np.testing.assert_allclose(rows["score"], expected, atol=1e-5)
+    assert baseline.side.intercept == pytest.approx(seen["rating"].mean())
+    np.testing.assert_allclose(baseline.side.bias, movie_bias, atol=atol)
+    np.testing.assert_allclose(baseline.side.features, centred_features(seen)[:, : tastes.shape[1]], atol=1e-12)
+    expected = np.zeros((len(USERS), 1 + tastes.shape[1]))  # for a user without ratings
+    expected[np.isin(USERS, seen["user_id"])] = np.column_stack([user_bias, tastes])
+    np.testing.assert_allclose(weights_of(baseline), expected, atol=atol)
 
 
-def test_a_run_stops_near_the_solution(sides, converged):
-    for side, solution in zip(sides, converged, strict=True):
-        change = np.sqrt(side.ratings @ (side.bias - solution.bias) ** 2 / side.ratings.sum())
-        assert change < 4 * baselines.TOLERANCE
+@pytest.mark.parametrize(("parameters", "held_out"), ONE_OF_EACH, ids=name_of)
+def test_both_carriers_stop_at_the_same_place_near_the_solution(blocks, ratings, parameters, held_out):
+    local = local_blocks(ratings, IDS)
+    found, solution = fit(blocks, parameters, held_out), converged(local, parameters, held_out)
+    change = np.sqrt(found.side.ratings @ (found.side.bias - solution.side.bias) ** 2 / found.side.ratings.sum())
+    assert 0 < change < 4 * biases.TOLERANCE
+    assert_alike(found, fit(local, parameters, held_out), atol=1e-9)
 
 
-def test_features_are_centred_over_the_ratings_that_a_fit_sees(converged):
-    for side in converged:
-        seen = TABLE[TABLE["fold"] != side.problem.held_out]
-        features = centred_features(seen)[:, : side.features.shape[1]]
-        np.testing.assert_allclose(side.features, features, atol=1e-12)
+def test_a_score_is_intercept_and_biases_and_taste(ratings):
+    baseline = fit(local_blocks(ratings, IDS), TASTE, 0)
+    side, (solved,) = baseline.side, baseline.users.collect(lambda solved: solved)
+    assert isinstance(solved, SolvedUsers)
+    users, movies = np.array([0, 2, 6, 6]), np.array([0, 6, 1, 7])  # the last user has no ratings
+    found = score_pairs(side, solved, users, movies)
+    for value, user, movie in zip(found, users, movies, strict=True):
+        bias, *taste = solved.weights[user]
+        assert value == pytest.approx(side.intercept + side.bias[movie] + bias + taste @ side.features[movie])
+    np.testing.assert_allclose(found[2:], side.intercept + side.bias[[1, 7]], atol=1e-12)
 
 
-def test_without_any_feature_a_taste_is_a_bias(blocks):
-    weights = FeatureWeights(genres=0, year=0, popularity=0, audience=0)
-    nothing = Catalogue(IDS, np.zeros((len(IDS), 0)), weights)
-    bias, taste = fit_movie_sides(blocks, nothing, [Problem(BIASES), Problem(TASTE)])
-    np.testing.assert_allclose(taste.bias, bias.bias, atol=1e-12)
+def test_ratings_are_counted_by_movie(blocks):
+    counts = count_ratings(blocks.map(partial(select_seen, held_out=1)))
+    assert counts.by_movie.tolist() == [2, 3, 3, 0, 2, 1, 0, 0]
+    assert counts.stars == TABLE[TABLE["fold"] == 0]["rating"].sum()
+
+
+def test_without_any_feature_a_taste_is_a_bias(ratings):
+    seen = local_blocks(ratings, IDS).map(select_seen)
+    nothing = np.zeros((len(IDS), 0))
+    bias, taste = (
+        fit_biases(prepare_users(seen, nothing), count_ratings(seen), nothing, each) for each in (BIASES, TASTE)
+    )
+    np.testing.assert_allclose(taste.side.bias, bias.side.bias, atol=1e-12)
 
 
 def test_ratings_that_are_all_equal_are_predicted(spark, ratings):
-    fours = fit_baseline(ratings.withColumn("rating", F.lit(4.0).cast("float")), CATALOGUE, TASTE)
+    fours = fit_model(ratings.withColumn("rating", F.lit(4.0).cast("float")), TASTE, "local")
     pairs = (1, 10), (1, NEW_COMEDY), (6, 60), (STRANGER, 30), (STRANGER, NEW_HORROR), (STRANGER, 12345)
     np.testing.assert_allclose(scores_of(spark, fours, *pairs), 4, atol=1e-6)
 
@@ -224,100 +263,44 @@ def test_a_new_user_is_scored_by_the_movies_biases(spark, taste_model):
 # The same ratings give the same model.
 
 
-def test_the_same_ratings_give_the_same_model_however_they_come(ratings, taste_model):
+def test_the_same_ratings_give_the_same_model_however_they_come(ratings, taste_model, carrier):
     shuffled = ratings.repartition(7, "movie_id").sortWithinPartitions("rating")
-    again = fit_baseline(shuffled, CATALOGUE, TASTE)
+    again = fit_model(shuffled, TASTE, carrier)
     assert again.intercept == taste_model.intercept
     for one, other in ((taste_model.users, again.users), (taste_model.items, again.items)):
         assertDataFrameEqual(one, other, rtol=0, atol=0)
 
 
-def test_users_are_whole_in_blocks_and_in_order(ratings, monkeypatch):
-    def partitions():
-        parts = in_blocks(ratings.repartition(3)).rdd.glom().collect()
-        assert sum(map(len, parts)) == len(ROWS)
-        pairs = [[(row["user_id"], row["movie_id"]) for row in part] for part in parts]
-        assert all(part == sorted(part) for part in pairs)
-        users = [user for part in pairs for user in {user for user, _ in part}]
-        assert sorted(users) == [1, 2, 3, 4, 5, 6, 7]
-        return len(parts)
-
-    assert partitions() == baselines.LEAST_BLOCKS == 4  # on the tests' two cores
-    monkeypatch.setattr(baselines, "RATINGS_PER_BLOCK", 4)
-    assert partitions() == 6  # 22 ratings
-
-
-def test_more_blocks_give_the_same_fits(ratings, sides, monkeypatch):
-    monkeypatch.setattr(baselines, "RATINGS_PER_BLOCK", 3)
-    blocks = in_blocks(ratings).cache()
-    folds = [{row["fold"] for row in part} for part in blocks.rdd.glom().collect()]
-    assert {1} in folds  # what a block holds may all be held out
-    assert set() in folds
-    some = slice(0, None, 4)  # one of each kind, one of each fold
-    assert_alike(fit_movie_sides(blocks, CATALOGUE, PROBLEMS[some]), sides[some], atol=1e-9)
-
-
-def test_problems_solved_together_are_what_each_is_alone(blocks, sides, monkeypatch):
-    monkeypatch.setattr(baselines, "SUMS_AT_A_TIME", 1)
-    alone = slice(0, None, 4)  # one of each kind, one of each fold
-    assert_alike(fit_movie_sides(blocks, CATALOGUE, PROBLEMS[alone]), sides[alone], atol=1e-12)
+def test_more_blocks_give_the_same_fit(ratings, monkeypatch):
+    """What a block holds may all be held out."""
+    monkeypatch.setattr(data_blocks, "RATINGS_PER_BLOCK", 3)
+    many = spark_blocks(ratings, IDS)
+    assert many.collect(lambda block: set(block.folds.tolist())) == [{0, 1}] * 4 + [{0}]
+    parameters, held_out = TASTE_AND_PRIOR, 0
+    assert_alike(fit(many, parameters, held_out), fit(local_blocks(ratings, IDS), parameters, held_out), atol=1e-9)
+    many.close()
 
 
 # Folds.
 
 
-def test_a_fit_does_not_see_the_stars_of_its_held_out_fold(spark, sides):
+@pytest.mark.parametrize("parameters", [BIASES, TASTE_AND_PRIOR], ids=name_of)
+def test_a_fit_does_not_see_the_stars_of_its_held_out_fold(spark, ratings, parameters):
     others = [(user, movie, 5.5 - stars if fold == 0 else stars, fold) for user, movie, stars, fold in ROWS]
-    without_0, without_1 = slice(1, None, 3), slice(2, None, 3)
-    again = fit_movie_sides(in_blocks(to_frame(spark, others)), CATALOGUE, PROBLEMS)
-    assert_alike(again[without_0], sides[without_0])
-    for one, other in zip(again[without_1], sides[without_1], strict=True):
-        assert np.abs(one.bias - other.bias).max() > 0.1
+    one, other = local_blocks(ratings, IDS), local_blocks(to_frame(spark, others), IDS)
+    assert_alike(fit(one, parameters, 0), fit(other, parameters, 0))
+    assert np.abs(fit(one, parameters, 1).side.bias - fit(other, parameters, 1).side.bias).max() > 0.1
 
 
-def test_a_fit_does_not_see_who_rated_what_in_its_held_out_fold(blocks, ratings, monkeypatch):
+def test_nor_does_an_audience_see_who_rated_what_in_it(ratings, monkeypatch):
     monkeypatch.setattr(movie_features, "AUDIENCE", AlsParameters(rank=2, reg_param=0.1, max_iter=2))
-    with_audience = CATALOGUE._replace(weights=CATALOGUE.weights.model_copy(update={"audience": 0.7}))
-    only_1 = in_blocks(ratings.filter("fold = 1"))
-    (without_0,) = fit_movie_sides(blocks, with_audience, [Problem(TASTE_AND_PRIOR, 0)], seed=1)
-    (alone,) = fit_movie_sides(only_1, with_audience, [Problem(TASTE_AND_PRIOR)], seed=1)
-    assert without_0.features.shape[1] == 5  # two genres, popularity, audience
-    assert_alike([without_0], [alone._replace(problem=without_0.problem)], atol=1e-12)
-
-
-def test_cross_val_scores_have_each_rating_once_a_problem(scores):
-    for place, problem in enumerate(PROBLEMS):
-        rows = scores[scores["problem"] == place].sort_values(["user_id", "movie_id"])
-        expected = TABLE.sort_values(["user_id", "movie_id"])
-        for column in ("user_id", "movie_id", "rating"):
-            assert rows[column].tolist() == expected[column].tolist()
-        assert rows["held_out"].tolist() == (expected["fold"] == problem.held_out).tolist()
-    assert len(scores) == len(PROBLEMS) * len(ROWS)
-
-
-def test_a_rating_is_warm_if_the_fit_knows_its_user_and_its_movie(scores):
-    cold = {
-        NO_FOLD: set(),
-        0: {(7, 20), (7, 30), (2, 60)},
-        1: {(6, 10), (6, 20), (1, 40), (3, 40), (4, 40)},
-    }
-    for place, problem in enumerate(PROBLEMS):
-        rows = scores[(scores["problem"] == place) & ~scores["warm"]]
-        assert set(zip(rows["user_id"], rows["movie_id"], strict=True)) == cold[problem.held_out]
-
-
-def test_held_out_ratings_are_scored_as_the_model_of_the_other_folds_scores_them(blocks, ratings, sides):
-    place = PROBLEMS.index(Problem(TASTE_AND_PRIOR, 0))
-    parameters, fold = PROBLEMS[place]
-    model = fit_baseline(ratings.filter(F.col("fold") != fold), CATALOGUE, parameters)
-    by_fit = cross_val_scores(blocks, sides).filter((F.col("problem") == place) & F.col("held_out"))
-    both = score(model, by_fit, "by_model").filter("user_id <> 7").toPandas()
-    assert len(both) == 9
-    np.testing.assert_allclose(both["score"], both["by_model"], atol=1e-4)
-
-
-def test_a_held_out_user_without_other_ratings_is_scored_by_the_movies_biases(scores, converged):
-    for place in (1, 4, 7):
-        rows = scores[(scores["problem"] == place) & (scores["user_id"] == 7)].sort_values("movie_id")
-        bias = converged[place].bias[np.searchsorted(IDS, [20, 30])]
-        np.testing.assert_allclose(rows["score"], converged[place].intercept + bias, atol=1e-12)
+    # Users keep their first values.
+    zero = ratings.withColumn(
+        "movie_id", F.when(F.col("fold") == 0, NEW_HORROR).otherwise(F.col("movie_id")).cast("int")
+    )
+    one, other = (
+        fit_audience(local_blocks(table, IDS).map(partial(select_seen, held_out=0)), 1) for table in (ratings, zero)
+    )
+    np.testing.assert_array_equal(one, other)
+    assert one.any()
+    assert not one[IDS == NEW_HORROR].any()

@@ -3,15 +3,12 @@
 import numpy as np
 import pytest
 
+from movie_recs.als.parameters import AlsParameters
+from movie_recs.data.blocks import open_blocks
+from movie_recs.data.interactions import select_seen
+from movie_recs.rating import features as movie_features
+from movie_recs.rating.features import CENTRES, Catalogue, audience_directions, describe_movies, fit_audience
 from movie_recs.rating.parameters import FeatureWeights
-from movie_recs.rating.features import (
-    CENTRES,
-    Catalogue,
-    all_features,
-    audience_directions,
-    describe_movies,
-    fit_audience,
-)
 
 GENRES = FeatureWeights(genres=1, year=0, popularity=0, audience=0)
 YEAR = FeatureWeights(genres=0, year=1, popularity=0, audience=0)
@@ -100,20 +97,41 @@ COUNTS = np.array([sum(movie == id_ for _, movie in PAIRS) for id_ in IDS])
 
 
 @pytest.fixture(scope="module")
-def pairs(spark):
+def ratings(spark):
     """Users with even numbers rate movies 2, 4 and 6, the others 8, 10 and 12."""
-    return spark.createDataFrame(PAIRS, "user_id int, movie_id int").cache()
+    rows = [(*pair, 3.0) for pair in PAIRS]
+    return spark.createDataFrame(rows, "user_id int, movie_id int, rating float").cache()
 
 
 @pytest.fixture(scope="module")
-def audience(pairs):
-    return audience_directions(fit_audience(IDS, pairs, seed=1), COUNTS)
+def few_alternations():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(movie_features, "AUDIENCE", AlsParameters(rank=20, reg_param=0.1, max_iter=2))
+        yield
+
+
+def factors_of(carrier, ratings) -> np.ndarray:
+    blocks = open_blocks(carrier, ratings, IDS)
+    try:
+        return fit_audience(blocks.map(select_seen), seed=1)
+    finally:
+        blocks.close()
+
+
+@pytest.fixture(scope="module")
+def factors(carrier, ratings, few_alternations) -> np.ndarray:
+    return factors_of(carrier, ratings)
+
+
+@pytest.fixture(scope="module")
+def audience(factors) -> np.ndarray:
+    return audience_directions(factors, COUNTS)
 
 
 def test_features_are_less_their_mean_over_the_ratings():
     genres = np.array([[1, 0]] * 3 + [[0, 1]] * 4)
     catalogue = Catalogue(IDS, genres, FeatureWeights(genres=1, year=0, popularity=0.5, audience=0))
-    features = all_features(catalogue, COUNTS, None)
+    features = movie_features.movie_features(catalogue, COUNTS, None)
     expected = np.column_stack([genres, 0.5 * np.log(1 + COUNTS)])
     expected -= np.mean([expected[movie == IDS][0] for _, movie in PAIRS], axis=0)
     np.testing.assert_allclose(features, expected)
@@ -129,12 +147,21 @@ def test_movies_with_one_audience_point_one_way(audience):
 def test_a_movie_without_an_audience_is_the_mean_over_the_ratings(audience):
     np.testing.assert_allclose(audience[6], COUNTS @ audience / COUNTS.sum())
     catalogue = Catalogue(IDS, np.zeros((7, 0)), FeatureWeights(genres=0, year=0, popularity=0, audience=0.7))
-    features = all_features(catalogue, COUNTS, audience)
-    np.testing.assert_allclose(features, 0.7 * (audience - audience[6]), atol=1e-12)
+    features = movie_features.movie_features(catalogue, COUNTS, audience)
+    np.testing.assert_allclose(features, 0.7 * (audience - audience[6]), atol=1e-7)  # factors are float32
 
 
-def test_the_audience_is_the_same_whatever_the_stars_and_the_order(spark, audience):
+def test_factors_have_one_row_a_movie_and_zeros_where_nobody_rated(factors):
+    assert factors.shape == (len(IDS), 20)
+    assert factors[:6].any(axis=1).all()
+    assert not factors[6].any()
+
+
+def test_both_carriers_have_the_same_audience(ratings, factors, few_alternations):
+    np.testing.assert_allclose(factors, factors_of("local", ratings), rtol=0, atol=1e-6)
+
+
+def test_the_audience_is_the_same_whatever_the_stars_and_the_order(spark, factors, few_alternations, carrier):
     rows = [(*pair, 0.5 + number % 10 / 2) for number, pair in enumerate(reversed(PAIRS))]
     rated = spark.createDataFrame(rows, "user_id int, movie_id int, rating float").repartition(3, "movie_id")
-    again = audience_directions(fit_audience(IDS, rated, seed=1), COUNTS)
-    np.testing.assert_array_equal(again, audience)
+    np.testing.assert_array_equal(factors_of(carrier, rated), factors)

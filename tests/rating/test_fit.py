@@ -5,15 +5,19 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
-from movie_recs.model.factor_model import FactorModel, score
 from movie_recs.als.parameters import AlsParameters
-from movie_recs.rating.parameters import FeatureWeights, TuningParameters
-from movie_recs.rating.biases import fit_baseline
-from movie_recs.rating.features import describe_movies, genre_features
-from movie_recs.rating.fit import BEFORE, fit_candidate, score_ladder
-from movie_recs.rating.metrics import rating_errors, rmse_gains
-from movie_recs.rating.search import search
+from movie_recs.als.ridge import Ridge, RidgeRule
+from movie_recs.model.factor_model import FactorModel, arrays
+from movie_recs.model.scoring import score
+from movie_recs.model.users import fold_in
+from movie_recs.rating import features as movie_features
 from movie_recs.rating.candidate import RatingCandidate
+from movie_recs.rating.features import describe_movies, genre_features
+from movie_recs.rating.fit import fit_candidate, fit_compiled
+from movie_recs.rating.ladder import COMPARED_WITH, score_ladder
+from movie_recs.rating.metrics import rating_errors, rmse_gains
+from movie_recs.rating.parameters import FeatureWeights, RatingTuningParameters
+from movie_recs.rating.search import search
 from movie_recs.tuning.cross_validation import best_candidate
 
 NOISE = 0.5  # stars, as all strengths are
@@ -68,7 +72,7 @@ def kept(model: FactorModel) -> FactorModel:
 
 
 def gains_of(predictions, *models: str) -> dict[str, dict[str, float]]:
-    return dict(zip(models, rmse_gains(predictions, [(BEFORE[model], model) for model in models]), strict=True))
+    return dict(zip(models, rmse_gains(predictions, [(COMPARED_WITH[model], model) for model in models]), strict=True))
 
 
 def gains_clearly(gain: dict[str, float]) -> bool:
@@ -102,7 +106,7 @@ def fits(everything):
 @pytest.fixture(scope="module")
 def models(fits):
     taste_als, bias_als = (fit.factor_model for fit in fits)
-    reference = kept(FactorModel(3.0, bias_als.users.limit(1), bias_als.items.limit(1), bias_als.ridges))
+    reference = kept(FactorModel(3.0, bias_als.users.limit(1), bias_als.items.limit(1), bias_als.rule))
     return taste_als, bias_als, reference
 
 
@@ -122,14 +126,17 @@ def test_each_rung_gains_where_its_part_was_planted(predictions):
     assert all(gains_clearly(gain) for gain in gains.values()), gains
 
 
-def test_the_ladder_goes_from_the_train_mean_to_all_parts(everything, fits, predictions):
-    rungs = ["global_mean", "bias", "reference_als", "bias_als", "taste", "taste_als"]
-    assert list(BEFORE) == rungs
-    assert predictions.columns == [*everything[0].columns, *rungs]
+def test_the_first_rung_is_the_train_mean(everything, predictions):
     train_mean = everything[0].filter("fold > 0").agg(F.avg("rating")).first()[0]
     lowest, highest = predictions.agg(F.min("global_mean"), F.max("global_mean")).first()
     assert lowest == highest == pytest.approx(train_mean, abs=1e-9)
-    assert [fit.factor_model.ridges[0].size for fit in fits] == [3, 0]
+
+
+def test_a_rule_has_a_ridge_for_the_baseline_and_one_for_the_factors(fits):
+    taste_als, bias_als = (fit.factor_model.rule for fit in fits)
+    factors = Ridge(RANK, 0.015, per_rating=True)
+    assert taste_als == RidgeRule((Ridge(3, 3.0, bias_damping=3.0), factors))
+    assert bias_als == RidgeRule((Ridge(0, 0.0, bias_damping=3.0), factors))
 
 
 def test_scores_are_the_sum_of_intercept_biases_taste_and_spark_mls_model(fits, predictions):
@@ -153,12 +160,57 @@ def test_a_candidate_without_a_baseline_is_plain_als(spark):
     np.testing.assert_allclose(both["score"], both["prediction"], atol=1e-4)
 
 
+# Either carrier, with a movie that nobody has rated.
+
+WITH_AUDIENCE = FeatureWeights(genres=1, year=0, popularity=0.5, audience=0.7)
+
+
+@pytest.fixture(scope="module")
+def few(spark):
+    """20 users and 15 movies, of which the first is new; the catalogue counts who rated what."""
+    ratings, catalogue = planted(spark, users=20, movies=15, bias=0.3, factors=0.3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(movie_features, "AUDIENCE", AlsParameters(rank=2, reg_param=0.1, max_iter=1))
+        yield ratings.filter("movie_id > 1").cache(), catalogue._replace(weights=WITH_AUDIENCE)
+
+
+FEW = RatingCandidate(model="taste_als", **DAMPINGS, taste_reg=3, prior_reg=1, rank=2, reg_param=0.1, max_iter=2)
+
+
+def assert_same_model(one: FactorModel, other: FactorModel, atol: float):
+    assert one.rule == other.rule
+    assert one.intercept == pytest.approx(other.intercept, abs=1e-9)
+    for sides in ((one.users, other.users), (one.items, other.items)):
+        for ours, theirs in zip(*map(arrays, sides), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol)
+
+
+def test_both_carriers_fit_the_same_candidate(few, carrier):
+    """The factors are Spark ML's, of what baselines that are equal to the last digits leave."""
+    found = fit_candidate(*few, FEW, 1, carrier)
+    assert_same_model(found.factor_model, fit_candidate(*few, FEW, 1).factor_model, atol=1e-5)
+    items = arrays(found.factor_model.items)
+    assert items.features.shape == (16, 3 + 1 + 2 + 2)
+    assert not items.features[0, -2:].any()  # ALS does not know the new movie
+    assert items.features[0, :-2].any()
+
+
+@pytest.mark.parametrize("candidate", [FEW, FEW.without_factors], ids=["factors", "baseline"])
+def test_both_carriers_fit_the_same_compiled_model(few, carrier, candidate):
+    found = kept(fit_compiled(*few, candidate, 1, carrier))
+    assert_same_model(found, fit_compiled(*few, candidate, 1), atol=1e-6)
+    # A user's vector is what the rule makes of her ratings: the fit ends with the users.
+    again = arrays(fold_in(found, few[0]))
+    users = arrays(found.users)
+    np.testing.assert_allclose(again.bias, users.bias, atol=1e-5)
+    np.testing.assert_allclose(again.features, users.features, atol=1e-5)
+
+
 # Some parts only, and every pull either weak or strong, as cross-validation has it.
 
-TUNING = TuningParameters(
+TUNING = RatingTuningParameters(
     baseline_grid={"user_damping": [3, 1e4], "movie_damping": [3, 1e4], "taste_reg": [3, 1e4], "prior_reg": 1},
     grid={"rank": RANK, "reg_param": [0.03, 1], "max_iter": 2},
-    parallelism=2,
     seed=1,
 )
 
@@ -173,7 +225,7 @@ def test_a_rung_gains_nothing_where_its_part_was_not_planted(spark, parts):
     assert taste_als.taste_reg == (3 if "taste" in parts else 1e4)
     assert taste_als.reg_param == (0.03 if "factors" in parts else 1)
 
-    biases = kept(fit_baseline(train, catalogue, bias.baseline))
+    biases = kept(fit_compiled(train, catalogue, bias, seed=1))
     everything = kept(fit_candidate(train, catalogue, taste_als, seed=1).factor_model)
     predictions = score_ladder(taste_als=everything, bias_als=biases, reference_als=biases, pairs=test).cache()
     gains = gains_of(predictions, "bias", "taste", "taste_als")

@@ -1,10 +1,14 @@
 """Errors and gains by hand, against numpy, and against a bootstrap."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from movie_recs.data.interactions import Interactions
 from movie_recs.rating.metrics import BINS, count_bin, rating_errors, rmse_gains
+from movie_recs.rating.trial import RatingFold, ScoredBlock, _open_block, _sum_errors
 
 SCORED = "kind string, rating float, score double, warm boolean"
 
@@ -92,6 +96,26 @@ class TestRatingErrors:
                 "n_warm": warm.sum(),
             }
         )
+
+
+def test_the_errors_of_a_trial_are_those_of_the_same_rows_by_spark(spark):
+    """Users 8 and 9 and movies 18 and 19 have nothing but held-out ratings, in fold 0; some scores are cut."""
+    rng = np.random.default_rng(12)
+    users, movies = (each.astype(np.int32) for each in np.nonzero(rng.random((10, 20)) < 0.6))
+    is_cold = (users >= 8) | (movies >= 18)
+    folds = np.where(is_cold, 0, rng.integers(0, 2, len(users))).astype(np.int16)
+    stars = (rng.integers(1, 11, len(users)) / 2).astype(np.float32)
+    ids = np.arange(10, dtype=np.int32), np.arange(20, dtype=np.int32)
+    interactions = Interactions(users, movies, stars, folds, np.zeros(len(users), np.int64), *ids)
+    block, scores = _open_block(0, interactions), rng.normal(3, 2, np.count_nonzero(folds == 0))
+    sums = [_sum_errors(block.seen.movie_counts, ScoredBlock(block, scores, block.seen.ratings))]
+    found = RatingFold._errors(SimpleNamespace(), sums)
+
+    held_out = folds == 0
+    rows = pd.DataFrame({"kind": "a", "rating": stars[held_out], "score": scores, "warm": ~is_cold[held_out]})
+    expected = the_errors(spark.createDataFrame(rows, SCORED))
+    assert 0 < expected["n_warm"] < expected["n"]
+    assert found == pytest.approx({name: expected[name] for name in ("rmse", "rmse_warm")}, rel=1e-12)
 
 
 def test_a_number_of_ratings_is_in_the_bin_whose_name_says_so(spark):

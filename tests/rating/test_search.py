@@ -1,34 +1,29 @@
 """The search on a few ratings: which rows it gives, and that its errors are those of models fitted one by one."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 from pyspark.sql import functions as F
 
-from movie_recs.als.spark_ml import fit_als
-from movie_recs.model.factor_model import score
 from movie_recs.als.parameters import AlsParameters
-from movie_recs.rating.parameters import FeatureWeights, TuningParameters
-from movie_recs.rating import spark_engine
-from movie_recs.rating.biases import fit_baseline
-from movie_recs.rating.features import Catalogue
-from movie_recs.rating.fit import fit_candidate
-from movie_recs.rating.metrics import rating_errors
-from movie_recs.rating.search import search
+from movie_recs.data import blocks
+from movie_recs.model.scoring import score
 from movie_recs.rating.candidate import RatingCandidate
-from movie_recs.tuning.compiled_trials import KernelEngine
+from movie_recs.rating.features import Catalogue
+from movie_recs.rating.fit import fit_compiled
+from movie_recs.rating.metrics import rating_errors
+from movie_recs.rating.parameters import BaselineGrid, FeatureWeights, RatingTuningParameters
+from movie_recs.rating.search import search
+from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.trial_log import TrialLog
 
 FOLDS = 2
 REFERENCE = AlsParameters(rank=1, reg_param=0.2, max_iter=2)
-TUNING = TuningParameters(
+TUNING = RatingTuningParameters(
     baseline_grid={"user_damping": [2, 50], "movie_damping": 3, "taste_reg": [5, 8], "prior_reg": 10},
     grid={"rank": [1, 2], "reg_param": 0.1, "max_iter": 2},
-    parallelism=2,
     seed=1,
 )
 MODELS = ["bias"] * 2 + ["taste"] * 4 + ["reference_als"] + ["bias_als"] * 2 + ["taste_als"] * 2
@@ -57,28 +52,14 @@ def catalogue():
     return Catalogue(np.arange(1, COLD_MOVIE + 1, dtype=np.int32), features, weights)
 
 
-def search_on(engine, ratings, catalogue, log=None, **changes):
-    tuning = TUNING.model_copy(update={"engine": engine, **changes})
-    return search(ratings, catalogue, tuning, REFERENCE, FOLDS, log)
-
-
-@pytest.fixture(scope="module", params=["kernel", "spark"])
-def results(ratings, catalogue, request):
-    return search_on(request.param, ratings, catalogue)
+def search_on(ratings, catalogue, log=None, carrier="local", **changes):
+    tuning = TUNING.model_copy(update=changes)
+    return search(ratings, catalogue, tuning, REFERENCE, FOLDS, carrier, log)
 
 
 @pytest.fixture(scope="module")
-def results_with_a_failure(ratings, catalogue):
-    """One trial at a time, and no fit of rank 2 comes to its end."""
-
-    def failing_fit(fit_input, parameters, seed):
-        if parameters.rank == 2:
-            raise ArithmeticError("the matrix is singular")
-        return fit_als(fit_input, parameters, seed)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spark_engine, "fit_als", failing_fit)
-        return search_on("spark", ratings, catalogue, parallelism=1)
+def results(ratings, catalogue):
+    return search_on(ratings, catalogue)
 
 
 def test_each_model_has_a_row_a_combination(results):
@@ -105,54 +86,50 @@ def test_factors_are_tried_on_what_the_best_baselines_leave(results):
 
 
 @pytest.mark.parametrize("model", ["taste", "taste_als"])
-def test_an_error_is_that_of_models_fitted_on_the_other_folds(results, ratings, catalogue, model, request):
-    engine = request.node.callspec.params["results"]
+def test_an_error_is_that_of_models_fitted_on_the_other_folds(results, ratings, catalogue, model):
     best = best_candidate(results, RatingCandidate, model)
     errors = []
     for fold in range(FOLDS):
         train, held_out = ratings.filter(F.col("fold") != fold), ratings.filter(F.col("fold") == fold)
-        if best.als:
-            fitted = fit_candidate(train, catalogue, best, TUNING.seed).factor_model
-        else:
-            fitted = fit_baseline(train, catalogue, best.baseline)
+        fitted = fit_compiled(train, catalogue, best, TUNING.seed)
         known = train.groupBy("movie_id").agg(F.lit(True).alias("known"))  # every user has ratings in both folds
         held_out = held_out.join(known, "movie_id", how="left").withColumn("warm", F.col("known").isNotNull())
         errors.append(rating_errors(score(fitted, held_out)).first())
     assert [error["n"] - error["n_warm"] for error in errors] == [0, 2]
     row = results.loc[results.loc[results["model"] == model, "mean_rmse"].idxmin()]
     first, second = (error["rmse"] for error in errors)
-    # The kernel's factors have other first values than Spark's, and two alternations do not forget them.
-    closeness = {"abs": 1e-5 if model == "taste" or engine == "spark" else 0.02}
-    assert row["mean_rmse"] == pytest.approx((first + second) / 2, **closeness)
-    assert row["std_error"] == pytest.approx(abs(first - second) / 2, **closeness)
-    assert row["mean_rmse_warm"] == pytest.approx(np.mean([error["rmse_warm"] for error in errors]), **closeness)
+    assert row["mean_rmse"] == pytest.approx((first + second) / 2, abs=1e-6)
+    assert row["std_error"] == pytest.approx(abs(first - second) / 2, abs=1e-6)
+    assert row["mean_rmse_warm"] == pytest.approx(np.mean([error["rmse_warm"] for error in errors]), abs=1e-6)
 
 
-def test_a_fit_that_fails_is_recorded_and_the_others_go_on(results_with_a_failure):
-    failed = results_with_a_failure["rank"] == 2
-    assert results_with_a_failure["model"].tolist() == MODELS
-    assert set(results_with_a_failure.loc[failed, "error"]) == {
-        "fold 0: the matrix is singular; fold 1: the matrix is singular"
-    }
-    assert results_with_a_failure.loc[failed, "mean_rmse"].isna().all()
-    assert results_with_a_failure.loc[~failed, "mean_rmse"].notna().all()
-    assert best_candidate(results_with_a_failure, RatingCandidate, "taste_als").rank == 1
-
-
-def test_the_spark_engines_errors_do_not_depend_on_its_parallelism(ratings, catalogue, results_with_a_failure):
-    results = search_on("spark", ratings, catalogue, parallelism=4)
-    both = results_with_a_failure["mean_rmse"].notna()
-    columns = ["model", "mean_rmse", "std_error", "mean_rmse_warm"]
-    pd.testing.assert_frame_equal(results.loc[both, columns], results_with_a_failure.loc[both, columns], rtol=1e-9)
-
-
-def test_the_baselines_errors_are_the_same_on_both_engines(ratings, catalogue):
-    only_baselines = ["bias", "taste"]
-    kernel, spark = (
-        table[table["model"].isin(only_baselines)]
-        for table in (search_on(engine, ratings, catalogue) for engine in ("kernel", "spark"))
+def test_the_spark_carrier_finds_the_same_winner_with_the_same_errors(ratings, catalogue, monkeypatch):
+    monkeypatch.setattr(blocks, "LEAST_BLOCKS", 2)
+    grid = TUNING.grid.model_copy(update={"rank": [2], "max_iter": [1]})
+    baselines = BaselineGrid(user_damping=[2], movie_damping=3, taste_reg=[5, 50], prior_reg=10)
+    local, spark = (
+        search_on(ratings, catalogue, carrier=carrier, grid=grid, baseline_grid=baselines)
+        for carrier in ("local", "spark")
     )
-    pd.testing.assert_frame_equal(kernel.drop(columns="seconds"), spark.drop(columns="seconds"), rtol=1e-9)
+    assert local["model"].tolist() == ["bias", "taste", "taste", "reference_als", "bias_als", "taste_als"]
+    pd.testing.assert_frame_equal(local.drop(columns="seconds"), spark.drop(columns="seconds"), rtol=0, atol=1e-6)
+    winners = [best_candidate(results, RatingCandidate, "taste_als") for results in (local, spark)]
+    assert winners[0] == winners[1]
+
+
+def test_a_fit_that_fails_is_recorded_and_the_others_go_on(ratings, catalogue):
+    """Without a pull the normal equations of more factors than movies are singular."""
+    grid = TUNING.grid.model_copy(update={"rank": [2, 60], "reg_param": [0.0]})
+    results = search_on(ratings, catalogue, grid=grid)
+    failed = results["rank"] == 60
+    assert results["model"].tolist() == MODELS
+    assert results.loc[failed, "model"].tolist() == ["bias_als", "taste_als"]
+    for error in results.loc[failed, "error"]:
+        assert error.startswith("fold 0: the normal equations are singular")
+        assert "; fold 1: the normal equations are singular" in error
+    assert results.loc[failed, "mean_rmse"].isna().all()
+    assert results.loc[~failed, "mean_rmse"].notna().all()
+    assert best_candidate(results, RatingCandidate, "taste_als").rank == 2
 
 
 class Killed(BaseException):
@@ -178,34 +155,34 @@ class TestResuming:
 
     @pytest.fixture
     def begun(self, monkeypatch):
-        """All trials that the kernel engine has been asked to run."""
-        begun, run = [], KernelEngine.run
+        """All trials that have been run."""
+        begun, run = [], TrialRunner.run
 
         def spied(self, trials):
             begun.extend(trials)
             return run(self, trials)
 
-        monkeypatch.setattr(KernelEngine, "run", spied)
+        monkeypatch.setattr(TrialRunner, "run", spied)
         return begun
 
     def test_a_search_that_was_killed_runs_only_what_is_missing(self, ratings, catalogue, path, begun):
-        whole = search_on("kernel", ratings, catalogue)
+        whole = search_on(ratings, catalogue)
         all_trials = set(begun)
         with pytest.raises(Killed):
-            search_on("kernel", ratings, catalogue, DyingLog(LocalFileSystem(), path))
+            search_on(ratings, catalogue, DyingLog(LocalFileSystem(), path))
         begun.clear()
-        resumed = search_on("kernel", ratings, catalogue, TrialLog(LocalFileSystem(), path))
+        resumed = search_on(ratings, catalogue, TrialLog(LocalFileSystem(), path))
         assert len(begun) == len(set(begun)) == len(all_trials) - DyingLog.left
         pd.testing.assert_frame_equal(resumed.drop(columns="seconds"), whole.drop(columns="seconds"))
         begun.clear()
-        again = search_on("kernel", ratings, catalogue, TrialLog(LocalFileSystem(), path))
+        again = search_on(ratings, catalogue, TrialLog(LocalFileSystem(), path))
         assert not begun
         pd.testing.assert_frame_equal(again, resumed)
 
     @pytest.mark.parametrize("change", ["seed", "a rating", "a fold", "a feature", "a weight"])
     def test_trials_of_anything_else_are_not_taken_for_finished(self, ratings, catalogue, path, begun, change):
         log = TrialLog(LocalFileSystem(), path)
-        search_on("kernel", ratings, catalogue, log)
+        search_on(ratings, catalogue, log)
         begun.clear()
         is_one = (F.col("user_id") == 1) & (F.col("movie_id") == COLD_MOVIE)
         changed_stars, changed_fold = (
@@ -220,12 +197,12 @@ class TestResuming:
             "a feature": {"catalogue": catalogue._replace(features=catalogue.features + 0.1)},
             "a weight": {"catalogue": catalogue._replace(weights=weights)},
         }
-        search_on(**{"engine": "kernel", "ratings": ratings, "catalogue": catalogue, "log": log, **changes[change]})
+        search_on(**{"ratings": ratings, "catalogue": catalogue, "log": log, **changes[change]})
         assert len(begun) == FOLDS * len(MODELS)
 
-    def test_nor_are_those_of_the_other_engine(self, ratings, catalogue, path, begun):
+    def test_those_of_one_carrier_count_for_the_other(self, ratings, catalogue, path, begun):
         log = TrialLog(LocalFileSystem(), path)
-        search_on("kernel", ratings, catalogue, log)
-        kept = Path(path).read_text().split("\n")[1:]
-        search_on("spark", ratings, catalogue, log)
-        assert len(Path(path).read_text().split("\n")[1:]) == 2 * len(kept)
+        found = search_on(ratings, catalogue, log)
+        begun.clear()
+        pd.testing.assert_frame_equal(search_on(ratings, catalogue, log, "spark"), found)
+        assert not begun

@@ -1,0 +1,44 @@
+"""What a ranking trial takes of memory, by hand, and the carrier that follows from it."""
+
+import pytest
+
+from movie_recs.ranking.memory import choose_ranking_carrier, estimate_memory
+from movie_recs.ranking.parameters import RankingTuningParameters
+from movie_recs.tuning import memory
+from movie_recs.tuning.memory import DataSize
+
+SUMMARY = {"ratings": 10**6, "users": 5000, "movies": 8000, "density": 0.1}
+TUNING = RankingTuningParameters(
+    grid={"rank": [1, 30], "reg_param": 0.1, "alpha": 2, "max_iter": 5},
+    ease_reg=[2],
+    ease_rank=100,
+    weight_grid={"star_weight": 0.2, "half_life": 4, "old_weight": 1},
+    als_weight=[0.5],
+    seed=1,
+)
+
+
+def test_memory_is_estimated_by_hand():
+    """100 users and 50 movies: the Gram matrix is of 50 movies, and EASE has 20 vectors of them, or 50."""
+    process, gram, size = 350 * 2**20, 4 * 8 * 50**2, DataSize(1000, 100, 50)
+    for ease_rank, vectors in ((20, 20), (1000, 50)):
+        sides = 8 * (50 * (3 * vectors + 2 * 10) + 100 * (2 * vectors + 2 * 10))
+        assert estimate_memory(size, 10, ease_rank) == process + 110_000 + gram + sides
+
+
+def test_a_matrix_that_is_not_decomposed_whole_needs_no_gram_matrix():
+    exact, iterated = (estimate_memory(DataSize(0, 10**6, movies), 1, 1) for movies in (4000, 4001))
+    assert exact - iterated == 4 * 8 * 4000**2 - 8 * (3 + 2)
+
+
+@pytest.mark.parametrize(("missing", "expected"), [(0, "local"), (1, "spark")])
+def test_auto_is_local_where_the_richest_candidate_fits_into_a_tasks_memory(monkeypatch, missing, expected):
+    needed = estimate_memory(DataSize(10**6, 5000, 8000), 30, 100)
+    monkeypatch.setattr(memory, "task_memory", lambda spark: needed - missing)
+    assert choose_ranking_carrier("auto", SUMMARY, TUNING, None) == expected
+
+
+@pytest.mark.parametrize("named", ["local", "spark"])
+def test_a_carrier_that_is_named_is_taken_whatever_it_needs(monkeypatch, named):
+    monkeypatch.setattr(memory, "task_memory", None)
+    assert choose_ranking_carrier(named, SUMMARY, TUNING, None) == named
