@@ -138,9 +138,11 @@ class LocalBlocks(Blocks[Block]):
         """See `Blocks`."""
         return spark.createDataFrame(formula(self.block), schema)
 
-    def with_rows(self, users: DataFrame, key: str) -> "LocalBlocks[tuple[Block, pa.Table]]":  # noqa: ARG002 - all rows
+    def with_rows(self, users: DataFrame, key: str) -> "LocalBlocks[tuple[Block, pa.Table]]":
         """See `Blocks`."""
-        return self.map(lambda block: (block, users.toArrow()))
+        rows = users.toArrow()
+        own = rows.filter(np.isin(rows[key].to_numpy(), self.user_ids))
+        return self.map(lambda block: (block, own))
 
     def keep(self) -> "LocalBlocks[Block]":
         """See `Blocks`."""
