@@ -10,7 +10,7 @@ from pyspark.errors import PythonException
 from pyspark.testing import assertDataFrameEqual
 
 from movie_recs.data import blocks as carriers
-from movie_recs.data.blocks import Entries, open_blocks, tasks_at_a_time
+from movie_recs.data.blocks import Entries, LocalBlocks, open_blocks, tasks_at_a_time
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # Spark's workers cannot import tests
 
@@ -181,6 +181,7 @@ class TestByMovie:
         entries = blocks.by_movie(entries_of)
         try:
             described = entries.solve(blocks.map(user_vectors), describe)
+            doubled = entries.solve(blocks.map(user_vectors).map(lambda vectors: 2 * vectors), describe)
         finally:
             entries.close()
         assert described.dtype == np.float32
@@ -190,20 +191,7 @@ class TestByMovie:
             [11.0, 5 * 3 + 2.5 * 8 + 3.5 * 11, 5 * 9 + 2.5 * 64 + 3.5 * 121, 5 + 2 * 2.5 + 3 * 3.5],
             [0.0, 0.0, 0.0, 0.0],
         ]
-
-    def test_entries_are_read_again_with_other_vectors(self, blocks):
-        entries = blocks.by_movie(entries_of)
-        try:
-            for factor in (1, 3):
-                vectors = blocks.map(user_vectors).map(lambda each, factor=factor: factor * each)
-                assert entries.solve(vectors, describe)[:, 1].tolist() == [
-                    22.5 * factor,
-                    70.5 * factor,
-                    73.5 * factor,
-                    0,
-                ]
-        finally:
-            entries.close()
+        np.testing.assert_array_equal(doubled, described * [1, 2, 2, 1])
 
     def test_vectors_of_the_other_carrier_are_refused(self, ratings, in_spark):
         local = open_blocks("local", ratings, CATALOGUE)
@@ -244,16 +232,20 @@ class TestPlaces:
         opened.close()
         assert parts == [(0, rows[:2]), (1, rows[2:])]
 
-    @pytest.mark.parametrize("carrier", CARRIERS)
-    def test_neither_the_order_nor_the_partitions_of_the_ratings_change_a_bit(self, ratings, carrier):
-        found = []
-        for each in (ratings, ratings.repartition(3, "movie_id").sortWithinPartitions("rating"), ratings.coalesce(1)):
-            opened = open_blocks(carrier, each, CATALOGUE)
-            entries = opened.by_movie(entries_of)
-            found.append((opened.collect(rows_of_block), entries.solve(opened.map(user_vectors), describe).tolist()))
-            entries.close()
-            opened.close()
-        assert found[1:] == [found[0]] * 2
+    def test_neither_the_order_nor_the_partitions_of_the_ratings_change_a_bit(self, ratings, blocks):
+        shuffled = ratings.repartition(3, "movie_id").sortWithinPartitions("rating")
+        opened = open_blocks("local" if isinstance(blocks, LocalBlocks) else "spark", shuffled, CATALOGUE)
+        found = opened.collect(lambda block: (block.first_user, rows_of_block(block)))
+        opened.close()
+        assert found == blocks.collect(lambda block: (block.first_user, rows_of_block(block)))
+
+    def test_the_order_of_a_movies_entries_does_not_depend_on_how_the_ratings_came(self, ratings):
+        opened = open_blocks("spark", ratings.orderBy("rating").coalesce(1), CATALOGUE)
+        entries = opened.by_movie(entries_of)
+        weighed = entries.solve(opened.map(user_vectors), describe)[:, 3]
+        entries.close()
+        opened.close()
+        assert weighed.tolist() == [4 + 2 * 1 + 3 * 0.5, 3 + 2 * 4.5, 5 + 2 * 2.5 + 3 * 3.5, 0]
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
