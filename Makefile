@@ -21,9 +21,10 @@ run: $(READY)  ## the whole pipeline, on ml-latest-small where it is on disk, el
 test: $(READY)  ## all tests, two files at a time
 	$(BIN)/pytest -n 2 --dist loadfile
 
-lint: $(READY)  ## style and format
+lint: $(READY)  ## style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(READY)  ## the same, mended
 	$(BIN)/ruff check --fix .

@@ -35,7 +35,7 @@ from movie_recs.rating.features import AUDIENCE, describe_movies
 from movie_recs.rating.spark_engine import SparkEngine
 from movie_recs.rating.trial import collect_trial_data
 from movie_recs.runtime.config import ConfigLoader
-from movie_recs.runtime.hooks import configure_spark
+from movie_recs.runtime.spark import configure_spark
 from movie_recs.settings import CONFIG_LOADER_ARGS
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.tuning.compiled_trials import KernelEngine

@@ -9,7 +9,7 @@ from kedro.framework.startup import bootstrap_project
 from pyspark.sql import SparkSession
 
 from movie_recs.runtime.config import ConfigLoader
-from movie_recs.runtime.hooks import configure_spark
+from movie_recs.runtime.spark import configure_spark
 from movie_recs.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[1]

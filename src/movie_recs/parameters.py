@@ -1,8 +1,9 @@
-"""All parameters of conf/*/parameters*.yml, checked before any node runs; each package's own stand beside it."""
+"""All parameters of conf/*/parameters*.yml, checked before any node runs; each package defines its own."""
 
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from movie_recs.data.parameters import DataProcessingParameters, SplitParameters
 from movie_recs.errors import UserError
@@ -39,7 +40,7 @@ def check_parameters(parameters: dict[str, Any]) -> Parameters:
         raise UserError(f"Wrong parameters: {problems}.") from error
 
 
-def _describe(problem: dict[str, Any]) -> str:
+def _describe(problem: ErrorDetails) -> str:
     path = [part for part in problem["loc"] if not isinstance(part, int) and part not in EITHER]
     name = ".".join(path)
     if problem["type"] == "extra_forbidden":
@@ -51,7 +52,8 @@ def _describe(problem: dict[str, Any]) -> str:
 
 
 def _allowed_keys(path: list[str]) -> list[str]:
-    model: type[BaseModel] = Parameters
+    block: type[Block] = Parameters
     for part in path:
-        model = model.model_fields[part].annotation
-    return list(model.model_fields)
+        annotation: Any = block.model_fields[part].annotation
+        block = next(iter(get_args(annotation)), annotation)  # a block, or a list of blocks
+    return list(block.model_fields)

@@ -1,4 +1,4 @@
-"""The registered pipelines; `kedro run` runs them all, in the order in which their data flow."""
+"""The registered pipelines; `kedro run` runs all of them, in the order of their data."""
 
 from kedro.pipeline import Pipeline
 

@@ -7,9 +7,9 @@ from movie_recs.runtime.config import ConfigLoader
 from movie_recs.runtime.console import ConsoleHooks
 from movie_recs.runtime.hooks import ProjectHooks
 
-# Nodes that gather what the objectives' namespaces have made name it in full, as "rating.best_params".
+# Nodes that gather the outputs of both namespaces use full names, as "rating.best_params".
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
-# `--pipeline=recommend` is shorter than `--pipelines=recommend`, and does the same.
+# `--pipeline=recommend` works like `--pipelines=recommend`, and is what people type.
 warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
 
 HOOKS = (ProjectHooks(), ConsoleHooks())

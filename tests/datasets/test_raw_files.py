@@ -51,5 +51,5 @@ def test_the_marker_of_the_generator_makes_the_data_synthetic(folder):
 def test_raw_files_are_there_or_not_and_never_written(folder):
     assert RawFilesDataset(filepath=str(folder), name="ml-test").exists()
     assert not RawFilesDataset(filepath=str(folder / "other"), name="ml-test").exists()
-    with pytest.raises(DatasetError, match="only read"):
+    with pytest.raises(DatasetError, match="read-only"):
         RawFilesDataset(filepath=str(folder), name="ml-test").save({})

@@ -92,7 +92,7 @@ def test_with_only_missing_outputs_there_is_no_total(run, tmp_path):
 def test_where_all_outputs_are_there_it_says_so(run, tmp_path, caplog, capsys):
     catalog = {"out_0": JSONDataset(filepath=str(tmp_path / "0.json"))}
     catalog["out_0"].save("made")
-    assert run(chain(1), catalog, only_missing_outputs=True)[1:] == ["Nothing to do: all outputs are there"]
+    assert run(chain(1), catalog, only_missing_outputs=True)[1:] == ["Nothing to do: all outputs exist"]
     assert printed(capsys) == []
 
 
@@ -139,7 +139,7 @@ class TestSummary:
         pipeline = Pipeline([Node(lambda: 1, None, "recommendations_csv", name="recommend")])
         csv.save = lambda data: None
         said = run(pipeline, {"recommendations_csv": csv})
-        assert said[-1].startswith("There is no summary: ")
+        assert said[-1].startswith("No summary: ")
         assert printed(capsys) == []
 
     def test_nor_by_an_output_that_cannot_show_a_title(self, run, tmp_path, monkeypatch):
@@ -149,7 +149,7 @@ class TestSummary:
         pipeline = Pipeline([Node(lambda: 1, None, "recommendations_csv", name="recommend")])
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
         said = run(pipeline, {"recommendations_csv": csv})
-        assert said[-1].startswith("There is no summary: 'ascii' codec can't encode")
+        assert said[-1].startswith("No summary: 'ascii' codec can't encode")
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,25 @@
-"""Spark's configuration as the hooks hand it on."""
-
-import os
+"""Errors that the user can correct are shown as one sentence."""
 
 import pytest
-from conftest import ROOT
+from click import ClickException
+from kedro.io import DatasetError
 
-from movie_recs.runtime.hooks import WORKER_DAEMON, configure_spark
+from movie_recs.datasets.new_user_csv import NewUserCsv
+from movie_recs.errors import UserError
+from movie_recs.runtime.hooks import ProjectHooks
 
-DAEMON = "spark.python.daemon.module"
+
+def test_a_nodes_error_is_shown_as_its_sentence():
+    with pytest.raises(ClickException, match=r"^no ratings$"):
+        ProjectHooks().on_pipeline_error(UserError("no ratings"))
 
 
-@pytest.mark.parametrize(
-    ("master", "daemon", "is_named"),
-    [
-        ("local[2]", WORKER_DAEMON, True),
-        ("spark://host:7077", WORKER_DAEMON, False),  # the package reaches a worker after its daemon has started
-        ("spark://host:7077", "site.daemon", True),
-    ],
-)
-def test_workers_have_this_packages_daemon_only_where_it_is_installed(monkeypatch, master, daemon, is_named):
-    monkeypatch.setattr(os, "environ", {**os.environ})
-    configure_spark({"spark.master": master, DAEMON: daemon}, ROOT / "conf" / "base")
-    assert (f"{DAEMON}={daemon}" in os.environ["PYSPARK_SUBMIT_ARGS"]) == is_named
+def test_so_is_a_datasets_which_kedro_wraps(tmp_path):
+    with pytest.raises(DatasetError) as wrapped:
+        NewUserCsv(filepath=str(tmp_path / "none.csv")).load()
+    with pytest.raises(ClickException, match=r"^recommend\.new_user_ratings: .* cannot be read"):
+        ProjectHooks().on_pipeline_error(wrapped.value)
+
+
+def test_any_other_error_is_left_to_kedro():
+    assert ProjectHooks().on_pipeline_error(DatasetError("disk full")) is None

@@ -1,7 +1,7 @@
 """ALS by compiled loops: Spark ML's objective, explicit or implicit, on either carrier.
 
-It runs in milliseconds what costs Spark ML a dozen jobs, so trials and features use it; the models that are saved have
-Spark ML's factors (`spark_ml`).
+A fit takes milliseconds where Spark ML runs a dozen jobs, so trials and features use it; saved models have Spark ML's
+factors (`spark_ml`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,18 +16,18 @@ from movie_recs.data.blocks import Blocks, Entries
 from movie_recs.data.interactions import Seen
 
 EXPLICIT = -1.0  # no alpha: ratings are targets, not confidences
-DRAWN_AT_A_TIME = 100_000  # users' first values
+DRAWN_AT_A_TIME = 100_000  # rows that are skipped at a time
 
 
 class Targets(NamedTuple):
-    """What factors are fitted to: the ratings of whole users and a float32 (n,) for each, in their order."""
+    """What factors are fitted to: `values`, (n,) float32, one for each rating of `seen`."""
 
     seen: Seen
     values: np.ndarray
 
 
 class Factors(NamedTuple):
-    """Users' factors (users of the block, rank) by block, and items' (m, rank), float32; zeros without ratings."""
+    """Float32 user factors by block, (users of the block, rank), and item factors, (m, rank); zeros without ratings."""
 
     users: Blocks[np.ndarray]
     items: np.ndarray
@@ -43,40 +43,40 @@ def fit_factors(
 ) -> Iterator[Factors]:
     """The factors after each of these numbers of alternations.
 
-    The objective, the order of the two halves and the distribution of the users' first values, uniform on the sphere,
-    are Spark ML's; the values themselves are not.
+    As in Spark ML are the objective, the order of the two half steps, and the distribution of the initial user factors,
+    uniform on the unit sphere; the random numbers are others.
 
     Args:
-        targets: Stars, what a baseline leaves of them, or weights of preferences.
+        targets: Stars, residuals of a baseline, or weights of preferences.
         parameters: Rank and regularisation.
         iterations: Ascending.
-        seed: Seed of the users' first values.
+        seed: Seed of the initial user factors.
         alpha: The implicit model's confidence is 1 + alpha |r|; negative for the explicit model.
-        start: The users' first values, (users, rank) float32, instead of random ones.
+        start: Initial user factors, (users, rank) float32, instead of random ones.
 
     Raises:
         ArithmeticError: A system of normal equations is singular.
     """
-    first_values = partial(draw_on_sphere, key=[seed % 2**64, parameters.rank], size=parameters.rank)
-    users = targets.map(partial(_first_values, first_values if start is None else partial(_rows_of, start)))
+    draw = partial(draw_on_sphere, key=[seed % 2**64, parameters.rank], size=parameters.rank)
+    users = targets.map(partial(_initial_factors, draw if start is None else partial(_rows_of, start)))
     entries = targets.by_movie(_entries)
     try:
         done = 0
-        for wanted in iterations:
-            for _ in range(done, wanted):
+        for number in iterations:
+            for _ in range(done, number):
                 items = entries.solve(users, partial(_solve, parameters.reg_param, alpha))
                 users = targets.map(partial(_solve_users, items, parameters.reg_param, alpha))
-            done = wanted
+            done = number
             yield Factors(users, items)
     finally:
         entries.close()
 
 
 def draw_on_sphere(first: int, count: int, key: list[int] | int, size: int) -> np.ndarray:
-    """(count, size) float32: rows `first` and on of a sequence of random points, uniform on the unit sphere.
+    """(count, size) float32: rows from `first` on of a sequence of random points, uniform on the unit sphere.
 
     Args:
-        first: Rows before them in the sequence.
+        first: Number of rows of the sequence to skip.
         count: Number of rows.
         key: Seed of the sequence.
         size: Length of a row.
@@ -88,7 +88,7 @@ def draw_on_sphere(first: int, count: int, key: list[int] | int, size: int) -> n
     return values / np.linalg.norm(values, axis=1, keepdims=True)
 
 
-def _first_values(draw: partial[np.ndarray], block: Targets) -> np.ndarray:
+def _initial_factors(draw: partial[np.ndarray], block: Targets) -> np.ndarray:
     values = draw(block.seen.first_user, len(block.seen.user_ids))
     values[~block.seen.rated_users] = 0
     return values

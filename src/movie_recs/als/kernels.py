@@ -1,11 +1,11 @@
-"""Compiled loops over ratings in memory: what a trial of cross-validation spends its time in.
+"""Compiled loops over ratings in memory, in which a trial of cross-validation spends its time.
 
 All normal equations are summed and solved in float64 by Cholesky factorisation, as Spark ML's ALS does it; factors are
-float32. Groups of few ratings have a smaller system with the same solution, which the implicit model takes where there
-are many of them; so a group's last digits may depend on the groups beside it. Every loop runs in one thread and in one
-order, so that the same arrays give the same bits.
+float32. A group of few ratings has a smaller, dual system with the same solution. The implicit model uses it only where
+many groups are small, so the last digits of a group may depend on the other groups. Every loop runs in one thread and
+in one order, so that the same arrays give the same bits.
 
-They are one file: Numba's cache does not notice a change of a compiled function in another file.
+They are one file because Numba's cache does not notice a change of a compiled function in another file.
 
 Rows of ratings are grouped: those of group g are `starts[g]` to `starts[g + 1]`. `lower` is the lower triangle of a
 symmetric matrix or of its Cholesky factor, row after row, k (k + 1) / 2 numbers, the factor's diagonal as its inverse.
@@ -18,8 +18,8 @@ from numba import njit
 
 AT_A_TIME = 4  # vectors whose outer products are summed in one pass over the matrix
 
-# Sums may be taken in any order within a row, which lets the machine's vector units work; NaN and infinity stay as they
-# are. The machine code is kept on disk: only the first run on a machine compiles.
+# The compiler may reorder the sums within a row, so as to vectorise them; NaN and infinity keep their meaning. The
+# machine code is cached on disk: only the first run on a machine compiles.
 _compiled: Callable = njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
 
@@ -32,7 +32,7 @@ def _copy(source: np.ndarray, target: np.ndarray) -> None:
 
 @_compiled
 def _add_outer_products(vectors: np.ndarray, weights: np.ndarray, matrix: np.ndarray) -> None:
-    """Adds sum over q of weights_q vectors_q vectors_q^T to the matrix's lower triangle, of `AT_A_TIME` vectors."""
+    """Adds the sum of weights_q vectors_q vectors_q^T over `AT_A_TIME` vectors to the matrix's lower triangle."""
     first, second, third, fourth = vectors[0], vectors[1], vectors[2], vectors[3]
     for i in range(matrix.shape[0]):
         a, b, c, d = weights[0] * first[i], weights[1] * second[i], weights[2] * third[i], weights[3] * fourth[i]
@@ -56,7 +56,7 @@ def _solve(matrix: np.ndarray, right: np.ndarray, size: int) -> bool:
             known += row[k] * row[k]
             before += row[k] * right[k]
         pivot = row[i] - known
-        if not pivot > 1e-12 * row[i]:  # nor is NaN
+        if not pivot > 1e-12 * row[i]:  # also if it is NaN
             return False
         row[i] = 1 / np.sqrt(pivot)
         right[i] = (right[i] - before) * row[i]
@@ -86,13 +86,13 @@ def solve_factors(
     over the n rated x of the other side; in the implicit model n counts those with r > 0.
 
     Args:
-        starts: (g + 1,) groups of ratings, one a vector to solve.
+        starts: (g + 1,), where each group of ratings starts; one vector is solved per group.
         others: (n,) the row in `fixed` of each rating.
         ratings: (n,) float32.
         fixed: (h, rank) float32; zeros for what has no ratings.
         solved: (g, rank) float32, written; a group without ratings stays as it is.
         reg_param: lambda.
-        alpha: Of the implicit model's confidence; negative for the explicit model.
+        alpha: The implicit model's confidence is 1 + alpha |r|; negative for the explicit model.
 
     Returns:
         -1, or the first group whose system is singular.
@@ -106,7 +106,7 @@ def solve_factors(
     if not is_explicit:
         base = _gram(fixed)
         is_dual = is_dual and alpha > 0 and _axes_pay(starts, len(fixed), rank)
-        if is_dual:  # along the axes of the base its matrix is diagonal, as that of the explicit model is anyway
+        if is_dual:  # the dual system needs a diagonal base, as it is along its eigenvectors
             spread, axes = np.linalg.eigh(base)  # reads the lower triangle
             spread = np.maximum(spread, 0)
             turned = _multiply(fixed, axes)
@@ -189,18 +189,18 @@ def _solve_dual(
 ) -> bool:
     """Solves (X^T W X + R^-2) p = X^T right, R = diag(roots); False if it is not positive definite.
 
-    With few rows in X, of length k, the smaller system is that of the rows: with U = W^(1/2) X R,
+    X has fewer rows than k, their length, so the system of the rows is the smaller one: with U = W^(1/2) X R,
 
         (U U^T + I) b = W^(-1/2) right,    p = R U^T b
 
     Args:
-        vectors: X in its first `count` rows; U is written there.
-        weights: The diagonal of W; 0 for a row that has no say.
-        right: In its first `count` places; b is written there.
-        roots: (k,), above 0.
-        matrix: Room for the system.
-        count: Rows, fewer than k.
-        solution: (k,), where p is written.
+        vectors: X in its first `count` rows, overwritten by U.
+        weights: The diagonal of W; 0 for a row that does not count.
+        right: The right-hand side in its first `count` places, overwritten by b.
+        roots: (k,), positive.
+        matrix: Workspace for the system.
+        count: Number of rows, fewer than k.
+        solution: (k,), overwritten by p.
     """
     size = vectors.shape[1]
     for place in range(count):
@@ -226,7 +226,7 @@ def _solve_dual(
 
 @_compiled
 def _dual_saves(count: int, rank: int, is_explicit: bool) -> float:
-    """How many multiplications fewer the system of a group's rows takes than that of its factors."""
+    """How many multiplications the dual system of a group saves."""
     primal = count * rank**2 / 2 + rank**3 / 6
     dual = count**2 * rank / 2 + count**3 / 6 + 2 * count * rank
     return primal - dual - (0 if is_explicit else rank**2)
@@ -234,7 +234,7 @@ def _dual_saves(count: int, rank: int, is_explicit: bool) -> float:
 
 @_compiled
 def _axes_pay(starts: np.ndarray, others: int, rank: int) -> bool:
-    """Whether what the implicit model's dual systems save is more than it takes to make the base's matrix diagonal."""
+    """Whether the implicit model's dual systems save more than the eigenvectors of the base cost."""
     saved = 0.0
     for group in range(len(starts) - 1):
         count = starts[group + 1] - starts[group]
@@ -269,7 +269,7 @@ def _gram(vectors: np.ndarray) -> np.ndarray:
 def _add_rows(
     features: np.ndarray, rows: np.ndarray, block: np.ndarray, weights: np.ndarray, matrix: np.ndarray
 ) -> None:
-    """Adds sum of x x^T over these rows of `features` to the lower triangle; `block` and `weights` are room."""
+    """Adds sum of x x^T over these rows of `features` to the lower triangle; `block` and `weights` are workspace."""
     for start in range(0, len(rows), AT_A_TIME):
         for q in range(AT_A_TIME):
             weights[q] = 1.0 if start + q < len(rows) else 0.0
@@ -280,10 +280,10 @@ def _add_rows(
 
 @_compiled
 def sum_grams(starts: np.ndarray, items: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """(g, k (k + 1) / 2): of each group the sum of x x^T over its rows' features, as `lower`.
+    """(g, k (k + 1) / 2): the sum of x x^T over the features of each group's rows, as `lower`.
 
     Args:
-        starts: (g + 1,) groups of rows.
+        starts: (g + 1,), where each group of rows starts.
         items: (n,) the row in `features` of each row.
         features: (m, k) float64.
     """
@@ -305,9 +305,9 @@ def factorise(grams: np.ndarray, pulls: np.ndarray, scales: np.ndarray) -> np.nd
     """(g, k (k + 1) / 2): the Cholesky factor of each group's Gram matrix with pulls (k,) added to its diagonal.
 
     Args:
-        grams: As `sum_grams` gives them.
+        grams: Result of `sum_grams`.
         pulls: (k,).
-        scales: (g,), what the pulls of each group are multiplied by.
+        scales: (g,), factors of the pulls of each group.
     """
     factors = grams.copy()
     for group in range(len(factors)):
@@ -338,8 +338,8 @@ def solve_ridges(
     """(g, k): the weights of each group's ridge regression of its targets on its features.
 
     Args:
-        factors: As `factorise` gives them.
-        starts: (g + 1,) groups of rows.
+        factors: Result of `factorise`.
+        starts: (g + 1,), where each group of rows starts.
         items: (n,) the row in `features` of each row.
         features: (m, k) float64.
         targets: (n,) float64.

@@ -1,5 +1,6 @@
 """Hyperparameters of ALS, in MLlib's words, and grids of them."""
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Annotated
 
@@ -29,7 +30,7 @@ class Grid(Block):
     reg_param: Annotated[list[RegParam], Field(min_length=1), BeforeValidator(split_words)]
     max_iter: Annotated[list[MaxIter], Field(min_length=1), BeforeValidator(split_words)]
 
-    def candidates(self) -> list[AlsParameters]:
+    def candidates(self) -> Sequence[AlsParameters]:
         """Every combination once, from the simplest model to the richest."""
         combinations = product(
             sorted(unique(self.rank)), sorted(unique(self.max_iter)), sorted(unique(self.reg_param), reverse=True)

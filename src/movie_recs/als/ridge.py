@@ -1,7 +1,7 @@
-"""Users from their ratings by ridge regressions on the movies' features, one part of a vector after the other.
+"""Users' vectors from their ratings: a ridge regression on the movies' features for each part of a vector in turn.
 
-With X the rated movies' features of a part (a column of ones first where the part has the user's bias), y what the
-intercept, the movies' biases and the parts before it leave of her ratings, and C the diagonal of `Ridge`'s pulls,
+With X the rated movies' features of a part (a column of ones first where the part has the user's bias), y the residuals
+of her ratings after the intercept, the movies' biases and the parts before it, and C = diag(`Ridge.pulls`),
 
     p_u = M y,    M = (X^T X + C)^-1 X^T
 
@@ -17,13 +17,13 @@ from movie_recs.als import kernels
 from movie_recs.data.interactions import Interactions, take
 from movie_recs.model.factor_model import Arrays, Contributions, Vectors
 
-LEAST_PULL = 1e-9  # a ridge without any is singular for a user with few ratings
+LEAST_PULL = 1e-9  # without it the system of a user with few ratings is singular
 
 
 class Ridge(NamedTuple):
     """How one part of a user's vector follows from her ratings, the movies' side being fixed.
 
-    It minimises, over what the parts before it leave of her ratings, the squared error plus
+    It minimises the squared error of the residuals after the parts before it, plus
 
         bias_damping b_u^2 + reg_param |p_u|^2        (both times her number of ratings if `per_rating`)
 
@@ -46,7 +46,7 @@ class Ridge(NamedTuple):
         return np.maximum([*bias, *[self.reg_param] * self.size], LEAST_PULL)
 
     def scales(self, ratings: np.ndarray) -> np.ndarray:
-        """(u,): what the pulls of users with so many ratings are multiplied by."""
+        """(u,): the factors of the pulls for users with these numbers of ratings."""
         return np.maximum(ratings, 1).astype(float) if self.per_rating else np.ones(len(ratings))
 
 
@@ -68,12 +68,12 @@ class Systems(NamedTuple):
     lower: np.ndarray
 
     def damped(self, ridge: Ridge) -> "Systems":
-        """With the pulls of the ridge, from X^T X: ready to be solved."""
+        """The systems with the ridge's pulls added to X^T X and factorised, ready to be solved."""
         scales = ridge.scales(np.diff(self.starts))
         return self._replace(lower=kernels.factorise(self.lower, ridge.pulls, scales))
 
     def solve(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The users' weights (u, k), and what they leave of each target, (n,)."""
+        """The users' weights, (u, k), and the residual of each target, (n,)."""
         weights = kernels.solve_ridges(self.lower, self.starts, self.movies, self.features, targets)
         return weights, targets - kernels.predict(self.users, self.movies, weights, self.features)
 
@@ -89,10 +89,10 @@ def with_ones(features: np.ndarray) -> np.ndarray:
 
 
 class RidgeRule(NamedTuple):
-    """Each part of a user's vector is a ridge regression on what the parts before it leave (`factor_model.Rule`).
+    """A `Rule` by which each part of a user's vector is a ridge regression on the residuals of the parts before it.
 
     Args:
-        ridges: The parts in their order.
+        ridges: One for each part, in their order.
     """
 
     ridges: tuple[Ridge, ...]
@@ -118,7 +118,7 @@ class RidgeRule(NamedTuple):
     def contributions(self, ratings: Interactions, items: Arrays, intercept: float, asked: np.ndarray) -> Contributions:
         """See `Rule`.
 
-        With M and X as above, X_i the asked movie's features and parts a, b, ..., exactly
+        With M and X as above, X_i the features of the movie to explain, and parts a, b, ..., exactly
 
             b_u + p_u . q_i = (X_i,a M_a + X_i,b M_b (I - X_a M_a) + ...) y
 

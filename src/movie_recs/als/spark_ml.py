@@ -1,4 +1,4 @@
-"""Alternating least squares, fitted by Spark ML, and its factors as entries of a model's vectors.
+"""Alternating least squares, fitted by Spark ML, and its factors as a part of a model's vectors.
 
     min  sum over rated (u, i) of (r_ui - p_u . q_i)^2  +  lambda (sum_u n_u |p_u|^2 + sum_i n_i |q_i|^2)
 
@@ -17,11 +17,11 @@ from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.model.factor_model import FactorModel
 
 RATINGS_PER_BLOCK = 2_000_000  # a block is a task of every half iteration: fewer blocks, less overhead
-WIDE = 32  # from this rank on a task's algebra outweighs its overhead, so that two on two cores are faster than one
+WIDE = 32  # from this rank on two tasks on two cores are faster than one: the algebra outweighs a task's overhead
 
 
 class Fit(NamedTuple):
-    """One fit: Spark ML's model as it came, and the composed model that every later step scores with."""
+    """A fit: Spark ML's own model, and the composed model that every later step scores with."""
 
     als_model: ALSModel
     factor_model: FactorModel
@@ -35,11 +35,15 @@ class FitInput(NamedTuple):
 
 
 def prepare_fit(ratings: DataFrame, blocks: int | None = None) -> FitInput:
-    """The ratings in as few blocks as their number asks for, in an order that does not depend on how they came.
+    """The ratings in as few blocks as their number allows, in an order that does not depend on the input's.
 
-    The order of the sums in a fit, and so its last digits, follow from it: in one block, and inside one process in any
+    This fixes the order of the sums in a fit, and so its last digits: in one block, and inside one process in any
     number, the same ratings give the same model. With more blocks on a cluster the last digits depend on which block
-    arrives first. Their number, if given, is as `blocks_for` has it.
+    arrives first.
+
+    Args:
+        ratings: (user_id int, movie_id int, rating float, ...).
+        blocks: Number of blocks; None for `blocks_for(ratings)`.
     """
     blocks = blocks or blocks_for(ratings)
     return FitInput(ratings.repartition(blocks, "user_id").sortWithinPartitions("user_id", "movie_id"), blocks)
@@ -48,7 +52,7 @@ def prepare_fit(ratings: DataFrame, blocks: int | None = None) -> FitInput:
 def blocks_for(ratings: DataFrame, rank: int = 1) -> int:
     """As few blocks as the number of ratings and the length of the factors allow, whatever the machine.
 
-    A caller that fits several models at a time keeps all cores busy anyway, and leaves `rank` out.
+    A caller that fits several models at a time, which keeps all cores busy, leaves `rank` out.
     """
     return max(2 if rank >= WIDE else 1, math.ceil(ratings.count() / RATINGS_PER_BLOCK))
 
@@ -57,9 +61,9 @@ def fit_als(fit_input: FitInput, parameters: AlsParameters, seed: int) -> ALSMod
     """The explicit model of the ratings.
 
     Args:
-        fit_input: As `prepare_fit` gives it.
+        fit_input: Result of `prepare_fit`.
         parameters: Rank, regularisation and number of alternations.
-        seed: Seed of the factors' first values.
+        seed: Seed of the initial factors.
     """
     return _als(fit_input, parameters, seed).fit(fit_input.ratings)
 
@@ -68,20 +72,20 @@ def fit_implicit_als(fit_input: FitInput, parameters: ImplicitAlsParameters, see
     """The implicit model of weighted preferences: the confidence in each is 1 + alpha times its `rating`.
 
     Args:
-        fit_input: As `prepare_fit` gives it; ratings are positive.
+        fit_input: Result of `prepare_fit` for positive ratings.
         parameters: Rank, regularisation, number of alternations, and alpha.
-        seed: Seed of the factors' first values.
+        seed: Seed of the initial factors.
     """
     als = _als(fit_input, parameters, seed).setImplicitPrefs(True).setAlpha(parameters.alpha)
     return als.fit(fit_input.ratings)
 
 
 def factor_model(als_model: ALSModel, reg_param: float) -> FactorModel:
-    """The same model as two tables: no intercept, no biases, ALS's factors as features.
+    """ALS as a `FactorModel`: no intercept, no biases, its factors as features.
 
     Args:
-        als_model: A fit.
-        reg_param: The lambda it was fitted with; Spark's model does not hold it.
+        als_model: A fitted model.
+        reg_param: The lambda it was fitted with, which Spark's model does not store.
     """
 
     def table(factors: DataFrame) -> DataFrame:
@@ -95,8 +99,8 @@ def add_factors(base: FactorModel, als_model: ALSModel, reg_param: float) -> Fac
     """The model whose scores are the base's plus ALS's: ALS's factors follow the base's features in each vector.
 
     Args:
-        base: What explains the ratings first; it knows every user and movie that is to be scored.
-        als_model: A fit of what the base leaves. A user or movie that it does not know has zeros, to which its
+        base: The model that the factors are added to, with every user and movie that is to be scored.
+        als_model: A fit of the base's residuals. A user or movie that it does not know gets zeros, to which its
             regularisation pulls.
         reg_param: The lambda it was fitted with.
     """

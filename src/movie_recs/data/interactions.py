@@ -1,4 +1,4 @@
-"""Ratings as arrays: the form in which every formula of the engine reads them."""
+"""Ratings as arrays: the input of every formula of the engine."""
 
 from typing import NamedTuple
 
@@ -21,8 +21,8 @@ class Interactions(NamedTuple):
         folds: (n,) int16.
         times: (n,) int64 in microseconds; the lowest integer for a rating without a time.
         user_ids: (u,) int32, ascending.
-        movie_ids: (m,) int32, ascending: the whole catalogue, whichever users these are.
-        first_user: Number of users before these in the data, where these are a part of them.
+        movie_ids: (m,) int32, ascending: the whole catalogue, the same for every block.
+        first_user: Number of users in the blocks before this one.
     """
 
     users: np.ndarray
@@ -89,12 +89,12 @@ def microseconds() -> Column:
 
 
 def read_interactions(table: pa.Table, movie_ids: np.ndarray, first_user: int = 0) -> Interactions:
-    """The rows of whole users as arrays, in the same order however they came.
+    """The ratings of whole users as arrays, in an order that does not depend on that of the rows.
 
     Args:
-        table: As `interaction_columns` gives it, in any order.
+        table: The columns of `interaction_columns`, in any order of rows.
         movie_ids: (m,) ascending.
-        first_user: Number of users before these in the data.
+        first_user: Number of users in the blocks before this one.
     """
     user_column, movie_column, ratings, folds, times = (
         table[name].to_numpy() for name in ("user_id", "movie_id", "rating", "fold", "time")
@@ -103,18 +103,19 @@ def read_interactions(table: pa.Table, movie_ids: np.ndarray, first_user: int = 
     users, movies = users.astype(np.int32), rows_of(movie_column, movie_ids).astype(np.int32)
     by_movie = group_rows(movies, len(movie_ids) + 1)[1]
     order = by_movie[group_rows(users[by_movie], len(user_ids))[1]]
-    columns = (column[order] for column in (users, movies, ratings, folds, times))
-    return Interactions(*columns, user_ids, movie_ids, first_user)
+    return Interactions(
+        users[order], movies[order], ratings[order], folds[order], times[order], user_ids, movie_ids, first_user
+    )
 
 
 def rows_of(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """(n,): the place of each id among the known ones, which ascend; their number for an unknown id."""
+    """(n,): the position of each id in `known`, which is ascending; `len(known)` for an unknown id."""
     rows = np.searchsorted(known, ids)
     return np.where(np.append(known, -1)[rows] == ids, rows, len(known))
 
 
 def select_seen(interactions: Interactions, held_out: int = NO_FOLD) -> Seen:
-    """All ratings but those of one fold, or all."""
+    """The ratings outside the held-out fold, or all of them."""
     rows = np.flatnonzero(interactions.folds != held_out)
     users, movies = interactions.users[rows], interactions.movies[rows]
     user_starts = np.searchsorted(users, np.arange(len(interactions.user_ids) + 1, dtype=np.int32))
@@ -133,11 +134,11 @@ def select_seen(interactions: Interactions, held_out: int = NO_FOLD) -> Seen:
 
 
 def take(interactions: Interactions, rows: np.ndarray) -> Interactions:
-    """These rows alone; all users stay.
+    """Some rows of the interactions; users without any of them stay in `user_ids`.
 
     Args:
         interactions: The ratings.
-        rows: (k,) places, ascending, or (n,) bool.
+        rows: (k,) row numbers, ascending, or an (n,) bool mask.
     """
     return interactions._replace(
         users=interactions.users[rows],
@@ -149,14 +150,14 @@ def take(interactions: Interactions, rows: np.ndarray) -> Interactions:
 
 
 def movie_ids(movies: DataFrame) -> np.ndarray:
-    """(m,) int32, ascending."""
+    """(m,) int32: the ids of the movies, ascending."""
     return np.sort(movies.select("movie_id").toArrow()["movie_id"].to_numpy())
 
 
-# The one compiled loop outside als/kernels.py: it calls none of those, so that Numba's cache cannot mix them up.
+# It calls no function of als/kernels.py: Numba's cache would not notice their changes from another file.
 @njit(cache=True, error_model="numpy")
 def group_rows(keys: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """`starts` (groups + 1,) and the rows (n,) int64 in the order of their keys, equal keys in the order they came.
+    """Where each group starts, (groups + 1,), and the rows by ascending key, (n,) int64, a stable sort.
 
     Args:
         keys: (n,) integers from 0 to groups - 1.

@@ -8,7 +8,7 @@ from movie_recs.parameter_types import Block, Identifiers, Seed, Stars, split_wo
 
 
 class DataProcessingParameters(Block):
-    """`max_bad_rows`: the share of a file's rows that may be set aside before the run stops."""
+    """`max_bad_rows`: the largest share of a file's rows that may be set aside; above it the run stops."""
 
     max_bad_rows: float = Field(ge=0, le=1)
 
@@ -34,7 +34,7 @@ class FilterParameters(Block):
 
 
 class NewUser(Block):
-    """Somebody who is not in the data: a name, and stars by movie id or title."""
+    """A user that is not in the data: a name, and stars by movie id or title."""
 
     name: str = Field(min_length=1)
     ratings: dict[int | str, Stars]

@@ -1,1 +1,1 @@
-"""Catalog datasets that kedro-datasets lacks."""
+"""Catalog datasets that kedro-datasets does not have."""

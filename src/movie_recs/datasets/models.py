@@ -1,6 +1,6 @@
-"""Saved models, each a folder that counts only once it is complete.
+"""Saved models, each a folder that is ignored until it is complete.
 
-A version of a model is written in parts; the marker `_SUCCESS` is written last, and a version without it is not seen.
+A version of a model is written in parts; the marker `_SUCCESS` is written last, and a version without it is ignored.
 So a run that dies while it saves leaves the earlier version in use, on any file system.
 """
 
@@ -13,12 +13,12 @@ from kedro_datasets._typing import JSONPreview
 from kedro_datasets._utils.databricks_utils import parse_spark_filepath, to_spark_path
 from kedro_datasets._utils.spark_utils import get_spark_filesystem
 from pyspark.ml.recommendation import ALSModel
-from pyspark.sql import SparkSession
 
 from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.model.factor_model import FactorModel, Rule
 from movie_recs.ranking.parameters import RatingWeights
 from movie_recs.ranking.preferences import PreferenceRule
+from movie_recs.runtime.spark import spark_session
 
 MARKER = "_SUCCESS"
 Model = TypeVar("Model")
@@ -35,7 +35,7 @@ class _ModelDataset(AbstractVersionedDataset[Model, Model]):
         credentials: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """`filepath` is a folder that Spark and fsspec can both read; `credentials` are fsspec's."""
+        """`filepath` is a folder that both Spark and fsspec can access; `credentials` are for fsspec."""
         self.metadata = metadata
         self._protocol, path = parse_spark_filepath(filepath)
         self._fs = get_spark_filesystem(self._protocol, credentials)
@@ -79,6 +79,7 @@ class ALSModelDataset(_ModelDataset[ALSModel]):
     """Spark ML's own `ALSModel`, in its own format: `ALSModel.load(path)` reads it without this project."""
 
     def _read(self, path: str) -> ALSModel:
+        spark_session()  # Spark ML uses the active session
         return ALSModel.load(path)
 
     def _write(self, model: ALSModel, path: str) -> None:
@@ -86,14 +87,14 @@ class ALSModelDataset(_ModelDataset[ALSModel]):
 
 
 class FactorModelDataset(_ModelDataset[FactorModel]):
-    """A `FactorModel` as Parquet `user_factors` and `item_factors` and the rest as JSON, all of one fit."""
+    """A `FactorModel`: Parquet tables `user_factors` and `item_factors`, and the rest in `model.json`."""
 
     def preview(self) -> JSONPreview:
-        """All but the vectors, as kedro-viz shows it."""
+        """Everything but the vectors, for kedro-viz."""
         return JSONPreview(json.dumps(self._read_numbers()))
 
     def _read(self, path: str) -> FactorModel:
-        spark = SparkSession.builder.getOrCreate()
+        spark = spark_session()
         numbers = self._read_numbers()
         users, items = (spark.read.parquet(f"{path}/{side}_factors") for side in ("user", "item"))
         return FactorModel(numbers["intercept"], users, items, _read_rule(numbers))

@@ -1,4 +1,4 @@
-"""One person's ratings.csv, if a parameter names one."""
+"""One person's ratings from a CSV file, if a parameter names one."""
 
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,9 +15,9 @@ COLUMNS = ("name", *NEEDED, "timestamp")
 
 
 class NewUserCsv(AbstractDataset[None, pd.DataFrame]):
-    """(name, movieId, rating, and timestamp where there is one), all text; without a file, no rows.
+    """(name, movieId, rating, and timestamp if the file has it), all text; no rows if there is no file.
 
-    The name is that of the file, without its ending.
+    The name is that of the file, without its suffix.
     """
 
     def __init__(self, *, filepath: str | None, metadata: dict[str, Any] | None = None) -> None:
@@ -36,20 +36,20 @@ class NewUserCsv(AbstractDataset[None, pd.DataFrame]):
         if missing := [name for name in NEEDED if name not in table]:
             raise UserError(
                 f"recommend.new_user_ratings: {self._filepath} has no column {' and no '.join(missing)} (it has "
-                f"{', '.join(table.columns)}); write a header as GroupLens does: movieId,rating,timestamp."
+                f"{', '.join(table.columns)}); write the header of GroupLens' files: movieId,rating,timestamp."
             )
         table.insert(0, "name", PurePosixPath(self._filepath).stem)
         return table[[name for name in COLUMNS if name in table]]
 
-    def _save(self, data: None) -> None:  # noqa: ARG002 - a dataset must have it
-        raise DatasetError("a person's ratings are only read")
+    def _save(self, data: None) -> None:  # noqa: ARG002 - required by the base class
+        raise DatasetError("a person's ratings are read-only")
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """The first `nrows` ratings, as kedro-viz shows them."""
+        """The first `nrows` ratings, for kedro-viz."""
         return TablePreview(self._load().head(nrows).to_dict(orient="split"))
 
     def _exists(self) -> bool:
-        return True  # that a file is missing is said on loading it
+        return True  # loading reports a missing file
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath}

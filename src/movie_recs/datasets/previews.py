@@ -1,4 +1,4 @@
-"""What kedro-viz shows of a table: its first rows, as text, read without Spark."""
+"""Previews of tables for kedro-viz: the first rows as text, read without Spark."""
 
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from kedro_datasets._typing import TablePreview
 
 
 def preview_table(path: str, filesystem: AbstractFileSystem, file_format: str, rows: int) -> TablePreview:
-    """The first `rows` rows of a file, or of a folder of files, in a format that Arrow reads."""
+    """The first `rows` rows of a file or a folder of files, in any format that Arrow can read."""
     from pyarrow import dataset
 
     table = dataset.dataset(path, filesystem=filesystem, format=file_format).head(rows)

@@ -1,4 +1,4 @@
-"""Where a run's data came from: name, synthetic or not, and the SHA-256 of each raw file."""
+"""The origin of a run's data: its name, whether it is synthetic, and the SHA-256 of each raw file."""
 
 import hashlib
 from typing import Any
@@ -12,10 +12,10 @@ SYNTHETIC_MARKER = "synthetic.json"
 
 
 class RawFilesDataset(AbstractDataset[None, dict[str, Any]]):
-    """`{name, synthetic, sha256: {file: hex}}` of a folder of raw CSV files; a file in parts is hashed in order."""
+    """`{name, synthetic, sha256: {file: hex}}` of a folder of raw CSV files; a file's parts are hashed in order."""
 
     def __init__(self, *, filepath: str, name: str, metadata: dict[str, Any] | None = None) -> None:
-        """`filepath` is the folder, `name` the data set's."""
+        """`filepath` is the folder, `name` the name of the data set."""
         self.metadata = metadata
         self._name = name
         self._fs, self._path = fsspec.core.url_to_fs(filepath.replace("s3a://", "s3://"))
@@ -27,8 +27,8 @@ class RawFilesDataset(AbstractDataset[None, dict[str, Any]]):
             "sha256": {f"{file}.csv": self._sha256(f"{self._path}/{file}.csv") for file in RAW_HEADERS},
         }
 
-    def _save(self, data: None) -> None:  # noqa: ARG002 - a dataset must have it
-        raise DatasetError("raw files are only read")
+    def _save(self, data: None) -> None:  # noqa: ARG002 - required by the base class
+        raise DatasetError("raw files are read-only")
 
     def _exists(self) -> bool:
         return self._fs.isdir(self._path)

@@ -1,4 +1,4 @@
-"""What a page says of the run that made it: when it began, when it was read, and what it ran on."""
+"""Facts of the run for the HTML page: when it began, the time of reading, and the versions of its packages."""
 
 import platform
 from datetime import UTC, datetime
@@ -8,17 +8,17 @@ from typing import Any
 from kedro.io import AbstractDataset, DatasetError, Version
 
 PACKAGES = ("movie_recs", "kedro", "pyspark", "numpy", "pandas", "plotly")
-SESSION_FORMAT = "%Y-%m-%dT%H.%M.%S.%fZ"  # of Kedro's save versions, which are a session's start
+SESSION_FORMAT = "%Y-%m-%dT%H.%M.%S.%fZ"  # of Kedro's save versions, which are the time when the session began
 
 
 class RunFacts(AbstractDataset[None, dict[str, Any]]):
     """`{versions: {name: version}, started: datetime or None, now: datetime}`, times in UTC.
 
-    `started` is when the Kedro session began, which `kedro run` makes first of all; None outside a session.
+    `started` is when the Kedro session began, which is the first thing `kedro run` does; None outside a session.
     """
 
     def __init__(self, *, version: Version | None = None, metadata: dict[str, Any] | None = None) -> None:
-        """`version` is given by Kedro to what is `versioned: true` in the catalog."""
+        """`version` is what Kedro passes to a dataset that is `versioned: true` in the catalog."""
         self.metadata = metadata
         self._version = version
 
@@ -30,13 +30,15 @@ class RunFacts(AbstractDataset[None, dict[str, Any]]):
         }
 
     def _started(self) -> datetime | None:
+        if self._version is None or self._version.save is None:
+            return None
         try:
             return datetime.strptime(self._version.save, SESSION_FORMAT).replace(tzinfo=UTC)
-        except (AttributeError, TypeError, ValueError):
+        except ValueError:  # a version that the user has named
             return None
 
-    def _save(self, data: None) -> None:  # noqa: ARG002 - a dataset must have it
-        raise DatasetError("the facts of a run are only read")
+    def _save(self, data: None) -> None:  # noqa: ARG002 - required by the base class
+        raise DatasetError("the facts of a run are read-only")
 
     def _exists(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""A Spark table that is replaced only by a complete one, is looked for without a JVM, and has a preview."""
+"""A Spark table that only a complete one replaces; it is found and previewed without Spark."""
 
 from typing import Any
 
@@ -10,13 +10,14 @@ from kedro_datasets.spark import SparkDatasetV2
 from pyspark.sql import DataFrame
 
 from movie_recs.datasets.previews import preview_table
+from movie_recs.runtime.spark import spark_session
 
 
 class SparkTable(SparkDatasetV2):
-    """`SparkDatasetV2`, written beside its place and then moved there.
+    """`SparkDatasetV2` that writes to a temporary place and then moves the table to its own.
 
-    Spark's own overwrite deletes the old table before it computes the new one, so that a run that dies in between
-    leaves none. Here the old table stands until the new one is complete.
+    Spark's overwrite deletes the old table before it computes the new one, so a run that dies in between loses both.
+    Here the old table stays until the new one is complete.
     """
 
     def __init__(self, **arguments: Any) -> None:
@@ -25,11 +26,13 @@ class SparkTable(SparkDatasetV2):
         self._staged, self._replaced = f"{self._path}.staged", f"{self._path}.replaced"
 
     def _load(self) -> DataFrame:
+        spark_session()  # the base class uses the session that exists
         if not self._fs.exists(self._path) and self._fs.exists(self._replaced):
             return self._beside(self._replaced).load()
         return super()._load()
 
     def _save(self, data: DataFrame | pd.DataFrame) -> None:
+        spark_session()
         self._beside(self._staged).save(data)
         if self._fs.exists(self._path):
             self._remove(self._replaced)
@@ -38,11 +41,11 @@ class SparkTable(SparkDatasetV2):
         self._remove(self._replaced)
 
     def _exists(self) -> bool:
-        # A run that died between the two moves of a save left the old table under its other name.
+        # A run that dies between the two moves of a save leaves the old table under its other name.
         return self._fs.exists(self._path) or self._fs.exists(self._replaced)
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """The first `nrows` rows, read without Spark, as kedro-viz shows them."""
+        """The first `nrows` rows, for kedro-viz; read without Spark."""
         return preview_table(self._path, self._fs, self._file_format, nrows)
 
     def _beside(self, path: str) -> SparkDatasetV2:

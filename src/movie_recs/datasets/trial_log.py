@@ -1,4 +1,4 @@
-"""The file of finished trials, in the catalog."""
+"""The file of finished trials as a catalog entry."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ class TrialLogDataset(AbstractDataset[None, TrialLog]):
     def _load(self) -> TrialLog:
         return TrialLog(self._fs, self._path)
 
-    def _save(self, data: None) -> None:  # noqa: ARG002 - a dataset must have it
-        raise DatasetError("trials are added one by one, while they run")
+    def _save(self, data: None) -> None:  # noqa: ARG002 - required by the base class
+        raise DatasetError("cross-validation itself appends finished trials")
 
     def _exists(self) -> bool:
         return True  # without a file, no trial is finished

@@ -8,7 +8,7 @@ Blocks of queries are scored against blocks of items by matrix products in float
 where u = 2^-24 is the rounding unit (Higham 2002, section 3.1) and the second step is Cauchy-Schwarz; 8 and 2 leave
 room for the rounding of the vectors, the norms and the threshold. An item whose product is below the n-th best score so
 far by more than the bound cannot reach it. Every other is scored again in float64, in one order of summation, and only
-those scores decide. So a list depends neither on the size of blocks, nor on who else is in one, nor on the BLAS.
+those scores decide. So a list depends neither on the size of blocks, nor on the other queries, nor on the BLAS.
 """
 
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ from numba import njit
 
 DOT, L2, COSINE = 0, 1, 2
 CHUNK = 64  # scores that are compared with the threshold at a time
-LARGEST = 1e18  # of what is multiplied in float32, whose products then stay below its 3e38
+LARGEST = 1e18  # of the factors in float32, so that products stay below its maximum, 3e38
 LOWEST = np.float32(np.finfo(np.float32).min)
-NOTHING = -np.inf  # the score of a place in a list that no item has taken
+NOTHING = -np.inf  # the score of an empty place in a list
 
-# No fast math here: the same bits on every machine. The machine code is kept on disk, as that of kernels.py.
+# No fast math, so that every machine gives the same bits. The machine code is cached on disk, as that of kernels.py.
 _compiled = njit(cache=True, error_model="numpy")
 
 
 class Items(NamedTuple):
-    """The m items among which the best are sought, by ascending id; scores are finite.
+    """The m items to search, by ascending id; their scores are finite.
 
     Args:
         ids: (m,) int32.
@@ -51,14 +51,14 @@ class Items(NamedTuple):
 
 
 class Queries(NamedTuple):
-    """r vectors for which the best items are sought.
+    """The r vectors to search the best items for.
 
     Args:
         features: (r, rank) float32.
         constants: (r,) float64: biases or, for distances, |p|^2.
         vectors: (r, rank + 1) float32, [p, c]: that is [p, 1] or [p / |p|, 0]; 0 if too large for float32.
-        bounds: (r,) float64, by how much a product may be wrong.
-        seen: (k,) int64 places of the items that are left out, of each query in ascending order.
+        bounds: (r,) float64, the largest possible error of a product.
+        seen: (k,) int64 places of the items that are left out, query after query and ascending in each.
         seen_starts: (r + 1,) int64; those of query i are `seen_starts[i]` to `seen_starts[i + 1]`.
     """
 
@@ -71,20 +71,20 @@ class Queries(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """The best items so far of each query of a block, a heap whose root is the worst: scores, places (r, n)."""
+    """The best items so far of each query of a block, heaps whose root is the worst: scores and places, (r, n)."""
 
     scores: np.ndarray
     places: np.ndarray
 
 
 def prepare_items(ids: np.ndarray, bias: np.ndarray, features: np.ndarray, measure: int) -> Items:
-    """The items without those that have an infinite feature or bias or one that is no number.
+    """The items, without those that have an infinite or NaN feature or bias.
 
     Args:
         ids: (m,) int32, in any order.
-        bias: (m,), of no meaning for distances.
+        bias: (m,), ignored for distances.
         features: (m, rank) float32.
-        measure: As of `Items`.
+        measure: As in `Items`.
     """
     bias = bias.astype(float) if measure == DOT else np.zeros(len(ids))
     kept = np.flatnonzero(np.isfinite(features).all(axis=1) & np.isfinite(bias))
@@ -98,7 +98,7 @@ def prepare_items(ids: np.ndarray, bias: np.ndarray, features: np.ndarray, measu
         exact, vectors, reach = features, np.zeros_like(vectors), (np.inf, np.inf)
     else:
         vectors[:, -1] = last
-        exact = features if measure == COSINE else vectors  # which begin with the features: one copy is enough
+        exact = features if measure == COSINE else vectors  # they begin with the features: one copy is enough
     constants = bias if measure == DOT else squares
     return Items(ids[kept], exact, constants, vectors, reach, features.shape[1], measure)
 
@@ -109,18 +109,18 @@ def prepare_queries(
     """The queries, for these items.
 
     Args:
-        bias: (r,) float64, finite; of no meaning for distances.
+        bias: (r,) float64, finite; ignored for distances.
         features: (r, rank) float32, finite.
-        seen: Ids that are left out, query after query and ascending in each; they need not be known.
-        seen_counts: (r,) how many each query has.
-        items: Among which to search.
+        seen: Ids to leave out, query after query and ascending in each; they need not be among the items.
+        seen_counts: (r,), number of these ids of each query.
+        items: The items to search.
     """
     squares = _squares(features)
     constants = bias if items.measure == DOT else squares
     vectors, lengths = _vectors(features, squares, items.measure)
     vectors[:, -1] = items.measure != COSINE
-    # Besides float32's rounding: that of the scores themselves, by the size of what is added to a product, and that of
-    # numbers so small that it is not relative.
+    # Bounds float32's rounding of a product, float64's of the score, relative to what is added to the product, and the
+    # absolute rounding of tiny numbers.
     added = 1.0 if items.measure == COSINE else np.abs(constants)
     with np.errstate(invalid="ignore"):  # 0 times infinity
         products = lengths * items.reach[0] + items.reach[1]
@@ -172,7 +172,7 @@ def _vectors(features: np.ndarray, squares: np.ndarray, measure: int) -> tuple[n
 def _improve(
     lists: Lists, products: np.ndarray, first_query: int, first_item: int, queries: Queries, items: Items
 ) -> None:
-    """Puts into the lists what belongs there of a block of items, `products` (r, w) being those of their vectors."""
+    """Updates the lists with a block of items, `products` (r, w) being the products of their vectors in float32."""
     for row in range(len(products)):
         query, values = first_query + row, products[row]
         seen = queries.seen[queries.seen_starts[query] : queries.seen_starts[query + 1]]
@@ -189,7 +189,7 @@ def _improve(
                 if values[place] < least or _contains(seen, item):
                     continue
                 score = _score(query, item, queries, items)
-                if score > scores[0]:  # of equal ones those before it have the lower ids
+                if score > scores[0]:  # on a tie the earlier item, which has the lower id, stays
                     scores[0], places[0] = score, item
                     _sift_down(scores, places, len(scores))
                     least = _least_product(scores[0], query, queries, items)
@@ -210,7 +210,7 @@ def _least_product(worst: float, query: int, queries: Queries, items: Items) -> 
 
 @_compiled
 def _score(query: int, item: int, queries: Queries, items: Items) -> float:
-    """The score as of `Items.measure`."""
+    """The score, as defined at `Items.measure`."""
     one, two = queries.features[query], items.features[item]
     if items.measure == L2:
         return -np.sqrt(_squared_distance(one, two))
@@ -222,7 +222,7 @@ def _score(query: int, item: int, queries: Queries, items: Items) -> float:
 
 @_compiled
 def _dot(one: np.ndarray, two: np.ndarray) -> float:
-    """p.q over the entries of `one`, in four sums, which a machine takes side by side."""
+    """p.q over the entries of `one`, in four independent sums, which a processor adds in parallel."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     whole = len(one) - len(one) % 4
     for i in range(0, whole, 4):
@@ -237,7 +237,7 @@ def _dot(one: np.ndarray, two: np.ndarray) -> float:
 
 @_compiled
 def _squared_distance(one: np.ndarray, two: np.ndarray) -> float:
-    """|p - q|^2 over the entries of `one`: 0 between equal vectors, which |p|^2 + |q|^2 - 2 p.q is not."""
+    """|p - q|^2 over the entries of `one`: 0 between equal vectors, unlike |p|^2 + |q|^2 - 2 p.q."""
     total = 0.0
     for i in range(len(one)):
         difference = np.float64(one[i]) - np.float64(two[i])
@@ -257,12 +257,12 @@ def _squares(features: np.ndarray) -> np.ndarray:
 @_compiled
 def _contains(ascending: np.ndarray, value: int) -> bool:
     place = np.searchsorted(ascending, value)
-    return place < len(ascending) and ascending[place] == value
+    return bool(place < len(ascending) and ascending[place] == value)
 
 
 @_compiled
 def _sift_down(scores: np.ndarray, places: np.ndarray, size: int) -> None:
-    """Restores the heap of the first `size` after its root, which is to be the worst, has changed."""
+    """Restores the heap of the first `size` entries, whose root is the worst, after a change of the root."""
     parent = 0
     while 2 * parent + 1 < size:
         child = 2 * parent + 1
@@ -282,7 +282,7 @@ def _is_worse(scores: np.ndarray, places: np.ndarray, one: int, two: int) -> boo
 
 @_compiled
 def _sort(lists: Lists) -> None:
-    """The best first: the worst goes to the end, then the worst of the rest before it, and so on."""
+    """Heapsort, the best first: the worst is swapped to the end, then the worst of the rest before it, and so on."""
     for row in range(len(lists.scores)):
         scores, places = lists.scores[row], lists.places[row]
         for last in range(len(scores) - 1, 0, -1):

@@ -19,7 +19,7 @@ FACTORS = "id int, bias float, features array<float>"
 
 
 class Arrays(NamedTuple):
-    """A table of factors in memory, by ascending id, with a last row for any unknown id.
+    """A table of factors in memory, by ascending id, with one more row at the end for unknown ids.
 
     Args:
         ids: (m,) int32.
@@ -44,7 +44,7 @@ class Vectors(NamedTuple):
 
 
 class Contributions(NamedTuple):
-    """What a user's ratings add to her scores: `movies` (n,), rows of what she rated, and `terms` (scores, n)."""
+    """How much each rating of a user adds to her scores: `movies` (n,), the rated movies' rows; `terms` (scores, n)."""
 
     movies: np.ndarray
     terms: np.ndarray
@@ -61,19 +61,19 @@ class Rule(Protocol):
         """The vectors of the users of these ratings; zeros for a user without a rating that counts.
 
         Args:
-            ratings: All ratings of some users, `movie_ids` being `items.ids`; those of unknown movies do not count.
+            ratings: All ratings of some users, with `items.ids` as `movie_ids`; those of unknown movies are ignored.
             items: The movies' side.
-            intercept: The model's.
+            intercept: The intercept of the model.
         """
 
     def contributions(self, ratings: Interactions, items: Arrays, intercept: float, asked: np.ndarray) -> Contributions:
-        """The terms that add up to p_u . q_i (and b_u, where the rule makes one) for one user and some movies.
+        """The terms that add up to p_u . q_i, plus b_u if the rule gives a bias, for one user and some movies.
 
         Args:
             ratings: All ratings of one user, as in `user_vectors`.
             items: The movies' side.
-            intercept: The model's.
-            asked: (scores,) rows of `items`.
+            intercept: The intercept of the model.
+            asked: (scores,), rows of `items`: the movies whose scores are explained.
         """
 
 
@@ -82,7 +82,7 @@ class FactorModel(NamedTuple):
 
     Args:
         intercept: mu, in the unit of the score (stars for the objective `rating`).
-        users: (id int, bias float, features array<float>), a row a known user.
+        users: (id int, bias float, features array<float>), one row per known user.
         items: The same for movies; `features` of both have the same length.
         rule: How a user's vector follows from her ratings; None for a model that cannot fold users in.
     """
@@ -97,7 +97,7 @@ def factor_table(spark: SparkSession, ids: np.ndarray, bias: np.ndarray, feature
     """One side of a model from arrays: (id int, bias float, features array<float>).
 
     Args:
-        spark: The session that will hold the table.
+        spark: The session that creates the table.
         ids: (m,).
         bias: (m,).
         features: (m, rank).
@@ -125,7 +125,8 @@ def feature_matrix(features: pa.ListArray) -> np.ndarray:
 
 def add_newcomers(model: FactorModel, users: DataFrame) -> FactorModel:
     """The model with zeros for unknown users (user_id int), so that movies are ranked by bias alone."""
-    rank = len(model.items.select("features").first()[0])
+    (movie,) = model.items.select("features").head(1)
+    rank = len(movie["features"])
     new = users.select(F.col("user_id").alias("id")).join(model.users, "id", how="left_anti").distinct()
     zero = F.lit(0.0).cast("float")
     newcomers = new.select("id", zero.alias("bias"), F.array_repeat(zero, rank).alias("features"))
@@ -133,12 +134,12 @@ def add_newcomers(model: FactorModel, users: DataFrame) -> FactorModel:
 
 
 def with_zeros(ids: np.ndarray, bias: np.ndarray, features: np.ndarray) -> Arrays:
-    """These rows (m, ...), by ascending id, and zeros for an unknown id."""
+    """The arrays of these rows, (m, ...) by ascending id, with zeros for unknown ids."""
     return Arrays(ids, np.append(bias, 0), np.vstack([features, np.zeros((1, features.shape[1]), features.dtype)]))
 
 
 def arrays(factors: DataFrame) -> Arrays:
-    """The table in memory, in float64, with the averages for an unknown id; it must fit in the driver's memory."""
+    """The table in float64, with the means of its rows for unknown ids; it must fit in the driver's memory."""
     table = factors.select("id", "bias", "features").toArrow()
     order = np.argsort(table["id"].to_numpy())
     bias = table["bias"].to_numpy().astype(float)[order]

@@ -16,11 +16,11 @@ from movie_recs.model.factor_model import Arrays, FactorModel, arrays
 def score(model: FactorModel, pairs: DataFrame, column: str = "score") -> DataFrame:
     """The pairs with their scores, none dropped.
 
-    An unknown user or movie has the average bias and features of the known ones: the score of an unknown movie is what
-    this user gives on average, that of an unknown user what this movie gets, and of both the average score.
+    An unknown user or movie has the average bias and features of the known ones: an unknown movie has the
+    user's mean score, an unknown user the movie's mean score, and a pair of both the mean of all scores.
 
     Args:
-        model: The model; its tables travel with the tasks, so they must fit in the memory of driver and workers.
+        model: The model; its tables are sent with the tasks, so they must fit in the memory of driver and workers.
         pairs: (user_id int, movie_id int, ...).
         column: Name of the new column.
 
@@ -31,13 +31,13 @@ def score(model: FactorModel, pairs: DataFrame, column: str = "score") -> DataFr
 
 
 def score_parts(model: FactorModel, pairs: DataFrame, columns: Mapping[str, int | None]) -> DataFrame:
-    """The pairs with a column of scores for each of some first parts of the model; arguments as in `score`.
+    """The pairs with columns of scores by the leading parts of the model.
 
     Args:
-        model: The model.
-        pairs: The pairs.
-        columns: For each new column how many of the parts (`Rule.sizes`) count: with none the score is the intercept,
-            with None it is the whole model's.
+        model: As in `score`.
+        pairs: As in `score`.
+        columns: For each new column, how many of the leading parts (`Rule.sizes`) count: 0 for the intercept alone,
+            None for the whole model.
     """
     sizes = () if model.rule is None else model.rule.sizes
     widths = {name: None if parts is None else sum(sizes[:parts]) for name, parts in columns.items()}
@@ -70,6 +70,6 @@ def _add_scores(
 
 
 def to_stars(score: Column | str) -> Column:
-    """A score as stars can be: within 0.5 and 5.0. For display and errors only, never for ordering."""
+    """A score clipped to 0.5 to 5.0 stars. For display and errors only, never for ordering."""
     stars = F.least(F.greatest(score, F.lit(MIN_STARS)), F.lit(MAX_STARS))
-    return F.when(F.isnan(score), F.lit(float("nan"))).otherwise(stars)  # to Spark NaN is the greatest number
+    return F.when(F.isnan(score), F.lit(float("nan"))).otherwise(stars)  # Spark orders NaN above all numbers

@@ -1,7 +1,6 @@
-"""Top-N lists for users and similar movies for movies: what Spark does around `exact_search`.
+"""Top-N lists for users, and similar movies: `exact_search` on the tables of a model in Spark.
 
-Queries come as Arrow batches and lists leave as Arrow batches; the catalogue travels with the tasks. There is never a
-row a pair.
+Queries and lists are Arrow batches; the catalogue is sent with the tasks. There is never a row for each pair.
 """
 
 from collections.abc import Iterator
@@ -35,7 +34,7 @@ def top_n(
 ) -> DataFrame:
     """The n movies with the highest scores for each user, without those that the user has seen.
 
-    A score that is infinite or no number is never recommended. The movies' side must fit in the memory of the driver
+    A movie with an infinite or NaN score is never recommended. The movies' side must fit in the memory of the driver
     and of each worker; what a task needs beyond it does not grow with the number of users.
 
     Args:
@@ -74,20 +73,20 @@ def similar_items(
     """The n movies nearest to each movie by the distance of their features, without the movie itself.
 
     `l2` is |a - b|; `cosine` is 1 - a.b / (|a| |b|), and 1 where a or b is 0. Between movies with the same features
-    both are 0, to the last bit. All features of the model count: it is for the caller to leave parts out.
+    both are 0, to the last bit. All features of the model count.
 
     Args:
         model: The model.
         movies: (movie_id int); those that the model does not know are left out.
         n: Length of the lists; shorter where there are fewer movies.
         metric: Which distance.
-        candidates: (movie_id int) or an array of ids, the only movies to name; None for all of the model.
+        candidates: (movie_id int) or an array of ids, the only movies to list; None for all of the model.
 
     Returns:
         (movie_id int, rank int from 1, similar_movie_id int, distance double); ties by similar_movie_id.
 
     Raises:
-        ValueError: There is no such metric.
+        ValueError: The metric is unknown.
     """
     if metric not in METRICS:
         raise ValueError(f"metric is {metric!r} but should be one of {', '.join(METRICS)}")
@@ -99,27 +98,31 @@ def similar_items(
         F.col("id").alias("movie_id"),
         "rank",
         F.col("item_id").alias("similar_movie_id"),
-        (0.0 - F.col("value")).alias("distance"),  # a plain minus would make -0.0 of 0.0
+        (0.0 - F.col("value")).alias("distance"),  # a plain minus would turn 0.0 into -0.0
     )
 
 
 def _collect_items(items: DataFrame, candidates: DataFrame | np.ndarray | None, measure: int) -> Items:
-    """One side of a model, or those of it that are candidates, in memory."""
+    """One side of a model in memory, or the candidates among it."""
     table = items.select("id", "bias", "features").toArrow().combine_chunks()
     ids, bias = table["id"].to_numpy(), table["bias"].to_numpy()
     features = feature_matrix(table["features"].combine_chunks())
-    if isinstance(candidates, DataFrame):
-        candidates = candidates.select("movie_id").distinct().toArrow()["movie_id"].to_numpy()
     if candidates is not None:
-        kept = np.isin(ids, candidates)
+        kept = np.isin(ids, _ids_of(candidates))
         ids, bias, features = ids[kept], bias[kept], features[kept]
     return prepare_items(ids, bias, features, measure)
+
+
+def _ids_of(candidates: DataFrame | np.ndarray) -> np.ndarray:
+    if isinstance(candidates, DataFrame):
+        return candidates.select("movie_id").distinct().toArrow()["movie_id"].to_numpy()
+    return candidates
 
 
 def _best_items(queries: DataFrame, items: Items, n: int, intercept: float = 0.0) -> DataFrame:
     """(id int, rank int, item_id int, value double): the n highest scores of each query (id, bias, features, seen)."""
     search = partial(_search_batches, items, min(n, len(items.ids)), intercept, BLOCK)
-    # A task a core. Told how many, Spark does not coalesce them, as it would by their few bytes.
+    # One task per core: without a number, Spark would coalesce the partitions, as they are small.
     spread = queries.repartition(tasks_at_a_time(queries.sparkSession), "id")
     return spread.mapInArrow(search, "id int, rank int, item_id int, value double")
 
@@ -127,9 +130,9 @@ def _best_items(queries: DataFrame, items: Items, n: int, intercept: float = 0.0
 def _search_batches(
     items: Items, n: int, intercept: float, block: tuple[int, int], batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """What `_best_items` returns, a block of queries at a time."""
+    """The rows of `_best_items`, one block of queries at a time."""
     for batch in batches:
-        bias = intercept + batch["bias"].to_numpy(zero_copy_only=False).astype(float)  # a null is no number
+        bias = intercept + batch["bias"].to_numpy(zero_copy_only=False).astype(float)  # null becomes NaN
         seen, seen_counts = batch["seen"].flatten().to_numpy(), batch["seen"].value_lengths().to_numpy()
         ids, features = batch["id"].to_numpy(), feature_matrix(batch["features"])
         for columns in search(ids, bias, features, seen, seen_counts, items, n, block):
@@ -146,14 +149,14 @@ def search(
     n: int,
     block: tuple[int, int] = BLOCK,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """`id`, `rank` from 1, `item_id` and `value`: a row a place that is taken, list after list, by blocks of queries.
+    """`id`, `rank` from 1, `item_id` and `value`: one row per filled place, list after list, by blocks of queries.
 
     Args:
-        ids: (r,) of the queries.
-        bias: (r,) float64, the intercept added; a query that is not finite has no list.
-        features: (r, rank) float32, or (r, 0) for queries of bias alone.
-        seen: Ids that are left out, query after query and ascending in each.
-        seen_counts: (r,), how many each query has.
+        ids: (r,), ids of the queries.
+        bias: (r,) float64, including the intercept; a query that is not finite has no list.
+        features: (r, rank) float32; (r, 0) if only biases count.
+        seen: Ids to leave out, query after query and ascending in each.
+        seen_counts: (r,), number of these ids of each query.
         items: The items to search.
         n: Length of the lists, at most the number of items.
         block: Queries and items scored at a time.

@@ -1,4 +1,4 @@
-"""Users from their ratings, and scores explained by them, by the model's `Rule`: nothing is fitted."""
+"""Users' vectors and reasons for their scores, from their ratings by the model's `Rule`; nothing is fitted."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -14,15 +14,15 @@ REASONS = "user_id int, movie_id int, because_movie_ids array<int>"
 
 
 def fold_in(model: FactorModel, ratings: DataFrame) -> DataFrame:
-    """The users' side of a model for the users that gave these ratings, known to the model or new.
+    """The users' side of a model for the users of these ratings, whether the model knows them or not.
 
     Args:
-        model: Its movies, intercept and rule are used, its users are not.
+        model: The model; its movies, intercept and rule are used, its users are not.
         ratings: (user_id int, movie_id int, rating float in stars, perhaps rated_at timestamp), all ratings of these
-            users, each pair once. Those of movies that the model does not know do not count.
+            users, each pair once. Ratings of movies that the model does not know are ignored.
 
     Returns:
-        (id int, bias float, features array<float>), a row a user: `model._replace(users=...)` scores and recommends
+        (id int, bias float, features array<float>), one row per user: `model._replace(users=...)` scores and recommends
         for them. Zeros for a user without a rating that counts.
 
     Raises:
@@ -46,7 +46,7 @@ def explain(model: FactorModel, recommendations: DataFrame, ratings: DataFrame, 
         recommendations: (user_id int, movie_id int).
         ratings: (user_id int, movie_id int, rating float in stars, perhaps rated_at timestamp), all ratings of these
             users.
-        reasons: How many ratings to name at most; only those that add something.
+        reasons: The largest number of ratings to list; only those with a positive term are listed.
 
     Returns:
         (user_id int, movie_id int, because_movie_ids array<int>), the strongest reason first.
@@ -70,7 +70,7 @@ def _rule_of(model: FactorModel) -> Rule:
 def _fold_in_batches(
     rule: Rule, items: Arrays, intercept: float, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """In a task, whose partition holds whole users."""
+    """Runs in a task; its partition holds whole users."""
     parts = [batch for batch in batches if batch.num_rows]
     if parts:
         block = read_interactions(pa.Table.from_batches(parts), items.ids)
@@ -78,7 +78,7 @@ def _fold_in_batches(
 
 
 def _strongest(rule: Rule, items: Arrays, intercept: float, reasons: int, asked: pa.Table, rated: pa.Table) -> pa.Table:
-    """In a task: the reasons of one user's recommendations."""
+    """Runs in a task: the reasons for one user's recommendations."""
     because: list[list[int]] = [[] for _ in range(len(asked))]
     if len(rated):
         rows = items.rows_of(asked["movie_id"].to_numpy())

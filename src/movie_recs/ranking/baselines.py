@@ -1,23 +1,23 @@
-"""Ranking models that know nothing of a user, which every other has to beat; and the order of equal movies."""
+"""Ranking models that are the same for all users, as baselines; and the popularity by which ties are ordered."""
 
 import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-RECENT_DAYS = 365.0  # after which a rating counts half in the popularity that orders what is otherwise equal
+RECENT_DAYS = 365.0  # after which a rating counts half in the popularity by which ties are ordered
 RANDOM_RANK = 16
 BASELINES = ("random", "most_popular", "damped_mean")
 
 
 def baseline_scores(name: str, ratings: DataFrame, movie_ids: np.ndarray, damping: float) -> np.ndarray:
-    """(m,): the score of each movie in a model that ranks alike for everybody.
+    """(m,): the score of each movie in a model with one ranking for all users.
 
     Args:
-        name: `most_popular`, by number of ratings; `damped_mean`, by mean stars with some ratings at the mean of all
-            added.
+        name: `most_popular`, by number of ratings; `damped_mean`, by mean stars with `damping`
+            pseudo-ratings at the mean of all ratings added.
         ratings: (user_id int, movie_id int, rating float in stars).
         movie_ids: (m,) ascending.
-        damping: Number of ratings added.
+        damping: Number of pseudo-ratings of each movie.
     """
     table = ratings.groupBy("movie_id").agg(F.count("*").alias("n"), F.sum("rating").alias("stars")).toPandas()
     places = np.searchsorted(movie_ids, table["movie_id"])
@@ -30,11 +30,11 @@ def baseline_scores(name: str, ratings: DataFrame, movie_ids: np.ndarray, dampin
 
 
 def recent_popularity(ratings: DataFrame, movie_ids: np.ndarray) -> np.ndarray:
-    """(m,) from 0 to 1: the movies' ratings, each counting half after `RECENT_DAYS`, relative to the most popular.
+    """(m,) from 0 to 1: each movie's number of ratings, relative to the largest, a rating halving every `RECENT_DAYS`.
 
     Without times every rating counts the same.
     """
-    newest = ratings.agg(F.max("rated_at")).first()[0]
+    ((newest,),) = ratings.agg(F.max("rated_at")).collect()
     age = F.datediff(F.lit(newest), "rated_at") if newest else F.lit(0)
     weight = F.pow(F.lit(2.0), -F.coalesce(age, F.lit(0)) / F.lit(RECENT_DAYS))
     table = ratings.groupBy("movie_id").agg(F.sum(weight).alias("weight")).toPandas()

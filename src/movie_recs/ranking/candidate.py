@@ -33,19 +33,20 @@ class RankingCandidate(Candidate):
 
     @property
     def fit_key(self) -> tuple:
-        """ALS's hyperparameters but the number of alternations; EASE's many regularisations are one decomposition."""
+        """ALS's hyperparameters but the number of alternations; one decomposition serves all of EASE's."""
         return sortable(self.model_dump(include={"rank", "reg_param", "alpha"}).values())
 
     @property
+    def iterations(self) -> int:
+        """`max_iter`, or 0."""
+        return self.max_iter or 0
+
+    @property
     def als(self) -> ImplicitAlsParameters | None:
-        """Implicit ALS; None for EASE alone."""
-        if self.rank is None:
-            return None
-        return ImplicitAlsParameters(rank=self.rank, reg_param=self.reg_param, max_iter=self.max_iter, alpha=self.alpha)
+        """The hyperparameters of implicit ALS; None for EASE alone."""
+        return None if self.rank is None else self.part(ImplicitAlsParameters)
 
     @property
     def weights(self) -> RatingWeights | None:
-        """How a user's ratings count when her vector is folded in; None if it is the one of the fit."""
-        if self.star_weight is None:
-            return None
-        return RatingWeights(star_weight=self.star_weight, half_life=self.half_life, old_weight=self.old_weight)
+        """How a user's ratings count when her vector is folded in; None if ALS's own vector is used."""
+        return None if self.star_weight is None else self.part(RatingWeights)

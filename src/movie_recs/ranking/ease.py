@@ -10,10 +10,10 @@ which is d_j f_j . f_i with
 
     f_i = V_i D^(1/2) / (1 - V_i D V_i^T),    d_i = 1 - V_i D V_i^T = 2 / (1 + (1 + 4 |f_i|^2)^(1/2))
 
-So of movies that a user has not rated, which alone are ranked, the score is the dot product of f_i with the sum of
-d_j f_j over those that she has. Nothing of the size movies x movies is needed, the decomposition serves every `reg`,
-and fewer singular vectors are an approximation. X has 1 / n_u^(1/4) for each of a user's n_u ratings, which keeps users
-of thousands of ratings from deciding alone, over the root mean square of those, so that `reg` is in ratings.
+So for movies that a user has not rated, and only those are ranked, the score is the dot product of f_i with the sum of
+d_j f_j over her rated ones. Nothing of the size movies x movies is needed, the decomposition serves every `reg`, and
+fewer singular vectors are an approximation. The entries of X are 1 / n_u^(1/4) for a user of n_u ratings, so that users
+of thousands of ratings do not dominate, divided by their root mean square, so that `reg` is in ratings.
 """
 
 from functools import partial
@@ -24,12 +24,12 @@ from scipy.linalg import eigh
 from scipy.sparse import csr_array, vstack
 from scipy.sparse.linalg import LinearOperator, svds
 
-from movie_recs.data.blocks import Blocks
+from movie_recs.data.blocks import Blocks, add_up
 from movie_recs.data.interactions import Seen
 
 USER_EXPONENT = 0.25  # of 0, 0.25, 0.4 and 0.5 the best in cross-validation, by 0.003
 LARGEST_EXACT = 4_000  # rows of a Gram matrix that is decomposed whole, in half a minute on one core
-LEAST = 1e-6  # of the largest eigenvalue: what is below is rounding
+LEAST = 1e-6  # smallest eigenvalue that is kept, over the largest: those below are rounding errors
 
 
 class Spectrum(NamedTuple):
@@ -44,8 +44,8 @@ def decompose(preferred: Blocks[Seen], rank: int, seed: int) -> Spectrum:
 
     Args:
         preferred: The preferences.
-        rank: Fewer than users and movies are an approximation.
-        seed: Seed of the first vector of the iteration for a large matrix.
+        rank: Largest number of singular values; an approximation if below the number of users and of movies.
+        seed: Seed of the initial vector of the iteration for a large matrix.
     """
     users, movies = len(preferred.user_ids), len(preferred.movie_ids)
     size, matrix = min(users, movies), _scaled(preferred)
@@ -54,8 +54,8 @@ def decompose(preferred: Blocks[Seen], rank: int, seed: int) -> Spectrum:
         order = np.argsort(values)
         return Spectrum(vectors[order].T, values[order] ** 2)
     if users > movies:
-        return Spectrum(*_largest(sum(matrix.collect(_gram)), rank))
-    whole = vstack(matrix.collect(lambda rows: rows.values), format="csr")  # of few users: it is small
+        return Spectrum(*_largest(add_up(matrix.collect(_gram)), rank))
+    whole = vstack(matrix.collect(lambda rows: rows.values), format="csr")  # small, as there are few users
     vectors, squares = _largest((whole @ whole.T).toarray(), rank)
     return Spectrum(whole.T @ vectors / np.sqrt(squares), squares)
 
@@ -89,7 +89,7 @@ def _gram(rows: _Rows) -> np.ndarray:
 
 
 def _largest(gram: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
-    """The eigenvectors (n, r) and eigenvalues (r,) of a Gram matrix, ascending, without those that are rounding."""
+    """The eigenvectors (n, r) and eigenvalues (r,) of a Gram matrix, ascending, without rounding errors."""
     size = len(gram)
     squares, vectors = eigh(gram, subset_by_index=[max(size - rank, 0), size - 1])
     kept = squares > LEAST * max(squares[-1], 1.0)
@@ -97,7 +97,7 @@ def _largest(gram: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Products(LinearOperator):
-    """X by its products with vectors, each a pass over the blocks."""
+    """X as a linear operator, each product a pass over the blocks."""
 
     def __init__(self, matrix: Blocks[_Rows]):
         super().__init__(np.dtype(float), (len(matrix.user_ids), len(matrix.movie_ids)))
@@ -107,7 +107,7 @@ class _Products(LinearOperator):
         return np.concatenate(self._matrix.collect(partial(_times, vector.ravel())))
 
     def _rmatvec(self, vector: np.ndarray) -> np.ndarray:
-        return sum(self._matrix.collect(partial(_transposed_times, vector.ravel())))
+        return add_up(self._matrix.collect(partial(_transposed_times, vector.ravel())))
 
 
 def _times(vector: np.ndarray, rows: _Rows) -> np.ndarray:
@@ -119,12 +119,12 @@ def _transposed_times(vector: np.ndarray, rows: _Rows) -> np.ndarray:
 
 
 def ease_features(spectrum: Spectrum, reg: float) -> np.ndarray:
-    """F of the module's first lines, (m, r) float32."""
+    """The vectors f_i of the module's docstring, (m, r) float32."""
     shrink = spectrum.squares / (spectrum.squares + reg)
-    left = 1 - spectrum.vectors**2 @ shrink
-    return (spectrum.vectors * np.sqrt(shrink) / left[:, None]).astype(np.float32)
+    diagonal = 1 - spectrum.vectors**2 @ shrink
+    return (spectrum.vectors * np.sqrt(shrink) / diagonal[:, None]).astype(np.float32)
 
 
 def self_influence(features: np.ndarray) -> np.ndarray:
-    """D of the module's first lines, (m,), from f."""
+    """The factors d_i of the module's docstring, (m,), from the vectors f_i."""
     return 2 / (1 + np.sqrt(1 + 4 * np.einsum("ij,ij->i", features, features, dtype=float)))

@@ -1,7 +1,6 @@
 """Ranking models: implicit ALS by Spark ML, EASE, and both together, all of which are `FactorModel`s.
 
-Movies of equal score are ordered by how much they have been rated of late, and a user without any history gets just
-that order.
+Ties are ordered by recent popularity, which is also the ranking for a user without ratings.
 """
 
 from functools import partial
@@ -29,14 +28,14 @@ TIE_BREAK = 1e-6  # the bias of the most popular movie: below any difference tha
 
 
 class RankingParts(NamedTuple):
-    """The movies' side of a fit, of which the models are composed.
+    """The movies' side of a fit, from which the models are composed.
 
     Args:
-        als_model: Spark ML's, as it came.
+        als_model: Spark ML's own model.
         ids: (m,) all movies, ascending.
         als_items: (m, rank) float32, zeros for a movie without preferences.
         ease_items: (m, r) float32; (m, 0) if no model needs them.
-        bias: (m,) that breaks ties.
+        bias: (m,), breaks ties.
     """
 
     als_model: ALSModel
@@ -49,7 +48,7 @@ class RankingParts(NamedTuple):
 def fit_als(
     blocks: Blocks[Interactions], als: ImplicitAlsParameters, parameters: RankingParameters, spark: SparkSession
 ) -> ALSModel:
-    """Implicit ALS of the preferences, always Spark ML's.
+    """Implicit ALS of the preferences, by Spark ML on either carrier.
 
     Args:
         blocks: The ratings.
@@ -76,7 +75,7 @@ def fit_candidate(
         ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp).
         movie_ids: (m,) ascending, all movies that may be recommended.
         candidate: Hyperparameters of the model.
-        als: Those of implicit ALS, the candidate's if it has some.
+        als: Hyperparameters of implicit ALS, those of the candidate if it has some.
         parameters: Preferences, EASE's rank and the seed.
         carrier: Carrier of all but ALS's fit, `local` or `spark`.
     """
@@ -95,24 +94,24 @@ def collect_parts(
     factor_model: FactorModel,
     blocks: Blocks[Interactions],
     ratings: DataFrame,
-    ease_reg: float,
+    ease_reg: float | None,
     parameters: RankingParameters,
 ) -> RankingParts:
-    """The parts of a saved fit, of which the other models can be composed.
+    """The parts of a saved fit, from which the other models can be composed.
 
     Args:
         als_model: Implicit ALS of these ratings.
         factor_model: The winner of the same fit: if it has EASE's features, they are not computed again.
         blocks: The ratings.
-        ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp), the same.
-        ease_reg: EASE's regularisation, the winner's if it has one.
+        ratings: The same: (user_id int, movie_id int, rating float in stars, rated_at timestamp).
+        ease_reg: EASE's regularisation, the winner's if it has one; None if no model needs EASE.
         parameters: Preferences, EASE's rank and the seed.
     """
-    rule = factor_model.rule
+    rule, ease_items = factor_model.rule, None
     if isinstance(rule, PreferenceRule) and rule.ease_size:
         items = factor_model.items.select("id", "features").toArrow().sort_by("id")
         ease_items = feature_matrix(items["features"].combine_chunks())[:, rule.als_size :]
-    else:
+    elif ease_reg is not None:
         ease_items = fit_ease(blocks, ease_reg, parameters)
     return make_parts(als_model, ratings, blocks.movie_ids, ease_items)
 
@@ -126,7 +125,7 @@ def make_parts(
         als_model: Implicit ALS of these ratings.
         ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp).
         movie_ids: (m,) ascending, all movies that may be recommended.
-        ease_items: As `fit_ease` gives them; None if no model needs them.
+        ease_items: Result of `fit_ease`; None if no model needs it.
     """
     factors = als_model.itemFactors.toArrow()
     als_items = np.zeros((len(movie_ids), als_model.rank), np.float32)
@@ -142,7 +141,7 @@ def fit_ease(blocks: Blocks[Interactions], ease_reg: float, parameters: RankingP
 
     Args:
         blocks: The ratings.
-        ease_reg: Its regularisation.
+        ease_reg: EASE's regularisation.
         parameters: Preferences, EASE's rank and the seed.
     """
     preferred = blocks.map(partial(_select_preferred, parameters.preference.preferred))
@@ -156,14 +155,14 @@ def compose(
     blocks: Blocks[Interactions],
     spark: SparkSession,
 ) -> FactorModel:
-    """The candidate's model, with as many features as it uses.
+    """The candidate's model, with only the features that it uses.
 
     Args:
-        parts: The fit.
+        parts: The movies' side of the fit.
         candidate: Hyperparameters.
         preference: Which ratings count.
-        blocks: The ratings of the users that the model is to know.
-        spark: The session that will hold its tables.
+        blocks: The ratings of the model's users.
+        spark: The session that creates its tables.
     """
     items, rule = compose_items(parts, candidate, preference)
     if candidate.weights is None:
@@ -185,7 +184,7 @@ def compose_items(
 
 
 def fitted_users(parts: RankingParts) -> DataFrame:
-    """The users as ALS has fitted them."""
+    """The users' side of ALS as fitted: (id int, bias float, features array<float>)."""
     return parts.als_model.userFactors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
 
 

@@ -1,4 +1,4 @@
-"""What the objective `ranking` takes of memory, which decides its carrier."""
+"""The memory that the objective `ranking` takes, which decides its carrier."""
 
 from typing import Any
 
@@ -18,15 +18,15 @@ def choose_ranking_carrier(
 
 
 def estimate_memory(size: DataSize, rank: int, ease_rank: int) -> int:
-    """Bytes that the Python process of a ranking trial takes at most.
+    """Most bytes that the Python process of a ranking trial takes.
 
-    The process; each rating's share; the decomposition: Gram matrix, its vectors and LAPACK's copies of them where it
-    is taken whole; and the vectors of users and movies, those of movies three times.
+    The process itself; each rating's share; the decomposition: Gram matrix, its vectors and LAPACK's copies of them if
+    it is decomposed whole; and the vectors of users and movies, those of movies three times.
 
     Args:
-        size: Of the ratings.
-        rank: The highest of the grid.
-        ease_rank: Singular vectors at most.
+        size: Size of the data.
+        rank: The highest rank of the grid.
+        ease_rank: Largest number of singular vectors.
     """
     smaller = min(size.users, size.movies)
     ease_size = min(smaller, ease_rank)

@@ -1,6 +1,6 @@
-"""How good top lists are: do they hold what users went on to rate, and how varied, unusual and popular is it?
+"""Measures of top lists: accuracy, coverage, novelty, diversity and popularity.
 
-Accuracy compares a list with its user's held-out ratings, and says over how many users it is; the rest needs none.
+Accuracy compares a list with its user's held-out ratings, and comes with its number of users; the others need none.
 """
 
 import numpy as np
@@ -18,8 +18,8 @@ def measure_rankings(
     """Accuracy, coverage, novelty, diversity and popularity of each model's lists of at most k movies.
 
     Accuracy is a mean over the n_users users with a held-out rating (ndcg_liked: the n_users_liked users with one of
-    4 stars or more), who count as 0 where the model has no list for them. Relevant is each held-out movie. `x_se` is
-    the standard error of x, sd / sqrt(n) with sd over the same n users and n - 1 below it.
+    4 stars or more); users without a list score 0. Every held-out movie is relevant. `x_se` is the standard error of x,
+    sd / sqrt(n) with sd over the same n users and n - 1 as its denominator.
 
         ndcg = sum over hits of 1 / log2(rank + 1) / sum_{r=1..min(k, relevant)} 1 / log2(r + 1)
             (Jarvelin & Kekalainen 2002, with binary gains); ndcg_liked: the same, only liked movies being relevant
@@ -27,12 +27,12 @@ def measure_rankings(
         map = sum over hits of (hits up to that rank) / rank / min(k, relevant) (Buckley & Voorhees 2000, cut off at k)
         mrr = 1 / rank of the first hit or 0 (Voorhees 1999),    hit_rate = 1 with a hit or 0 (Deshpande & Karypis 2004)
 
-    The others are over all lists given, also those of users without a held-out rating; n_i is the number of train
+    The others are over all lists, also those of users without a held-out rating; n_i is the number of train
     ratings of movie i and U the number of train users.
 
         coverage = distinct movies in the lists / movies of the catalogue (Ge et al. 2010)
         novelty = mean over lists of the mean over movies of -log2((n_i + 1) / (U + 1)), in bits (Zhou et al. 2010; the
-            ones keep a movie that nobody rated finite)
+            ones keep it finite for a movie without ratings)
         diversity = mean over lists of two and more movies of the mean over pairs of 1 - |shared genres| / |genres of
             either| (Ziegler et al. 2005; two movies without genres are 0 apart)
         popularity_lift = mean over lists of train users of (mean n_i of the list / mean n_i of the movies that its user
@@ -40,25 +40,25 @@ def measure_rankings(
 
     Args:
         lists: (model string, user_id int, rank int from 1, movie_id int, ...), each rank and each movie once a list.
-        held_out: (user_id int, movie_id int, rating float in stars, ...). A pair that stands here twice counts once.
+        held_out: (user_id int, movie_id int, rating float in stars, ...). A pair that is given twice counts once.
         train: (user_id int, movie_id int, ...), each pair once.
-        movies: (movie_id int, genres array<string>, ...): the whole catalogue, with all that is in the others.
+        movies: (movie_id int, genres array<string>, ...): the whole catalogue, all movies of the others included.
         k: Ranks above k are left out.
-        users: (user_id int, ...), where only these users are measured; n_i and U are still those of all train.
+        users: (user_id int, ...), the users that are measured; None for all. n_i and U are always those of all train.
 
     Returns:
-        A row a model of `lists`: (model string, k int, each of ndcg, ndcg_liked, recall, precision, map, mrr, hit_rate
-        with its _se, coverage, novelty, diversity, popularity_lift as doubles; n_users, n_users_liked,
+        One row per model of `lists`: (model string, k int, each of ndcg, ndcg_liked, recall, precision, map, mrr,
+        hit_rate with its _se, coverage, novelty, diversity, popularity_lift as doubles; n_users, n_users_liked,
         users_without_held_out (of train; they are in no mean of accuracy) and users_without_list (with held-out
-        ratings) as longs). A mean over nobody is null, and so is the error of a mean over one user.
+        ratings) as longs). A mean over no user is null, and so is the error of a mean over one.
     """
     popularity = train.groupBy("movie_id").agg(F.count("*").alias("popularity"))
     people = _describe_users(train, held_out, popularity)
     lists, is_measured = lists.where(F.col("rank") <= k), F.lit(True)
     if users is not None:
         lists = lists.join(users, on="user_id", how="left_semi")
-        asked_for = users.select("user_id", F.lit(True).alias("is_asked_for")).distinct()
-        people, is_measured = people.join(asked_for, on="user_id", how="left"), F.col("is_asked_for")
+        measured = users.select("user_id", F.lit(True).alias("is_measured")).distinct()
+        people, is_measured = people.join(measured, on="user_id", how="left"), F.col("is_measured")
 
     totals = people.agg(
         F.count("profile_popularity").alias("train_users"),
@@ -66,7 +66,7 @@ def measure_rankings(
         F.count_if(is_measured & (F.size("liked") > 0)).alias("n_users_liked"),
         F.count_if(is_measured & (F.size("relevant") == 0)).alias("users_without_held_out"),
     ).crossJoin(movies.agg(F.count("*").alias("n_movies")))
-    # Not a count of distinct movies, for which Spark would read the lists twice or copy each row for it.
+    # Not count_distinct, for which Spark would read the lists twice or copy each row.
     covered = F.size(F.array_distinct(F.flatten(F.collect_list("movies"))))
     means = [_mean_and_error(name, "n_users_liked" if name == "ndcg_liked" else "n_users") for name in ACCURACY]
     return (
@@ -93,7 +93,7 @@ def ndcg_of_lists(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """The NDCG of each user, float64 (users,), as in `measure_rankings`; 0 for a user without relevant movies.
 
     Args:
-        hits: bool (users, k), whether the movie at rank 1 to k is relevant; false beyond the end of a shorter list.
+        hits: bool (users, k), whether the movie at each rank is relevant; False beyond the end of a shorter list.
         relevant: int (users,), how many movies are relevant to each user, in her list or not.
     """
     discounts = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
@@ -106,7 +106,7 @@ def _describe_users(train: DataFrame, held_out: DataFrame, popularity: DataFrame
     later = held_out.select("user_id", F.col("movie_id").alias("relevant"), "rating")
     return (
         trained.unionByName(later, allowMissingColumns=True)
-        .where(F.col("user_id").isNotNull())  # joins add this by themselves; said here, Spark plans this table once
+        .where(F.col("user_id").isNotNull())  # joins add this anyway; written here, Spark plans this table once
         .groupBy("user_id")
         .agg(
             F.collect_set("relevant").alias("relevant"),
@@ -117,7 +117,7 @@ def _describe_users(train: DataFrame, held_out: DataFrame, popularity: DataFrame
 
 
 def _describe_movies(movies: DataFrame, popularity: DataFrame) -> DataFrame:
-    """(movie_id, popularity long, genres: array of hashes, which compare faster than strings; of "none" if of none)."""
+    """(movie_id, popularity long, genres: array of hashes, which compare faster than strings; never empty)."""
     genres = F.when(F.size("genres") > 0, F.col("genres")).otherwise(F.array(F.lit(NO_GENRES)))
     return movies.join(popularity, on="movie_id", how="left").select(
         "movie_id",
@@ -127,7 +127,7 @@ def _describe_movies(movies: DataFrame, popularity: DataFrame) -> DataFrame:
 
 
 def _measure_lists(lists: DataFrame, people: DataFrame, catalogue: DataFrame, k: int) -> DataFrame:
-    """(model, *ACCURACY, movies, log2_popularity, popularity_lift, diversity) of each list; null: does not count."""
+    """(model, *ACCURACY, movies, log2_popularity, popularity_lift, diversity) of each list; null is in no mean."""
     each = (
         lists.select("model", "user_id", "rank", "movie_id")
         .join(F.broadcast(catalogue), on="movie_id", how="inner")
@@ -163,7 +163,7 @@ def _measure_lists(lists: DataFrame, people: DataFrame, catalogue: DataFrame, k:
 
 
 def _ranks_where(condition: Column) -> Column:
-    """Ascending ranks of the rows that fulfil a condition: all that a metric of binary relevance needs of a list."""
+    """Ascending ranks of the rows that meet a condition, from which every metric of binary relevance follows."""
     return F.sort_array(F.collect_list(F.when(condition, F.col("rank"))))
 
 
@@ -186,10 +186,10 @@ def _mean_distance(sets: Column) -> Column:
 
 
 def _mean_and_error(name: str, users: str) -> tuple[Column, Column]:
-    """Mean and standard error of a column over as many users as `users` says; those without a value count as 0."""
+    """Mean and standard error of a column over the number of users in `users`; those without a value count as 0."""
     n, listed = F.col(users), F.count(name)
     mean = F.when(n > 0, F.coalesce(F.sum(name), F.lit(0.0)) / n)
-    # Squares around the mean of the values, moved to the mean of all; a difference of squares would lose the digits.
+    # Squares around the mean of the values, shifted to the mean of all: a difference of squares would lose digits.
     squares = F.coalesce(listed * (F.var_pop(name) + (F.avg(name) - mean) ** 2), F.lit(0.0)) + (n - listed) * mean**2
     return mean.alias(name), F.when(n > 1, F.sqrt(squares / (n - 1) / n)).alias(f"{name}_se")
 

@@ -13,8 +13,8 @@ from movie_recs.tuning.parameters import SearchParameters
 class RatingWeights(Block):
     """How much each of a user's ratings counts in her vector (`preferences.weigh` has the formula).
 
-    `star_weight`: what a star above her own mean adds; `half_life`: ratings after which a rating counts half, from the
-    newest, down to `old_weight`; without a half-life old and new count the same.
+    `star_weight`: added per star above her own mean. `half_life`: number of newer ratings that halve the part of
+    a weight above `old_weight`; without a half-life old and new ratings count the same.
     """
 
     star_weight: Weight = 0.0
@@ -47,10 +47,10 @@ class WeightGrid(Block):
 
 
 class PreferenceParameters(Block):
-    """What a fit takes as a preference, and how much its stars count.
+    """Which ratings are preferences, and how much their stars count in a fit.
 
-    `preferred`: all ratings; those of at least 4 stars (`liked`); or those of at least the user's own mean. The others
-    are as if they had not been given. `star_weight`: as in `RatingWeights`.
+    `preferred`: all ratings (`all`), those of at least 4 stars (`liked`), or those of at least the user's own mean
+    (`above_mean`); the others are ignored. `star_weight`: as in `RatingWeights`.
     """
 
     preferred: Literal["all", "liked", "above_mean"] = "all"

@@ -1,6 +1,6 @@
-"""What a user's ratings say of what she prefers, and her vector in a ranking model.
+"""A user's preferences from her ratings, and her vector in a ranking model.
 
-Some of her ratings count as preferences (`are_preferred`), and each of them as much as
+Some of her ratings count as preferences (`are_preferred`), each with a weight w:
 
     s = max(1 + star_weight (r - mean of her r), 0.1)
     a = old_weight + (1 - old_weight) 2^(-later / half_life),   later = number of her preferences after it
@@ -13,7 +13,7 @@ the number of her preferences i,
                                  sum (1 + alpha w_i) y_i        (the user step of Hu, Koren & Volinsky 2008, eq. 4)
     EASE:         p = sum w_i d_i f_i                           (`ease` defines d)
 
-So a vector is a sum over her ratings, and new ratings, or a new user's, need no fit.
+So neither new ratings nor new users need a fit.
 """
 
 from typing import NamedTuple
@@ -29,18 +29,18 @@ from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import self_influence
 from movie_recs.ranking.parameters import PreferenceParameters, RatingWeights
 
-LEAST_WEIGHT = 0.1  # of a preference, however few its stars: it was watched and rated
+LEAST_WEIGHT = 0.1  # of a preference of few stars: the movie was watched and rated
 
 
 class PreferenceRule(NamedTuple):
-    """How a user's vector follows from her preferences (`factor_model.Rule`).
+    """A `Rule` by which a user's vector follows from her preferences.
 
     Args:
         als_size: Number of features of implicit ALS's part, which comes first.
         ease_size: Number of features of EASE's part.
         preferred: Which ratings count: `all`, `liked` or `above_mean`.
         weights: How much each of them counts.
-        als_weight: Factor of ALS's part.
+        als_weight: Multiplies ALS's part.
         reg_param: lambda of ALS.
         alpha: alpha of ALS.
     """
@@ -58,7 +58,7 @@ class PreferenceRule(NamedTuple):
         """See `Rule`."""
         return self.als_size, self.ease_size
 
-    def user_vectors(self, ratings: Interactions, items: Arrays, intercept: float) -> Vectors:  # noqa: ARG002 - a rule
+    def user_vectors(self, ratings: Interactions, items: Arrays, intercept: float) -> Vectors:  # noqa: ARG002 - see `Rule`
         """See `Rule`."""
         starts, movies, weights = self._weighted(ratings, items)
         vectors = self.fold(starts, movies, weights, items.features[:-1].astype(np.float32))
@@ -89,7 +89,7 @@ class PreferenceRule(NamedTuple):
         self,
         ratings: Interactions,
         items: Arrays,
-        intercept: float,  # noqa: ARG002 - a rule
+        intercept: float,  # noqa: ARG002 - see `Rule`
         asked: np.ndarray,
     ) -> Contributions:
         """See `Rule`.
@@ -125,16 +125,17 @@ def make_rule(
 
     Args:
         candidate: Hyperparameters.
-        preference: Which ratings count; and in a fit how much, which is all that a model of ALS alone has.
+        preference: Which ratings count, and their weights if the candidate has none of its own.
         als_size: Number of features of the ALS part.
         ease_size: Number of features of the EASE part.
     """
     preferred = preference.preferred
     weights = candidate.weights or RatingWeights(star_weight=preference.star_weight)
-    if candidate.als is None:
+    als = candidate.als
+    if als is None:
         return PreferenceRule(0, ease_size, preferred, weights)
     als_weight = 1.0 if candidate.als_weight is None else candidate.als_weight
-    return PreferenceRule(als_size, ease_size, preferred, weights, als_weight, candidate.reg_param, candidate.alpha)
+    return PreferenceRule(als_size, ease_size, preferred, weights, als_weight, als.reg_param, als.alpha)
 
 
 def are_preferred(starts: np.ndarray, stars: np.ndarray, preferred: str) -> np.ndarray:
@@ -151,24 +152,24 @@ def are_preferred(starts: np.ndarray, stars: np.ndarray, preferred: str) -> np.n
 
 
 def weigh_stars(starts: np.ndarray, stars: np.ndarray, star_weight: float) -> np.ndarray:
-    """(n,): s as defined above."""
+    """(n,): s of the module's docstring."""
     return np.maximum(1 + star_weight * (stars - _means(starts, stars)), LEAST_WEIGHT)
 
 
 def weigh(
     starts: np.ndarray, stars: np.ndarray, times: np.ndarray, movies: np.ndarray, weights: RatingWeights
 ) -> np.ndarray:
-    """(n,) float32: w as defined above.
+    """(n,) float32: w of the module's docstring.
 
     Args:
         starts: (u + 1,), where each user's rows begin.
         stars: (n,).
-        times: (n,); of equal times the higher movie is the later.
+        times: (n,); of equal times the movie of the higher id is the later.
         movies: (n,).
         weights: The weights of stars and age.
     """
     values = weigh_stars(starts, stars, weights.star_weight)
-    if weights.half_life is not None:
+    if weights.half_life is not None and weights.old_weight is not None:
         counts = np.diff(starts)
         order = np.lexsort((movies, times, np.repeat(np.arange(len(counts)), counts)))
         later = np.empty(len(stars))

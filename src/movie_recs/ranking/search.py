@@ -1,7 +1,7 @@
-"""Which hyperparameters of the ranking model are best, found in three stages on the same rows.
+"""Searches the best hyperparameters of the ranking model, in three stages on the same rows.
 
-First implicit ALS and EASE, each user's ratings counting alike. Then, on the best of each, how much newer ratings and
-higher stars count in a user's vector. Last both models together. The winner is whichever ranks best of all.
+First implicit ALS and EASE, all ratings of a user with the same weight. Then, for the best of each, the weights of
+newer ratings and higher stars in a user's vector. Last the blend of both models. The winner is the best of all.
 """
 
 from functools import partial
@@ -32,15 +32,15 @@ def search(
     carrier: str = "local",
     log: TrialLog | None = None,
 ) -> pd.DataFrame:
-    """A row a candidate of implicit_als, ease, recent_als and blend, as `cross_validation.summarise` has it.
+    """One row per candidate of implicit_als, ease, recent_als and blend; columns of `cross_validation.summarise`.
 
     Args:
         train_ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp, fold int).
         movie_ids: (m,) ascending, all movies that may be recommended.
         parameters: The candidates, and how they are searched.
-        folds: Number of folds, or which of them are held out in turn.
+        folds: Number of folds, or the numbers of those that are held out in turn.
         carrier: `local` or `spark`.
-        log: Trials that are in it are not run again, and those that end are added to it.
+        log: Finished trials, which are not run again; new ones are added.
     """
     tuning, preference, k = parameters.tuning, parameters.preference, parameters.evaluation.k
     context = {
@@ -60,14 +60,14 @@ def search(
         als, ease = (best_candidate(plain, RankingCandidate, model) for model in ("implicit_als", "ease"))
         weighed = run([_weighed(ease, tuning)])
         ease = best_candidate(pd.concat([plain, weighed]), RankingCandidate, "ease")
-        # Both at once, for they share the fits of ALS.
+        # Together, as they share the fits of ALS.
         others = run([_weighed(als.model_copy(update={"model": "recent_als"}), tuning), _blend(als, ease, tuning)])
     finally:
         blocks.close()
     return pd.concat([plain, weighed, others], ignore_index=True)
 
 
-def _plain(tuning: RankingTuningParameters) -> list[Strategy]:
+def _plain(tuning: RankingTuningParameters) -> list[Strategy[RankingCandidate]]:
     als = [RankingCandidate(model="implicit_als", **each.model_dump()) for each in tuning.grid.candidates()]
     ease = [RankingCandidate(model="ease", ease_reg=reg, star_weight=0) for reg in tuning.ease_reg]
     return [
@@ -76,13 +76,15 @@ def _plain(tuning: RankingTuningParameters) -> list[Strategy]:
     ]
 
 
-def _weighed(base: RankingCandidate, tuning: RankingTuningParameters) -> Strategy:
+def _weighed(base: RankingCandidate, tuning: RankingTuningParameters) -> Strategy[RankingCandidate]:
     grid = tuning.weight_grid
     listed = [base.model_copy(update=each.model_dump()) for each in grid.candidates()]
     return choose_strategy(listed, {name: getattr(grid, name) for name in WEIGHT_FIELDS}, tuning)
 
 
-def _blend(als: RankingCandidate, ease: RankingCandidate, tuning: RankingTuningParameters) -> Strategy:
-    both = {**als.als.model_dump(), **ease.model_dump(exclude={"model", *ALS_FIELDS, "als_weight"})}
+def _blend(
+    als: RankingCandidate, ease: RankingCandidate, tuning: RankingTuningParameters
+) -> Strategy[RankingCandidate]:
+    both = {**als.model_dump(include=set(ALS_FIELDS)), **ease.model_dump(exclude={"model", *ALS_FIELDS, "als_weight"})}
     listed = [RankingCandidate(model="blend", **both, als_weight=each) for each in tuning.als_weight]
     return choose_strategy(listed, {"als_weight": tuning.als_weight}, tuning)

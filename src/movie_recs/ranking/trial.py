@@ -1,7 +1,8 @@
-"""Trials of ranking models: all movies are ranked for each user, and her held-out ones looked for in the list."""
+"""Trials of ranking models: all movies are ranked for each user, and the list is compared with her held-out ones."""
 
 from collections.abc import Iterator
 from functools import cached_property, lru_cache, partial
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ class RankingTrialData(NamedTuple):
         preference: Which ratings count in a fit, and how much.
         ease_rank: See `ease.decompose`.
         k: Length of the lists.
-        seed: Seed of the factors' first values.
+        seed: Seed of the initial factors.
     """
 
     blocks: Blocks[Interactions]
@@ -36,15 +37,15 @@ class RankingTrialData(NamedTuple):
     k: int
     seed: int
 
-    def missing_folds(self, trials: list[Trial]) -> list[int]:  # noqa: ARG002 - no fold shares more than its ratings
-        """None."""
+    def missing_folds(self, trials: list[Trial[RankingCandidate]]) -> list[int]:  # noqa: ARG002 - nothing is shared
+        """None: the trials of a fold share no fit."""
         return []
 
     def fit_shared(self, fold: int) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def with_shared(self, parts: dict[int, None]) -> "RankingTrialData":  # noqa: ARG002 - as `missing_folds`
-        """The same."""
+        """The same data."""
         return self
 
     def open(self, fold: int) -> "RankingFold":
@@ -57,11 +58,11 @@ class FoldBlock(NamedTuple):
 
     Args:
         seen: The preferences in all other folds.
-        times: (n,) of the preferences.
-        stars: (n,) float64, their weights by stars in a fit.
+        times: (n,), times of the preferences.
+        stars: (n,) float64, weights of the preferences in a fit.
         rated: Ids of the movies rated in all other folds, user after user.
-        rated_counts: (u,), how many each user has.
-        held_out: (h,) int64, the held-out ratings, each the user's row times the number of movies plus the movie's.
+        rated_counts: (u,), number of these of each user.
+        held_out: (h,) int64, ascending: user row * number of movies + movie row of each held-out rating.
         relevant: (u,), number of held-out ratings.
     """
 
@@ -75,7 +76,7 @@ class FoldBlock(NamedTuple):
 
 
 class RankingFold:
-    """The preferences of all folds but one, the ratings of that one, and what was fitted last."""
+    """A held-out fold, the preferences in all others, and the decomposition of these."""
 
     def __init__(self, data: RankingTrialData, fold: int):
         self._data = data
@@ -83,26 +84,23 @@ class RankingFold:
 
     def measure(self, candidates: list[RankingCandidate]) -> Iterator[Measures]:
         """`ndcg`, the mean over the users with a held-out rating, and its standard error."""
-        fits = self._fit_als(candidates)
-        factors, done = None, 0
-        for candidate in candidates:
-            if candidate.als is not None and candidate.max_iter != done:
-                factors, done = next(fits), candidate.max_iter
-            als_items = self._nothing if factors is None else factors.items
-            own = self._nothing if candidate.ease_reg is None else self._ease(candidate.ease_reg)
-            items = np.hstack([als_items, own])
-            if candidate.weights is None:
-                users = factors.users
-            else:
-                rule = make_rule(candidate, self._data.preference, als_items.shape[1], own.shape[1])
-                users = self._blocks.map(partial(_fold_users, rule, items))
-            yield self._ndcg(users, items)
+        als, targets = candidates[0].als, self._blocks.map(_targets)
+        by_iterations = [(number, list(same)) for number, same in groupby(candidates, lambda each: each.iterations)]
+        iterations = [number for number, _ in by_iterations]
+        fits = None if als is None else fit_factors(targets, als, iterations, self._data.seed, als.alpha)
+        for _, same in by_iterations:
+            factors = None if fits is None else next(fits)
+            for candidate in same:
+                yield self._measure(candidate, factors)
 
-    def _fit_als(self, candidates: list[RankingCandidate]) -> Iterator[Factors]:
-        """The factors after each number of alternations that the candidates have, ascending."""
-        first, iterations = candidates[0], sorted({each.max_iter for each in candidates if each.als})
-        targets = self._blocks.map(_targets)
-        return fit_factors(targets, first.als, iterations, self._data.seed, first.alpha)
+    def _measure(self, candidate: RankingCandidate, factors: Factors | None) -> Measures:
+        als_items = self._nothing if factors is None else factors.items
+        ease_items = self._nothing if candidate.ease_reg is None else self._ease(candidate.ease_reg)
+        items = np.hstack([als_items, ease_items])
+        if factors is not None and candidate.weights is None:
+            return self._ndcg(factors.users, items)
+        rule = make_rule(candidate, self._data.preference, als_items.shape[1], ease_items.shape[1])
+        return self._ndcg(self._blocks.map(partial(_fold_users, rule, items)), items)
 
     @lru_cache(maxsize=1)  # noqa: B019 - candidates of the same regularisation follow one another; a fold is short-lived
     def _ease(self, reg: float) -> np.ndarray:
@@ -159,7 +157,7 @@ def _weigh(block: FoldBlock, weights: RatingWeights) -> np.ndarray:
 
 
 def _ndcg_of_users(items: Items, k: int, pair: tuple[FoldBlock, np.ndarray]) -> np.ndarray:
-    """The NDCG of each user of a block with a held-out rating; 0 for one that has no list."""
+    """The NDCG of each user of a block with a held-out rating; 0 for one without a list."""
     block, users = pair
     measured = np.flatnonzero(block.relevant)
     if not len(measured):

@@ -29,22 +29,23 @@ class RatingCandidate(Candidate):
 
     @property
     def fit_key(self) -> tuple:
-        """All but the number of alternations, by baseline."""
+        """All hyperparameters but the number of alternations, those of the baseline first."""
         return sortable(self.model_dump(exclude={"model", "max_iter"}).values())
 
     @property
+    def iterations(self) -> int:
+        """`max_iter`, or 0."""
+        return self.max_iter or 0
+
+    @property
     def baseline(self) -> BaselineParameters | None:
-        """What comes before the factors; None for plain ALS."""
-        if self.user_damping is None:
-            return None
-        return BaselineParameters(**{name: getattr(self, name) for name in BaselineParameters.model_fields})
+        """The hyperparameters of biases and tastes; None for plain ALS."""
+        return None if self.user_damping is None else self.part(BaselineParameters)
 
     @property
     def als(self) -> AlsParameters | None:
-        """The factors; None for a baseline alone."""
-        if self.rank is None:
-            return None
-        return AlsParameters(rank=self.rank, reg_param=self.reg_param, max_iter=self.max_iter)
+        """The hyperparameters of the factors; None for a baseline alone."""
+        return None if self.rank is None else self.part(AlsParameters)
 
     @property
     def without_factors(self) -> "RatingCandidate":

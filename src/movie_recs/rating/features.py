@@ -1,4 +1,4 @@
-"""What a user may have a taste for in a movie, as numbers, all of about the same spread.
+"""Movie features that a user may have a taste for, all of about the same spread.
 
     genres:     1 / sqrt(number of genres) for each that it has, so that every list has length 1
     year:       exp(-((year - c) / WIDTH)^2 / 2) for each centre c (radial basis functions); without a year the mean
@@ -6,8 +6,8 @@
     audience:   who rated it, whatever the stars: the movie's factors in an implicit ALS of the train ratings, of
                 length 1; without a rating the mean
 
-Genres and year are known before anyone rates a movie; popularity and audience follow from the ratings of a fit. That
-who rated a movie says much about how it is rated is SVD++'s idea (Koren 2008), here as features.
+Genres and year are known before anyone rates a movie; popularity and audience follow from the ratings of a fit. To
+predict how a movie is rated from who rated it is SVD++'s idea (Koren 2008), here as features.
 """
 
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Catalogue(NamedTuple):
 
     Args:
         ids: (m,) int32.
-        features: (m, k) float64, weighted: what is known before any rating.
+        features: (m, k) float64, weighted: those that are known before any rating.
         weights: The weight of each kind.
     """
 
@@ -46,7 +46,7 @@ def describe_movies(movies: DataFrame, weights: FeatureWeights) -> Catalogue:
 
     Args:
         movies: (movie_id int, year int or null, genres array<string>, ...).
-        weights: What each kind of feature is multiplied by; one of weight 0 is left out.
+        weights: The weight of each kind of feature; a kind of weight 0 is left out.
     """
     table = movies.select("movie_id", "year", "genres").toPandas().sort_values("movie_id")
     kinds = [(weights.genres, genre_features(table["genres"])), (weights.year, year_features(table["year"]))]
@@ -56,12 +56,12 @@ def describe_movies(movies: DataFrame, weights: FeatureWeights) -> Catalogue:
 
 
 def movie_features(catalogue: Catalogue, counts: np.ndarray, audience: np.ndarray | None) -> np.ndarray:
-    """(m, k): the features of a fit, less their mean over the ratings that it sees.
+    """(m, k): the movies' features in a fit, minus their mean over its ratings.
 
     Args:
         catalogue: The movies.
-        counts: (m,), number of these ratings by movie.
-        audience: Factors as `fit_audience` gives them; None to leave them out.
+        counts: (m,), number of its ratings by movie.
+        audience: Result of `fit_audience`; None to leave it out.
     """
     parts = [catalogue.features]
     if catalogue.weights.popularity:
@@ -76,8 +76,8 @@ def fit_audience(seen: Blocks[Seen], seed: int) -> np.ndarray:
     """(m, rank) float32: item factors of the implicit ALS of who rated what; zeros for a movie without ratings.
 
     Args:
-        seen: Ratings, whose stars do not count.
-        seed: Seed of the first values.
+        seen: Ratings; their stars are ignored.
+        seed: Seed of the initial factors.
     """
     (factors,) = fit_factors(seen.map(_ones), AUDIENCE, [AUDIENCE.max_iter], seed, alpha=1.0)
     return factors.items

@@ -1,4 +1,4 @@
-"""Fits of rating models: a baseline, then ALS on what it leaves."""
+"""Fits of rating models: a baseline, then ALS on its residuals."""
 
 from functools import partial
 from typing import NamedTuple
@@ -36,21 +36,29 @@ def fit_candidate(
 
     Args:
         ratings: (user_id int, movie_id int, rating float in stars).
-        catalogue: The movies, all that are rated among them; not needed without a baseline.
+        catalogue: All movies, every rated one among them; None without a baseline.
         candidate: Hyperparameters, with factors.
-        seed: Seed of all factors' first values.
+        seed: Seed of all initial factors.
         carrier: Carrier of the baseline, `local` or `spark`.
+
+    Raises:
+        ValueError: The candidate has no factors, or there is no catalogue for its baseline.
     """
-    blocks = blocks_for(ratings, candidate.rank)
+    als = candidate.als
+    if als is None:
+        raise ValueError(f"{candidate} has no factors.")
+    blocks = blocks_for(ratings, als.rank)
     if candidate.baseline is None:
-        als_model = fit_als(prepare_fit(ratings, blocks), candidate.als, seed)
-        return Fit(als_model, factor_model(als_model, candidate.als.reg_param))
+        als_model = fit_als(prepare_fit(ratings, blocks), als, seed)
+        return Fit(als_model, factor_model(als_model, als.reg_param))
+    if catalogue is None:
+        raise ValueError("A baseline needs the movies.")
     base = fit_compiled(ratings, catalogue, candidate.without_factors, seed, carrier)
-    left = score(base, ratings.select("user_id", "movie_id", "rating")).select(
+    residuals = score(base, ratings.select("user_id", "movie_id", "rating")).select(
         "user_id", "movie_id", (F.col("rating") - F.col("score")).cast("float").alias("rating")
     )
-    als_model = fit_als(prepare_fit(left, blocks), candidate.als, seed)
-    return Fit(als_model, add_factors(base, als_model, candidate.als.reg_param))
+    als_model = fit_als(prepare_fit(residuals, blocks), als, seed)
+    return Fit(als_model, add_factors(base, als_model, als.reg_param))
 
 
 def fit_compiled(
@@ -60,10 +68,13 @@ def fit_compiled(
 
     Args:
         ratings: (user_id int, movie_id int, rating float in stars).
-        catalogue: The movies, all that are rated among them.
+        catalogue: All movies, every rated one among them.
         candidate: Hyperparameters, with a baseline.
-        seed: Seed of all first values.
+        seed: Seed of all initial factors.
         carrier: `local` or `spark`.
+
+    Raises:
+        ValueError: The candidate has no baseline.
     """
     blocks = open_blocks(carrier, ratings, catalogue.ids)
     try:
@@ -75,47 +86,51 @@ def fit_compiled(
 def _fit_blocks(
     spark: SparkSession, blocks: Blocks[Interactions], catalogue: Catalogue, candidate: RatingCandidate, seed: int
 ) -> FactorModel:
+    baseline, als = candidate.baseline, candidate.als
+    if baseline is None:
+        raise ValueError(f"{candidate} has no baseline.")
     seen = blocks.map(select_seen)
     counts = count_ratings(seen)
     features = np.zeros((len(catalogue.ids), 0))
-    if candidate.taste_reg is not None:
+    if baseline.taste_reg is not None:
         audience = fit_audience(seen, seed) if catalogue.weights.audience else None
         features = movie_features(catalogue, counts.by_movie, audience)
-    side, users = fit_biases(prepare_users(seen, features), counts, features, candidate.baseline)
-    if candidate.als is None:
+    side, users = fit_biases(prepare_users(seen, features), counts, features, baseline)
+    if als is None:
         items = factor_table(spark, catalogue.ids, side.bias, features)
         return FactorModel(side.intercept, users.table(spark, _user_rows, FACTORS), items, RidgeRule((side.ridge,)))
-    left = users.map(partial(_leave, side)).keep()  # every alternation reads it
+    residuals = users.map(partial(_subtract, side)).keep()  # every alternation reads them
     try:
-        (factors,) = fit_factors(left.map(_targets), candidate.als, [candidate.max_iter], seed)
-        user_table = left.zip(factors.users).table(spark, _user_rows_with_factors, FACTORS)
+        (factors,) = fit_factors(residuals.map(_targets), als, [als.max_iter], seed)
+        user_table = residuals.zip(factors.users).table(spark, _user_rows_with_factors, FACTORS)
     finally:
-        left.close()
+        residuals.close()
     items = factor_table(spark, catalogue.ids, side.bias, np.hstack([features, factors.items]))
-    ridges = side.ridge, Ridge(candidate.rank, candidate.reg_param, per_rating=True)
+    ridges = side.ridge, Ridge(als.rank, als.reg_param, per_rating=True)
     return FactorModel(side.intercept, user_table, items, RidgeRule(ridges))
 
 
-class _Left(NamedTuple):
-    """The solved users of a block, and what they leave of their ratings, (n,) float32."""
+class _Residuals(NamedTuple):
+    """The solved users of a block, and the residuals of their ratings, (n,) float32."""
 
     solved: SolvedUsers
     values: np.ndarray
 
 
-def _leave(side: MovieSide, solved: SolvedUsers) -> _Left:
+def _subtract(side: MovieSide, solved: SolvedUsers) -> _Residuals:
     seen = solved.seen
-    return _Left(solved, (seen.ratings - score_pairs(side, solved, seen.users, seen.movies)).astype(np.float32))
+    values = seen.ratings - score_pairs(side, solved, seen.users, seen.movies)
+    return _Residuals(solved, values.astype(np.float32))
 
 
-def _targets(left: _Left) -> Targets:
-    return Targets(left.solved.seen, left.values)
+def _targets(residuals: _Residuals) -> Targets:
+    return Targets(residuals.solved.seen, residuals.values)
 
 
 def _user_rows(solved: SolvedUsers) -> pa.Table:
     return factor_rows(solved.seen.user_ids, solved.weights[:, 0], solved.weights[:, 1:])
 
 
-def _user_rows_with_factors(pair: tuple[_Left, np.ndarray]) -> pa.Table:
+def _user_rows_with_factors(pair: tuple[_Residuals, np.ndarray]) -> pa.Table:
     (solved, _), factors = pair
     return factor_rows(solved.seen.user_ids, solved.weights[:, 0], np.hstack([solved.weights[:, 1:], factors]))

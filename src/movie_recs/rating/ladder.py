@@ -19,9 +19,9 @@ BEST = "taste_als"
 def score_ladder(
     taste_als: FactorModel, bias_als: FactorModel, reference_als: FactorModel, pairs: DataFrame
 ) -> DataFrame:
-    """The pairs with a column of scores for each model of the ladder, in its order, after their own.
+    """The columns of the pairs, and a column of scores for each model of the ladder, in its order.
 
-    The parts of a model before its factors are a model of the ladder by themselves.
+    `bias` and `taste` are the parts of `bias_als` and `taste_als` before the factors.
     """
     scored = score_parts(bias_als, pairs, {"global_mean": 0, "bias": 1, "bias_als": 2})
     scored = score_parts(taste_als, score(reference_als, scored, "reference_als"), {"taste": 1, "taste_als": 2})

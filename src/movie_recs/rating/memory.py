@@ -1,4 +1,4 @@
-"""What the objective `rating` takes of memory, which decides its carrier."""
+"""The memory that the objective `rating` takes, which decides its carrier."""
 
 from typing import Any
 
@@ -19,15 +19,15 @@ def choose_rating_carrier(
 
 
 def estimate_memory(size: DataSize, rank: int, features: int) -> int:
-    """Bytes that the Python process of a rating trial takes at most.
+    """Most bytes that the Python process of a rating trial takes.
 
     The process itself; each rating's share; each user's Gram matrix of the features and its factor; the factors of
     users and movies and a copy of them; and the movies' features twice, with the audience of ten folds.
 
     Args:
-        size: Of the ratings.
-        rank: The highest of the grid.
-        features: Number of a movie's features, and 1 for the bias.
+        size: Size of the data.
+        rank: The highest rank of the grid.
+        features: Number of features of a movie, plus 1 for the bias.
     """
     triangle = features * (features + 1) // 2
     per_user = 2 * triangle + 2 * rank

@@ -1,4 +1,4 @@
-"""How wrong predicted stars are: each mean says over how many rows it is."""
+"""Errors of predicted stars, each mean with its number of rows."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from movie_recs.model.scoring import to_stars
 
-COUNT_BINS = {"0": 0, "1": 1, "2-3": 3, "4-9": 9, "10-49": 49}  # label: most ratings
+COUNT_BINS = {"0": 0, "1": 1, "2-3": 3, "4-9": 9, "10-49": 49}  # label: largest number of ratings
 MANY = "50+"
 BINS = (*COUNT_BINS, MANY)
 
@@ -58,20 +58,22 @@ def rmse_gains(predictions: DataFrame, pairs: Iterable[tuple[str, str]]) -> list
         z_n = (e_before,n^2 - rmse_before^2) / (2 rmse_before) - (e_after,n^2 - rmse_after^2) / (2 rmse_after)
         gain_se = sqrt(U / (U - 1) sum over users of (sum of her z_n)^2) / n
 
-    which is the delta method on paired rows, with users as clusters (Liang & Zeger 1986): one user's errors hang
-    together, and the same rows are hard for both models.
+    which is the delta method on paired rows, with users as clusters (Liang & Zeger 1986): a user's errors are
+    correlated, and so are both models' errors on the same rows.
 
     Args:
         predictions: (user_id, rating in stars, a column of scores for each model).
         pairs: (before, after), names of score columns.
 
     Returns:
-        A row a pair: gain and gain_se in stars; None where there are no rows, and gain_se None with one user or a
+        One row per pair: gain and gain_se in stars; None where there are no rows, and gain_se None with one user or a
         perfect model.
     """
     pairs = list(pairs)
     models = sorted({model for pair in pairs for model in pair})
-    rmse = predictions.agg(*(F.sqrt(F.avg(squared_error("rating", model))).alias(model) for model in models)).first()
+    (rmse,) = predictions.agg(
+        *(F.sqrt(F.avg(squared_error("rating", model))).alias(model) for model in models)
+    ).collect()
 
     def influence(model: str) -> Column:
         return (squared_error("rating", model) - F.lit(rmse[model] ** 2)) / (2 * rmse[model])
@@ -82,11 +84,11 @@ def rmse_gains(predictions: DataFrame, pairs: Iterable[tuple[str, str]]) -> list
         for place, (before, after) in enumerate(measurable)
     ]
     by_user = predictions.groupBy("user_id").agg(F.count("*").alias("n"), *sums)
-    spread = by_user.agg(
+    (spread,) = by_user.agg(
         F.count("*").alias("users"),
         F.sum("n").alias("n"),
         *(F.sum(F.col(str(place)) ** 2).alias(str(place)) for place in range(len(measurable))),
-    ).first()
+    ).collect()
     rows = []
     for pair in pairs:
         before, after = (rmse[model] for model in pair)

@@ -21,8 +21,8 @@ class FeatureWeights(Block):
 class BaselineParameters(Block):
     """Hyperparameters of the damped biases and, unless `taste_reg` is None, of the taste on movie features.
 
-    Each is a number of ratings' worth of pull: of a user's bias to 0 (`user_damping`), of a movie's bias to what its
-    features say (`movie_damping`), of a user's weights to 0 (`taste_reg`), of the mean weights to 0 (`prior_reg`).
+    Each is a pull, in ratings: of a user's bias to 0 (`user_damping`), of a movie's bias to the value that its features
+    predict (`movie_damping`), of a user's weights to 0 (`taste_reg`), of the mean weights to 0 (`prior_reg`).
     """
 
     user_damping: Damping
@@ -61,7 +61,7 @@ class BaselineGrid(Block):
 
 
 class RatingTuningParameters(SearchParameters):
-    """The search of the rating model: baselines, then factors on what they leave."""
+    """The search of the rating model: baselines, then factors on their residuals."""
 
     baseline_grid: BaselineGrid
     grid: Grid

@@ -1,7 +1,7 @@
-"""Which hyperparameters of the rating model are best, found in two stages on the same folds.
+"""Searches the best hyperparameters of the rating model, in two stages on the same folds.
 
-First the baselines. Then ALS on what the best biases and the best taste leave of each rating; the reference, ALS on the
-ratings themselves, is one more row.
+First the baselines. Then ALS on the residuals of the best biases and of the best taste, and the reference, ALS on the
+ratings themselves.
 """
 
 from functools import partial
@@ -13,7 +13,7 @@ from movie_recs.als.parameters import AlsParameters, Grid
 from movie_recs.data.blocks import open_blocks
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import Catalogue
-from movie_recs.rating.parameters import BaselineGrid, RatingTuningParameters
+from movie_recs.rating.parameters import BaselineGrid, BaselineParameters, RatingTuningParameters
 from movie_recs.rating.trial import RatingTrialData
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
@@ -30,16 +30,16 @@ def search(
     carrier: str = "local",
     log: TrialLog | None = None,
 ) -> pd.DataFrame:
-    """A row a candidate of bias, taste, reference_als, bias_als and taste_als, as `cross_validation.summarise` has it.
+    """One row per candidate of bias, taste, reference_als, bias_als and taste_als; columns of `summarise`.
 
     Args:
         train_ratings: (user_id int, movie_id int, rating float in stars, fold int).
-        catalogue: The movies, all that are rated among them.
+        catalogue: All movies, every rated one among them.
         tuning: The candidates, and how they are searched.
         reference: Hyperparameters of the reference.
         folds: Number of folds.
         carrier: `local` or `spark`.
-        log: Trials that are in it are not run again, and those that end are added to it.
+        log: Finished trials, which are not run again; new ones are added.
     """
     context = {
         "seed": tuning.seed,
@@ -60,7 +60,7 @@ def search(
     return pd.concat([baselines, factors], ignore_index=True)
 
 
-def baseline_strategy(model: str, tuning: RatingTuningParameters) -> Strategy:
+def baseline_strategy(model: str, tuning: RatingTuningParameters) -> Strategy[RatingCandidate]:
     """Candidates of `bias` or `taste`."""
     grid = tuning.baseline_grid
     names = list(BaselineGrid.model_fields)[: 2 if model == "bias" else None]
@@ -69,8 +69,8 @@ def baseline_strategy(model: str, tuning: RatingTuningParameters) -> Strategy:
     return choose_strategy(listed, {name: getattr(grid, name) for name in names}, tuning)
 
 
-def factor_strategy(model: str, base: RatingCandidate, tuning: RatingTuningParameters) -> Strategy:
-    """Candidates of `bias_als` or `taste_als`: factors on what this baseline leaves."""
-    fixed = {"model": model, **base.baseline.model_dump()}
+def factor_strategy(model: str, base: RatingCandidate, tuning: RatingTuningParameters) -> Strategy[RatingCandidate]:
+    """Candidates of `bias_als` or `taste_als`: factors on the residuals of this baseline."""
+    fixed = {"model": model, **base.model_dump(include=set(BaselineParameters.model_fields))}
     listed = [RatingCandidate(**fixed, **als.model_dump()) for als in tuning.grid.candidates()]
     return choose_strategy(listed, {name: getattr(tuning.grid, name) for name in Grid.model_fields}, tuning)

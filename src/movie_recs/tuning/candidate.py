@@ -1,20 +1,22 @@
 """A candidate: one combination of hyperparameters that cross-validation compares with others of its objective."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import pandas as pd
 
 from movie_recs.parameter_types import Block
 
+Part = TypeVar("Part", bound=Block)
+
 
 class Measure(NamedTuple):
-    """What trials of an objective are judged by.
+    """The measure by which an objective's candidates are compared.
 
     Args:
-        name: The key of a trial's measures that decides, as `rmse`.
-        is_error: Whether less is better.
-        others: Further keys that are averaged and shown.
+        name: Its key among a trial's measures, as `rmse`.
+        is_error: Whether lower is better.
+        others: Keys of further measures that are averaged and shown.
     """
 
     name: str
@@ -23,19 +25,19 @@ class Measure(NamedTuple):
 
     @property
     def mean(self) -> str:
-        """Its column in `cv_results`."""
+        """The column of its mean in `cv_results`."""
         return f"mean_{self.name}"
 
     def loss(self, value: Any) -> Any:
-        """The value, or an array of them, turned so that less is better."""
+        """The value, or an array of values, with its sign such that lower is better."""
         return value if self.is_error else -value
 
 
 class Candidate(Block):
-    """One combination of hyperparameters of the kind `model`; None for what that kind does not have."""
+    """One combination of hyperparameters of the kind `model`; None for those that it does not have."""
 
     MEASURE: ClassVar[Measure]
-    SIMPLER: ClassVar[dict[str, bool]]  # of equal candidates, which comes first; True for the lowest value
+    SIMPLER: ClassVar[dict[str, bool]]  # which of tied candidates is simpler: True if the lower value is
 
     model: str
 
@@ -44,16 +46,28 @@ class Candidate(Block):
         return ", ".join([self.model, *(f"{name} {value:g}" for name, value in values.items())])
 
     @classmethod
-    def from_row(cls, row: pd.Series) -> "Candidate":
+    def from_row(cls, row: pd.Series) -> Self:
         """The candidate of a row of `cv_results`."""
         return cls(**{name: row[name] for name in cls.model_fields if pd.notna(row[name])})
 
     @property
     def fit_key(self) -> tuple:
-        """Equal for candidates that one fit serves, in an order that keeps fits that share a part together."""
+        """Equal for candidates that share a fit; in its order, fits that have a part in common are adjacent."""
         raise NotImplementedError
+
+    @property
+    def iterations(self) -> int:
+        """Number of alternations of its factors; 0 without factors."""
+        raise NotImplementedError
+
+    def part(self, kind: type[Part]) -> Part:
+        """Its hyperparameters of these names, as a group of parameters."""
+        return kind(**{name: getattr(self, name) for name in kind.model_fields})
+
+
+Kind = TypeVar("Kind", bound=Candidate)  # the candidates of one objective
 
 
 def sortable(values: Iterable[float | None]) -> tuple[float, ...]:
-    """The values as a key to sort by: a missing one comes first."""
+    """The values as a sort key; None comes first."""
     return tuple(-1.0 if value is None else float(value) for value in values)

@@ -1,26 +1,26 @@
-"""What runs trials on each carrier: a task of Spark that has all ratings, or this process on blocks in Spark.
+"""Runs trials on either carrier: in Spark tasks that hold all ratings, or in this process on blocks in Spark.
 
-Trials that share a fit are one path through a fold. Paths run from a pool of threads, and report as they end. With
-local blocks a path is a small Spark job of one task, on one thread, whose outcome does not depend on what runs beside
-it; the data travel in its closure, and a Python worker keeps the fold that it had last. With blocks in Spark the path
-runs here, and its passes over the blocks are the jobs.
+Trials that share a fit are a path through a fold. A pool of threads runs the paths and yields their outcomes as they
+end. With local blocks a path is a Spark job of one task on one thread, whose outcome does not depend on what else runs;
+the data are sent in its closure, and a Python worker caches the fold that it used last. With blocks in Spark the path
+runs in this process, and its passes over the blocks are the jobs.
 """
 
 import gc
 import hashlib
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import lru_cache, partial
 from itertools import groupby
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import uuid4
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from movie_recs.data.blocks import tasks_at_a_time
-from movie_recs.tuning.candidate import Candidate
+from movie_recs.tuning.candidate import Kind
 from movie_recs.tuning.trial import Measures, Outcome, Trial, attempt, failed
 
 POLL = 0.05  # seconds between attempts to interrupt jobs that have not begun yet
@@ -28,69 +28,69 @@ JOBS_PER_TASK = 2  # so that one is planned while another runs
 Result = TypeVar("Result")
 
 
-class Fold(Protocol):
-    """The ratings of all folds but one to fit on, and those of that one to measure by."""
+class Fold(Protocol[Kind]):
+    """A held-out fold to measure on, and the others to fit on."""
 
-    def measure(self, candidates: list[Candidate]) -> Iterator[Measures]:
-        """The measures of these candidates; they share a fit, and come in ascending order of iterations."""
+    def measure(self, candidates: list[Kind]) -> Iterator[Measures]:
+        """The measures of candidates that share a fit, given by ascending number of iterations."""
 
 
-class TrialData(Protocol):
-    """What every trial needs, whatever runs it."""
+class TrialData(Protocol[Kind]):
+    """What all trials need, on either carrier."""
 
-    def missing_folds(self, trials: list[Trial]) -> list[int]:
-        """Folds for which something is to be fitted before these trials run."""
+    def missing_folds(self, trials: list[Trial[Kind]]) -> list[int]:
+        """Folds that need `fit_shared` before these trials run."""
 
     def fit_shared(self, fold: int) -> Any:
-        """What all trials of a fold share."""
+        """The fits that all trials of a fold share."""
 
-    def with_shared(self, parts: dict[int, Any]) -> "TrialData":
-        """The data with what `fit_shared` has made."""
+    def with_shared(self, parts: dict[int, Any]) -> "TrialData[Kind]":
+        """The data with these results of `fit_shared`, by fold."""
 
-    def open(self, fold: int) -> Fold:
-        """The fold as its trials need it."""
+    def open(self, fold: int) -> Fold[Kind]:
+        """The fold, ready for its trials."""
 
 
-class TrialRunner:
+class TrialRunner(Generic[Kind]):
     """Runs trials.
 
     Args:
         spark: The session.
-        data: What they need.
-        carrier: `local` or `spark`, as of the data's blocks.
+        data: What all trials need.
+        carrier: The carrier of the data's blocks, `local` or `spark`.
     """
 
-    def __init__(self, spark: SparkSession, data: TrialData, carrier: str):
+    def __init__(self, spark: SparkSession, data: TrialData[Kind], carrier: str):
         self._spark, self._data, self._is_local = spark, data, carrier == "local"
         # A pass over blocks in Spark keeps all cores busy by itself.
         self._threads = JOBS_PER_TASK * tasks_at_a_time(spark) if self._is_local else 1
 
-    def run(self, trials: list[Trial]) -> Iterator[tuple[Trial, Outcome]]:
-        """Each trial with its outcome, as soon as its path has ended; none is left out, whatever fails.
+    def run(self, trials: list[Trial[Kind]]) -> Generator[tuple[Trial[Kind], Outcome], None, None]:
+        """Each trial with its outcome, failed ones included, as soon as its path has ended.
 
-        A path whose task dies, as one that takes too much memory does, is tried again alone.
+        A path whose task dies, for lack of memory for example, is run again alone.
         """
         self._fit_shared(trials)
-        shared = self._share()
+        data = self._handle()
         paths, died = _paths(trials), []
-        for place, outcomes in self._each(partial(_run_path, shared), paths):
+        for place, outcomes in self._each(partial(_run_path, data), paths):
             if isinstance(outcomes, Exception):
                 died.append(paths[place])
             else:
                 yield from zip(paths[place], outcomes, strict=True)
         for path in died:
-            ((_, outcomes),) = self._each(partial(_run_path, shared), [path])
+            ((_, outcomes),) = self._each(partial(_run_path, data), [path])
             if isinstance(outcomes, Exception):
                 outcomes = [failed(outcomes, trial.fold) for trial in path]
             yield from zip(path, outcomes, strict=True)
 
-    def _share(self) -> "Travelling | Staying":
-        return Travelling(self._data) if self._is_local else Staying(self._data)
+    def _handle(self) -> "PickledData | DriverData":
+        return PickledData(self._data) if self._is_local else DriverData(self._data)
 
-    def _fit_shared(self, trials: list[Trial]) -> None:
+    def _fit_shared(self, trials: list[Trial[Kind]]) -> None:
         if folds := self._data.missing_folds(trials):
             parts = {}
-            for place, part in self._each(partial(_fit_shared, self._share()), folds):
+            for place, part in self._each(partial(_fit_shared, self._handle()), folds):
                 if isinstance(part, Exception):
                     raise part
                 parts[folds[place]] = part
@@ -99,7 +99,7 @@ class TrialRunner:
     def _each(
         self, function: Callable[[Any], Result], arguments: list[Any]
     ) -> Iterator[tuple[int, Result | Exception]]:
-        """The place of each argument with the function's result, or with what it raised, as they end."""
+        """The place of each argument with the function's result or exception, in the order of completion."""
         tag = f"trials-{uuid4()}"
         pool = ThreadPoolExecutor(self._threads, "trial", self._spark.addTag, (tag,))
         run = partial(self._in_a_task, function) if self._is_local else function
@@ -116,8 +116,8 @@ class TrialRunner:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             while not all(future.done() for future in waiting):  # a job that has not begun cannot be interrupted
-                # Without Connect only the thread that has set a tag can interrupt its jobs.
-                self._spark.interruptTag(tag) or self._spark.interruptAll()
+                if not self._spark.interruptTag(tag):
+                    self._spark.interruptAll()  # without Connect only the thread that has set a tag can interrupt by it
                 wait(waiting, POLL)
 
     def _in_a_task(self, function: Callable[[Any], Result], argument: Any) -> Result:
@@ -127,8 +127,8 @@ class TrialRunner:
         return pickle.loads(job.toArrow()["result"][0].as_py())  # noqa: S301 - made by this run's task
 
 
-class Travelling:
-    """Data for many jobs: pickled once here, and unpickled once in each worker."""
+class PickledData:
+    """Data that are sent to tasks: pickled once here, and unpickled once in each worker, which caches by their hash."""
 
     def __init__(self, data: TrialData):
         self._pickled = pickle.dumps(data, protocol=5)
@@ -138,16 +138,16 @@ class Travelling:
         return hash(self._key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Travelling) and other._key == self._key
+        return isinstance(other, PickledData) and other._key == self._key
 
     def load(self) -> TrialData:
-        """The data; what they were pickled to is let go."""
+        """The data; their pickled form is freed."""
         data, self._pickled = pickle.loads(self._pickled), b""  # noqa: S301 - made by this run's driver
         return data
 
 
-class Staying:
-    """Data in this process."""
+class DriverData:
+    """Data that stay in the driver, which runs the trials itself."""
 
     def __init__(self, data: TrialData):
         self._data = data
@@ -157,49 +157,49 @@ class Staying:
         return self._data
 
 
-def _paths(trials: Iterable[Trial]) -> list[list[Trial]]:
-    """Trials that share a fit, by ascending `max_iter`; those of a fold and of a baseline one after the other."""
+def _paths(trials: Iterable[Trial[Kind]]) -> list[list[Trial[Kind]]]:
+    """Trials grouped by fit, by ascending iterations in each; groups of one fold and baseline are adjacent."""
 
     def path(trial: Trial) -> tuple:
         return trial.fold, trial.candidate.fit_key
 
-    ordered = sorted(trials, key=lambda trial: (path(trial), trial.candidate.max_iter or 0))
+    ordered = sorted(trials, key=lambda trial: (path(trial), trial.candidate.iterations))
     return [list(same) for _, same in groupby(ordered, path)]
 
 
-# What runs in a task with local blocks, and here with those in Spark.
+# These run in a task with local blocks, in this process with blocks in Spark.
 
 
 def _run_batches(
     function: Callable[[Any], Any], argument: Any, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     _keep_modules()
-    for _ in batches:  # there is one row; a worker whose input is left unread is not used again
+    for _ in batches:  # one row; Spark does not reuse a worker that has not read its input
         pass
     yield pa.RecordBatch.from_pydict({"result": [pickle.dumps(function(argument), protocol=5)]})
 
 
-def _run_path(data: Travelling | Staying, path: list[Trial]) -> list[Outcome]:
+def _run_path(data: PickledData | DriverData, path: list[Trial]) -> list[Outcome]:
     candidates = [trial.candidate for trial in path]
     return attempt(lambda: _open(data, path[0].fold).measure(candidates), path)
 
 
-def _fit_shared(data: Travelling | Staying, fold: int) -> Any:
+def _fit_shared(data: PickledData | DriverData, fold: int) -> Any:
     return _load(data).fit_shared(fold)
 
 
 @lru_cache(maxsize=1)
-def _open(data: Travelling | Staying, fold: int) -> Fold:
-    """Built once for a run of trials of the same fold."""
+def _open(data: PickledData | DriverData, fold: int) -> Fold:
+    """The fold, cached for the next trials of the same one."""
     return _load(data).open(fold)
 
 
 @lru_cache(maxsize=1)
-def _load(data: Travelling | Staying) -> TrialData:
+def _load(data: PickledData | DriverData) -> TrialData:
     return data.load()
 
 
 @lru_cache
 def _keep_modules() -> None:
-    """Takes what the worker has imported out of the garbage collection that PySpark does after every task: 40 ms."""
+    """Exempts the worker's modules from the garbage collection that PySpark runs after every task, for 40 ms."""
     gc.freeze()

@@ -1,17 +1,17 @@
-"""Cross-validation: every candidate on every fold, whatever runs the trials, one failure not the end of all."""
+"""Cross-validation: every candidate on every fold, on either carrier; a failed trial does not stop the rest."""
 
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from movie_recs.errors import UserError
-from movie_recs.tuning.candidate import Candidate
+from movie_recs.tuning.candidate import Candidate, Kind
 from movie_recs.tuning.trial import Outcome, Runner, Trial
 
 logger = logging.getLogger(__name__)
@@ -21,19 +21,19 @@ SECONDS_BETWEEN_REPORTS = 2.0
 
 
 class Memory(NamedTuple):
-    """What is known of trials already, and where to keep what is found: `trial_log.TrialLog` in one context."""
+    """Finds finished trials and stores new ones: a `trial_log.TrialLog` in one context."""
 
-    find: Callable[[Trial], Outcome | None] = lambda trial: None  # noqa: ARG005 - nothing is known
-    add: Callable[[Trial, Outcome], None] = lambda trial, outcome: None  # noqa: ARG005
+    find: Callable[[Trial], Outcome | None] = lambda trial: None  # noqa: ARG005 - finds nothing
+    add: Callable[[Trial, Outcome], None] = lambda trial, outcome: None  # noqa: ARG005 - stores nothing
 
 
 NO_MEMORY = Memory()
 
 
 def cross_validate(
-    candidates: list[Candidate],
+    candidates: list[Kind],
     folds: int | list[int],
-    runner: Runner,
+    runner: Runner[Kind],
     memory: Memory = NO_MEMORY,
     halving: bool = False,
 ) -> pd.DataFrame:
@@ -41,21 +41,21 @@ def cross_validate(
 
         mean = sum over folds of the measure / folds,    std_error = sd(measure over folds) / sqrt(folds)
 
-    A candidate is compared only if all its folds succeeded; else its mean is empty and `error` says why.
+    A candidate is compared only if all its folds succeeded; otherwise its mean is empty, and `error` has the reason.
 
     Args:
-        candidates: What to compare, all of one objective.
-        folds: Number of folds, numbered from 0; or which of them are held out in turn.
-        runner: What runs the trials.
-        memory: Trials that are known are not run.
+        candidates: Candidates of one objective.
+        folds: Number of folds, numbered from 0, or the numbers of those that are held out in turn.
+        runner: Runs the trials.
+        memory: Finished trials, which are not run again.
         halving: After the first fold, and again after the second, only the better half of each model's candidates
-            goes on (successive halving; Jamieson & Talwalkar 2016). All have been measured on the same rows, so that
-            they are compared fairly; the winner has been measured on all folds.
+            goes on (successive halving; Jamieson & Talwalkar 2016). Candidates are compared on the same folds, and the
+            winner has been measured on all.
 
     Returns:
-        A row a candidate, in their order, as `summarise` gives it.
+        One row per candidate, in their order, as `summarise` returns them.
     """
-    outcomes: dict[Candidate, list[Outcome]] = {candidate: [] for candidate in candidates}
+    outcomes: dict[Kind, list[Outcome]] = {candidate: [] for candidate in candidates}
     numbers = list(range(folds)) if isinstance(folds, int) else folds
     rounds = [numbers[:1], numbers[1:2], numbers[2:]] if halving and len(numbers) > 2 else [numbers]
     going_on = list(outcomes)
@@ -73,7 +73,7 @@ def cross_validate(
     return summarise(candidates, [outcomes[candidate] for candidate in candidates])
 
 
-def _run(trials: list[Trial], runner: Runner, memory: Memory) -> dict[Trial, Outcome]:
+def _run(trials: list[Trial[Kind]], runner: Runner[Kind], memory: Memory) -> dict[Trial[Kind], Outcome]:
     known = {trial: memory.find(trial) for trial in trials}
     outcomes = {trial: outcome for trial, outcome in known.items() if outcome}
     models = ", ".join(dict.fromkeys(trial.candidate.model for trial in trials))
@@ -90,15 +90,15 @@ def _run(trials: list[Trial], runner: Runner, memory: Memory) -> dict[Trial, Out
     return outcomes
 
 
-class _Progress:
-    """Says from time to time how far the trials are."""
+class _Progress(Generic[Kind]):
+    """Logs the progress of the trials, every few seconds."""
 
-    def __init__(self, trials: list[Trial], outcomes: dict[Trial, Outcome]):
+    def __init__(self, trials: list[Trial[Kind]], outcomes: dict[Trial[Kind], Outcome]):
         self._trials, self._outcomes = trials, outcomes
         self._started = self._reported = time.perf_counter()
-        self._first: tuple[float, int] | None = None  # before it, workers start and code is loaded
+        self._first: tuple[float, int] | None = None  # time and trials done; before, workers start and load code
 
-    def add(self, trial: Trial, outcome: Outcome) -> None:
+    def add(self, trial: Trial[Kind], outcome: Outcome) -> None:
         self._outcomes[trial] = outcome
         done, total = len(self._outcomes), len(self._trials)
         if outcome.error:
@@ -123,9 +123,9 @@ class _Progress:
             best_so_far = f"; best {name} so far {value:.4f}" if is_measured else ""
             logger.info("%d of %d done, about %s left%s", done, total, time_left, best_so_far)
 
-    def _best(self) -> tuple[float, Candidate]:
-        """The lowest mean loss, infinite where trials are still to be done, and whose it is."""
-        losses: dict[Candidate, list[float]] = {}
+    def _best(self) -> tuple[float, Kind]:
+        """The lowest mean loss, infinite for a candidate with trials still to run, and its candidate."""
+        losses: dict[Kind, list[float]] = {}
         for trial in self._trials:
             losses.setdefault(trial.candidate, []).append(_loss(trial.candidate, self._outcomes.get(trial)))
         loss, _, best = min((sum(each) / len(each), str(candidate), candidate) for candidate, each in losses.items())
@@ -133,14 +133,14 @@ class _Progress:
 
 
 def _loss(candidate: Candidate, outcome: Outcome | None) -> float:
-    """What came of a trial, less being better; infinite if nothing did."""
+    """The loss of a trial; infinite if it failed or has not run."""
     measure = candidate.MEASURE
     value = outcome and outcome.measures.get(measure.name)
     return math.inf if value is None else measure.loss(value)
 
 
-def _better_half(candidates: list[Candidate], outcomes: dict[Candidate, list[Outcome]]) -> list[Candidate]:
-    """Of each model the half with the lowest mean loss so far, in their order; none that has failed."""
+def _better_half(candidates: list[Kind], outcomes: dict[Kind, list[Outcome]]) -> list[Kind]:
+    """For each model the half with the lowest mean loss so far, in their order, without failed candidates."""
     kept = set()
     for model in {candidate.model for candidate in candidates}:
         rivals = [candidate for candidate in candidates if candidate.model == model]
@@ -150,16 +150,16 @@ def _better_half(candidates: list[Candidate], outcomes: dict[Candidate, list[Out
     return [candidate for candidate in candidates if candidate in kept]
 
 
-def summarise(candidates: list[Candidate], outcomes: list[list[Outcome]]) -> pd.DataFrame:
+def summarise(candidates: Sequence[Candidate], outcomes: list[list[Outcome]]) -> pd.DataFrame:
     """The table cv_results.
 
     Args:
-        candidates: What was tried, all of one objective.
-        outcomes: For each candidate, those of its folds.
+        candidates: Candidates of one objective.
+        outcomes: For each candidate, the outcomes of its folds.
 
     Returns:
-        A row a candidate: the fields of the candidates; the mean of their measure, std_error, the means of the other
-        measures; seconds (summed), error. With one fold the standard error is the trial's own, if it has one.
+        One row per candidate: the fields of the candidates; the mean of their measure, std_error, the means of the
+        other measures; seconds (summed), error. With one fold the standard error is the trial's own, if it has one.
     """
     rows = [_summary(*pair) for pair in zip(candidates, outcomes, strict=True)]
     texts, integers = ("model", "error"), ("rank", "max_iter")
@@ -186,13 +186,13 @@ def _summary(candidate: Candidate, outcomes: list[Outcome]) -> dict[str, str | f
     }
 
 
-def best_candidate(results: pd.DataFrame, kind: type[Candidate], *models: str) -> Candidate:
-    """The candidate of these models with the best mean; of equal ones the simplest, as `kind.SIMPLER` has it.
+def best_candidate(results: pd.DataFrame, kind: type[Kind], *models: str) -> Kind:
+    """The candidate of these models with the best mean; of tied ones the simplest by `kind.SIMPLER`.
 
     Args:
-        results: As `cross_validate` gives them, or as read from a file.
-        kind: The objective's candidates.
-        models: Which kinds of model to choose from; the others' rows are not looked at.
+        results: Results of `cross_validate`, or the same as read from a file.
+        kind: The class of the objective's candidates.
+        models: The models to choose from; rows of others are ignored.
 
     Raises:
         UserError: There is none, or none could be fitted on all folds.
@@ -209,6 +209,6 @@ def best_candidate(results: pd.DataFrame, kind: type[Candidate], *models: str) -
         )
     losses = kind.MEASURE.loss(finished[kind.MEASURE.mean])
     tied = finished[losses <= losses.min() + TIE]
-    # What a candidate does not have makes it simpler than any value would.
+    # A missing hyperparameter counts as simplest.
     best = tied.sort_values(list(kind.SIMPLER), ascending=list(kind.SIMPLER.values()), na_position="first").iloc[0]
     return kind.from_row(best)

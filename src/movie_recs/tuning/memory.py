@@ -1,4 +1,4 @@
-"""Which carrier runs the formulas of a stage: this process where its data fit in a task's memory, else Spark."""
+"""Chooses the carrier of a stage: `local` if its data fit in a task's memory, otherwise `spark`."""
 
 import logging
 import os
@@ -18,14 +18,14 @@ MIB = 2**20
 
 # Bytes of a trial in one task, measured by benchmarks/tuning.py, which checks that none takes more.
 PROCESS = 350 * MIB  # Python, NumPy, pandas, PyArrow, Numba and the compiled code
-PER_RATING = 110  # the ratings of all folds, those that the fit sees by user and by movie, and what is left of them
+PER_RATING = 110  # the ratings of all folds, those that the fit sees by user and by movie, and their residuals
 PER_NUMBER = 8
 
-OVERHEAD = 384 * MIB, 0.1  # Spark's own memoryOverhead of an executor: at least, and as a share of its memory
+OVERHEAD = 384 * MIB, 0.1  # Spark's default memoryOverhead of an executor: the least, and the share of its memory
 
 
 class DataSize(NamedTuple):
-    """How much data there is, which decides how much memory a stage takes."""
+    """The size of the data, from which the memory of a stage is estimated."""
 
     ratings: int
     users: int
@@ -33,18 +33,18 @@ class DataSize(NamedTuple):
 
     @classmethod
     def of(cls, data_summary: dict[str, Any]) -> "DataSize":
-        """The size in the data's summary: of all ratings, so that every stage of a run decides alike."""
+        """The size of all ratings, from the data summary, so that every stage of a run makes the same choice."""
         return cls(*(data_summary[name] for name in cls._fields))
 
 
 def choose_carrier(choice: str, size: DataSize, needed: int, spark: SparkSession) -> str:
-    """`local` or `spark`; how `auto` is decided is logged, once for the same numbers.
+    """`local` or `spark`; the choice of `auto` is logged with its reason, once for the same numbers.
 
     Args:
         choice: The parameter `carrier`.
-        size: Of the data.
-        needed: Bytes that one process takes at most where it holds all of the data.
-        spark: The session whose tasks are to run trials.
+        size: Size of the data.
+        needed: Most bytes that one process takes when it holds all of the data.
+        spark: The session whose tasks run the trials.
     """
     if choice != "auto":
         return choice
@@ -59,8 +59,8 @@ def choose_carrier(choice: str, size: DataSize, needed: int, spark: SparkSession
 def task_memory(spark: SparkSession) -> int:
     """Bytes that one task's Python process may take, outside the JVM.
 
-    Inside this process (`local`): the machine's memory less the JVM's, by cores. On a cluster: what an executor has for
-    Python (spark.executor.pyspark.memory, else its memoryOverhead), by its cores.
+    Inside this process (`local`): the machine's memory minus the JVM's, per core. On a cluster: an executor's memory
+    for Python (spark.executor.pyspark.memory, else its memoryOverhead), per core.
     """
 
     def conf(key: str, default: str) -> str:
@@ -81,7 +81,7 @@ def _log_once(message: str) -> None:
 
 
 def _bytes(text: str) -> int:
-    """Spark's way to write sizes: 512m, 4g; a number alone is in MiB."""
+    """The bytes of a size as Spark writes it: 512m, 4g; a number alone is in MiB."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", text.strip().lower())
     if match is None:
         raise UserError(f"{text!r} is no size of memory; Spark writes them as 512m or 4g.")

@@ -8,7 +8,7 @@ from movie_recs.parameter_types import Block, Seed
 
 
 class SearchParameters(Block):
-    """Cross-validation: what is tried, and the seed of all that is drawn.
+    """Cross-validation: how candidates are searched, and the seed of all random numbers.
 
     `search`: every combination of the grids, or `budget` candidates of each model from the ranges that they span, drawn
     at random or by a tree-structured Parzen estimator. `halving`: whether the worse half of the candidates stops after

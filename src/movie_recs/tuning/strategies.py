@@ -1,63 +1,63 @@
 """Which candidates to try next: every combination of a grid, or a budget of draws from the ranges that it spans."""
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol
 
 import pandas as pd
 
-from movie_recs.tuning.candidate import Candidate
+from movie_recs.tuning.candidate import Kind
 from movie_recs.tuning.cross_validation import Memory, cross_validate
 from movie_recs.tuning.parameters import SearchParameters
 from movie_recs.tuning.trial import Runner
 
-AT_A_TIME = 8  # candidates that tpe draws before it learns of any: a constant, so that cores do not change the choice
+AT_A_TIME = 8  # candidates that tpe draws between updates, constant so that the choice does not depend on the cores
 
 
-class Strategy(Protocol):
-    """What proposes one model's candidates."""
+class Strategy(Protocol[Kind]):
+    """Proposes the candidates of one model."""
 
-    def ask(self) -> list[Candidate]:
-        """The next candidates, none of them asked before; empty at the end."""
+    def ask(self) -> list[Kind]:
+        """The next candidates, each of them once; empty at the end."""
 
     def tell(self, results: pd.DataFrame) -> None:
-        """What became of those that were asked last, as `cross_validation.summarise` has it."""
+        """Takes the results of the last candidates, as `cross_validation.summarise` returns them."""
 
 
-class Listed:
-    """These candidates, all at once."""
+class Listed(Generic[Kind]):
+    """Proposes the listed candidates, all at once."""
 
-    def __init__(self, candidates: list[Candidate]):
+    def __init__(self, candidates: list[Kind]):
         self._left = list(dict.fromkeys(candidates))
 
-    def ask(self) -> list[Candidate]:
+    def ask(self) -> list[Kind]:
         """All of them, then none."""
         asked, self._left = self._left, []
         return asked
 
     def tell(self, results: pd.DataFrame) -> None:
-        """Learns nothing."""
+        """Does nothing: the list is fixed."""
 
 
-class Drawn:
-    """A budget of draws by one of Optuna's samplers: integers uniformly, other numbers on a logarithmic scale.
+class Drawn(Generic[Kind]):
+    """Proposes a budget of draws by one of Optuna's samplers: integers uniformly, other numbers on a logarithmic scale.
 
     Args:
-        make: A candidate from its values.
-        ranges: By hyperparameter, values of which the lowest and the highest count.
+        make: Makes a candidate from hyperparameters.
+        ranges: Values of each hyperparameter, of which the lowest and the highest are the range.
         search: `random` or `tpe` (Bergstra, Bardenet, Bengio & Kegl 2011).
-        budget: How many candidates.
-        seed: Of the sampler.
+        budget: Number of draws.
+        seed: Seed of the sampler.
     """
 
     def __init__(
         self,
-        make: Callable[[dict[str, Any]], Candidate],
+        make: Callable[[dict[str, Any]], Kind],
         ranges: dict[str, list[float]],
         search: str,
         budget: int,
         seed: int,
     ):
-        import optuna  # a second that a grid need not pay
+        import optuna  # takes a second, which a grid search saves
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         seed %= 2**32
@@ -68,22 +68,22 @@ class Drawn:
         )
         self._study = optuna.create_study(sampler=sampler)
         self._distributions = {
-            name: optuna.distributions.IntDistribution(min(values), max(values))
+            name: optuna.distributions.IntDistribution(int(min(values)), int(max(values)))
             if all(isinstance(value, int) for value in values)
             else optuna.distributions.FloatDistribution(min(values), max(values), log=min(values) > 0)
             for name, values in ranges.items()
         }
         self._make, self._left = make, budget
         self._at_a_time = budget if search == "random" else AT_A_TIME
-        self._asked: list[tuple[Any, Candidate]] = []
-        self._results: dict[Candidate, float | None] = {}
+        self._asked: list[tuple[Any, Kind]] = []
+        self._results: dict[Kind, float | None] = {}
 
-    def ask(self) -> list[Candidate]:
-        """The next draws; what was drawn before counts for the budget but is not asked again."""
+    def ask(self) -> list[Kind]:
+        """The next draws; a repeated one counts for the budget but is not proposed again."""
         while self._left:
             number = min(self._at_a_time, self._left)
             self._left -= number
-            drawn = [self._study.ask(self._distributions) for _ in range(number)]
+            drawn = [self._study.ask({**self._distributions}) for _ in range(number)]
             self._asked = [(trial, self._make(self._rounded(trial.params))) for trial in drawn]
             new = dict.fromkeys(candidate for _, candidate in self._asked if candidate not in self._results)
             if new:
@@ -92,7 +92,7 @@ class Drawn:
         return []
 
     def tell(self, results: pd.DataFrame) -> None:
-        """Hands the mean losses to the sampler; a candidate that failed is one to stay away from."""
+        """Gives the mean losses to the sampler; a candidate that failed is a failed trial."""
         measure = self._asked[0][1].MEASURE
         losses = [None if pd.isna(value) else measure.loss(float(value)) for value in results[measure.mean]]
         new = dict.fromkeys(candidate for _, candidate in self._asked if candidate not in self._results)
@@ -100,7 +100,7 @@ class Drawn:
         self._tell_study()
 
     def _rounded(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Three significant digits, which can be read and written down without loss; within the range all the same."""
+        """The values to three significant digits, which are easy to read and to copy, kept within the range."""
         return {
             name: value if isinstance(value, int) else min(max(float(f"{value:.3g}"), limits.low), limits.high)
             for name, limits in self._distributions.items()
@@ -115,8 +115,8 @@ class Drawn:
             self._study.tell(trial, value, state=TrialState.FAIL if value is None else TrialState.COMPLETE)
 
 
-def choose_strategy(listed: list[Candidate], ranges: dict[str, list[float]], tuning: SearchParameters) -> Strategy:
-    """The candidates that are listed, or draws that differ from them in the hyperparameters of `ranges`."""
+def choose_strategy(listed: list[Kind], ranges: dict[str, list[float]], tuning: SearchParameters) -> Strategy[Kind]:
+    """A strategy of the listed candidates, or of draws that differ from them in the hyperparameters of `ranges`."""
     if tuning.search == "grid":
         return Listed(listed)
     first = listed[0]
@@ -125,11 +125,11 @@ def choose_strategy(listed: list[Candidate], ranges: dict[str, list[float]], tun
 
 
 def run_strategies(
-    strategies: list[Strategy], folds: int | list[int], runner: Runner, memory: Memory, halving: bool
+    strategies: Sequence[Strategy[Kind]], folds: int | list[int], runner: Runner[Kind], memory: Memory, halving: bool
 ) -> pd.DataFrame:
-    """The results of all that the strategies propose, side by side until none has more to propose.
+    """The results of all candidates of the strategies, cross-validated together until none proposes more.
 
-    Arguments after the first are those of `cross_validate`.
+    The other arguments are those of `cross_validate`.
     """
     tables: list[list[pd.DataFrame]] = [[] for _ in strategies]
     while any(asked := [strategy.ask() for strategy in strategies]):

@@ -1,28 +1,28 @@
-"""A trial: one candidate fitted on all folds but one, and what it is worth on that one."""
+"""A trial: one candidate fitted on all folds but one, and measured on that one."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Generator, Iterable
+from typing import Generic, NamedTuple, Protocol
 
 import numpy as np
 
-from movie_recs.tuning.candidate import Candidate
+from movie_recs.tuning.candidate import Kind
 
 Measures = dict[str, float | None]
 
 
-class Trial(NamedTuple):
-    """What to fit, and the fold that it does not see."""
+class Trial(NamedTuple, Generic[Kind]):
+    """A candidate, and the fold that is held out."""
 
-    candidate: Candidate
+    candidate: Kind
     fold: int
 
 
 class Outcome(NamedTuple):
-    """What came of a trial: its measures, or why there are none.
+    """The measures of a trial, or the reason why there are none.
 
-    `error` is empty if all went well; a measure other than the first may be None, as one over warm rows where the fold
-    has none.
+    `error` is empty if the trial succeeded. Measures other than the deciding one may be None, as one over warm rows
+    is in a fold without any.
     """
 
     measures: Measures
@@ -30,19 +30,19 @@ class Outcome(NamedTuple):
     error: str = ""
 
 
-class Runner(Protocol):
-    """What runs trials."""
+class Runner(Protocol[Kind]):
+    """Runs trials."""
 
-    def run(self, trials: list[Trial]) -> Iterator[tuple[Trial, Outcome]]:
-        """Each trial with its outcome, in the order in which they end; none is left out, whatever fails."""
+    def run(self, trials: list[Trial[Kind]]) -> Generator[tuple[Trial[Kind], Outcome], None, None]:
+        """Each trial with its outcome, failed ones included, in the order of completion."""
 
 
 def attempt(measure: Callable[[], Iterable[Measures]], trials: list[Trial]) -> list[Outcome]:
-    """The outcomes of trials that are measured together, whatever fails.
+    """The outcomes of trials that are measured together; those after a failure fail with it.
 
     Args:
-        measure: Gives the measures of one trial after the other, in their order.
-        trials: All of one fold.
+        measure: Yields the measures of one trial after the other, in their order.
+        trials: Trials of one fold.
     """
     outcomes: list[Outcome] = []
     started = time.perf_counter()
@@ -51,7 +51,7 @@ def attempt(measure: Callable[[], Iterable[Measures]], trials: list[Trial]) -> l
             now = time.perf_counter()
             outcomes.append(_outcome(trial, measures, now - started))
             started = now
-    except Exception as error:  # whatever went wrong in these fits, the others go on
+    except Exception as error:  # no failure of a fit stops the others
         left = trials[len(outcomes) :]
         seconds = (time.perf_counter() - started) / len(left)
         outcomes += [failed(error, trial.fold, seconds) for trial in left]
@@ -74,6 +74,6 @@ def _outcome(trial: Trial, measures: Measures, seconds: float) -> Outcome:
 
 
 def _reason(error: Exception) -> str:
-    """The first line that says something: of an error in the JVM the first only names the call."""
+    """The first informative line of the message; the first line of an error in the JVM only names the call."""
     lines = [line for line in str(error).strip().splitlines() if not line.startswith("An error occurred while calling")]
     return lines[0].removeprefix(": ") if lines else type(error).__name__

@@ -1,7 +1,7 @@
-"""Finished trials on disk: a run that was killed goes on where it stopped, and nothing is fitted twice.
+"""Finished trials on disk, with which a killed run resumes where it stopped.
 
-A trial is found again only if all that its outcome depends on is the same: the ratings with their folds, the movies'
-features, the hyperparameters, the seed and this package's code. Failed trials are not kept.
+A trial is found again only if all that its outcome depends on is unchanged: the ratings with their folds, the movies'
+features, the hyperparameters, the seed and this package's code. Failed trials are not stored.
 """
 
 import hashlib
@@ -25,11 +25,11 @@ FINGERPRINTED = ("user_id", "movie_id", "rating", "rated_at", "fold")
 
 
 class TrialLog:
-    """A file of JSON lines, one a finished trial, to which `add` appends.
+    """A file of JSON lines, one per finished trial, to which `add` appends.
 
     Args:
-        filesystem: Where the file is.
-        path: Its path there; it and its folder need not exist.
+        filesystem: The file system that holds the file.
+        path: Path of the file; it and its folder need not exist.
     """
 
     def __init__(self, filesystem: AbstractFileSystem, path: str):
@@ -44,7 +44,7 @@ class TrialLog:
         return self._outcomes.get(_key(context, trial))
 
     def add(self, context: dict[str, Any], trial: Trial, outcome: Outcome) -> None:
-        """Keeps a finished trial; a failed one is left out, so that it is tried again."""
+        """Stores a finished trial, but not a failed one, so that it is run again."""
         if outcome.error:
             return
         key = _key(context, trial)
@@ -52,18 +52,18 @@ class TrialLog:
         line = json.dumps({"key": key, "trial": str(trial.candidate), "fold": trial.fold, **outcome._asdict()})
         self._filesystem.makedirs(self._filesystem._parent(self._path), exist_ok=True)
         with self._filesystem.open(self._path, "ab") as file:
-            file.write(f"\n{line}".encode())  # before, not after: the line of a run that died within may be torn
+            file.write(f"\n{line}".encode())  # the newline is first, as a killed run may have left an incomplete line
 
     def _read(self, line: str) -> None:
         try:
             record = json.loads(line)
             self._outcomes[record["key"]] = Outcome(**{name: record[name] for name in Outcome._fields})
-        except (ValueError, KeyError, TypeError):  # empty, torn, or of another version
+        except (ValueError, KeyError, TypeError):  # empty, incomplete, or of another version
             return
 
 
 def remember(log: TrialLog | None, context: dict[str, Any]) -> Memory:
-    """The log in this context, and in that of this package's code; without a log nothing is remembered."""
+    """The log's trials of this context and this version of the code; without a log, no trials."""
     if log is None:
         return NO_MEMORY
     code = digest(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py")))
@@ -72,14 +72,14 @@ def remember(log: TrialLog | None, context: dict[str, Any]) -> Memory:
 
 
 def fingerprint(ratings: DataFrame) -> int:
-    """A hash of the rows of (user_id, movie_id, rating, perhaps rated_at, perhaps fold), in any order."""
+    """A hash of the rows of (user_id, movie_id, rating, perhaps rated_at, perhaps fold), whatever their order."""
     columns = [name for name in FINGERPRINTED if name in ratings.columns]
-    row = ratings.agg(F.bit_xor(F.xxhash64(*columns)).alias("hash"), F.count("*").alias("rows")).first()
+    (row,) = ratings.agg(F.bit_xor(F.xxhash64(*columns)).alias("hash"), F.count("*").alias("rows")).collect()
     return row["hash"] ^ row["rows"] if row["rows"] else 0
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """The SHA-256 of the parts one after the other."""
+    """The SHA-256 of the concatenated parts."""
     total = hashlib.sha256()
     for part in parts:
         total.update(part)

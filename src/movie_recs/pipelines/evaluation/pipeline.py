@@ -1,4 +1,4 @@
-"""The winners and what leads up to them on the test ratings, and metrics.json."""
+"""The winners and the models that they are compared with on the test ratings, and metrics.json."""
 
 from kedro.pipeline import Node, Pipeline
 

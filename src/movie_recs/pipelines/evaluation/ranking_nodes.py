@@ -1,4 +1,4 @@
-"""How good the lists of each ranking model and of its baselines are, for the users' held-out ratings."""
+"""The quality of each ranking model's and baseline's lists, for the users' held-out ratings."""
 
 from typing import Any
 
@@ -38,10 +38,10 @@ def list_movies(
     parameters: RankingParameters,
     carrier: str,
 ) -> DataFrame:
-    """The first `k` of all movies without the user's train ratings, for every user of either set, by each model.
+    """The `k` best movies that a user has not rated in train, for every user of either set, by each model.
 
-    Each model's hyperparameters are its best in cross-validation. A user without train ratings is a newcomer, for whom
-    every model has the list that it has for everybody.
+    Each model's hyperparameters are its best in cross-validation. A user without train ratings is a newcomer, and gets
+    each model's list for a user with no history.
 
     Returns:
         (model string, user_id int, rank int from 1, movie_id int, score double).
@@ -64,7 +64,7 @@ def measure_lists(
     movies: DataFrame,
     parameters: RankingParameters,
 ) -> pd.DataFrame:
-    """The leaderboard: a row a model, as `ranking_metrics.measure_rankings` gives it."""
+    """The leaderboard: one row per model, with the columns of `metrics.measure_rankings`."""
     measured = measure_rankings(ranking_lists, test_ratings, train_ratings, movies, parameters.evaluation.k).toPandas()
     place = {name: number for number, name in enumerate(MODELS)}
     measured = measured.round(DECIMALS)  # the order of Spark's sums, and so their last digits, may differ

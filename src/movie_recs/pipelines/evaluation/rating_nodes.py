@@ -1,4 +1,4 @@
-"""How wrong the models are on ratings they have not seen, and what every run is measured by."""
+"""The errors of the rating models on the test ratings, and metrics.json."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def fit_bias_als(
     parameters: RatingParameters,
     carrier: str,
 ) -> FactorModel:
-    """The best biases and ALS on what they leave, without movie features, fitted on the train ratings."""
+    """The best biases and ALS on their residuals, without movie features, fitted on the train ratings."""
     candidate = best_candidate(cv_results, RatingCandidate, "bias_als")
     catalogue = describe_movies(movies, parameters.features)
     carrier = choose_rating_carrier(carrier, data_summary, catalogue, parameters.tuning, movies.sparkSession)
@@ -49,7 +49,7 @@ def predict_test(
     train_ratings: DataFrame,
     test_ratings: DataFrame,
 ) -> DataFrame:
-    """A row a test rating: how many train ratings its user and its movie have, and what each model says of it.
+    """One row per test rating: how many train ratings its user and its movie have, and the score by each model.
 
     Returns:
         (user_id, movie_id, rating, user_ratings, movie_ratings, a column of scores for each model of the ladder,
@@ -70,7 +70,7 @@ def evaluate_models(
     train_ratings: DataFrame,
     predictions: DataFrame,
 ) -> list[dict[str, Any]]:
-    """A row a model: errors on the test ratings and on the train ratings, and what it gains on the one before it.
+    """One row per model: errors on the test ratings and on the train ratings, and the gain on the model before it.
 
     Returns:
         model; rmse, mae, n, rmse_warm, mae_warm, n_warm as in `metrics.rating_errors`; train_rmse, train_mae;
@@ -94,9 +94,9 @@ def evaluate_models(
 
 
 def tabulate_ladder(predictions: DataFrame) -> pd.DataFrame:
-    """(model, movie_ratings, n, rmse, mae): test errors by how many train ratings the movie has, a row a model and bin.
+    """(model, movie_ratings, n, rmse, mae): test errors by how many train ratings the movie has.
 
-    `movie_ratings` is all, warm, or a bin as `metrics.count_bin` has it.
+    One row per model and bin; `movie_ratings` is all, warm, or a bin of `metrics.count_bin`.
     """
     long = _long(predictions, _is_warm()).withColumn("bin", count_bin("movie_ratings"))
     by_bin = [(row["model"], row["bin"], row["n"], row["rmse"], row["mae"]) for row in _collect(long, "model", "bin")]
@@ -109,7 +109,7 @@ def tabulate_ladder(predictions: DataFrame) -> pd.DataFrame:
 
 
 def plot_ladder(model_errors: list[dict[str, Any]], ladder_table: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
-    """The error of each model, over all rows and by how well the movie is known."""
+    """The error of each model, over all rows and by the movie's number of train ratings."""
     return figures.ladder(model_errors, ladder_table, data_summary)
 
 
@@ -117,7 +117,7 @@ def count_errors(predictions: DataFrame) -> pd.DataFrame:
     """Test ratings by actual stars and by predicted stars rounded to halves.
 
     Returns:
-        (rating, predicted_stars, rows, error_sum, squared_error_sum): an error is predicted less actual stars.
+        (rating, predicted_stars, rows, error_sum, squared_error_sum): an error is predicted minus actual stars.
     """
     rounded = (F.round(F.col("predicted_stars") * 2) / 2).alias("predicted_stars")
     return (
@@ -151,7 +151,7 @@ def collect_metrics(
     ranking_models: pd.DataFrame,
     ranking_params: dict[str, Any],
 ) -> dict[str, Any]:
-    """All that a run is judged by, in one place: data, split, and the models of each objective."""
+    """The results of a run in one place: data, split, and the models of each objective."""
     leaderboard = ranking_models.astype(object).where(ranking_models.notna(), None).to_dict("records")
     return {
         "dataset": data_summary,
@@ -162,7 +162,7 @@ def collect_metrics(
 
 
 def count_split(train_ratings: DataFrame, test_ratings: DataFrame) -> dict[str, int]:
-    """Rows of `train` and of `test`, and what of the test has no train rating: cold_users, cold_movies (ids)."""
+    """Rows of `train` and `test`, and how many test users and movies have no train rating: cold_users, cold_movies."""
     return {
         "train": train_ratings.count(),
         "test": test_ratings.count(),
@@ -181,10 +181,10 @@ def _is_warm() -> Column:
 
 
 def _long(scored: DataFrame, warm: Column) -> DataFrame:
-    """A row a rating and model of the ladder: (..., warm boolean, model string, score double)."""
+    """One row per rating and model of the ladder: (..., warm boolean, model string, score double)."""
     scored = scored.withColumn("warm", warm)
-    others = [name for name in scored.columns if name not in COMPARED_WITH]
-    return scored.unpivot(others, list(COMPARED_WITH), "model", "score")
+    others: list[Column | str] = [name for name in scored.columns if name not in COMPARED_WITH]
+    return scored.unpivot(others, [*COMPARED_WITH], "model", "score")
 
 
 def _collect(long: DataFrame, *by: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Lists for people: what to watch next, and which movies are alike."""
+"""Lists to read: recommended movies and similar movies."""
 
 import logging
 
@@ -17,27 +17,29 @@ from movie_recs.report.parameters import RecommendParameters
 
 logger = logging.getLogger(__name__)
 
-REASONS = 3  # of a user's own movies that are named with a recommendation
-NAMED = 10  # ids that a line of the log names
+REASONS = 3  # of the user's own movies, shown with a recommendation
+NAMED = 10  # ids in a line of the log
 SHOWN = ("rank", "movie_id", "title", "year", "genres", "score", "predicted_stars", "because", "imdb_url")
 
 
 def find_unknown_ids(
     ranking_model: FactorModel, rating_model: FactorModel, parameters: RecommendParameters
 ) -> pd.DataFrame:
-    """(kind, id) of the asked users and movies that the models do not know, said in the log."""
+    """(kind, id) of the requested users and movies that the models do not know, which are logged too."""
     rows = []
-    for kind, asked, known, meaning in (
+    for kind, requested, known, meaning in (
         ("user", parameters.user_ids, ranking_model.users, "no rating in this data set: no recommendations"),
         ("movie", parameters.movie_ids, rating_model.items, "not in this data set: no similar movies"),
     ):
-        if asked == "all":
+        if requested == "all":
             continue
-        found = {row["id"] for row in known.filter(F.col("id").isin(asked)).select("id").collect()}
-        unknown = [each for each in dict.fromkeys(asked) if each not in found]
+        found = {row["id"] for row in known.filter(F.col("id").isin(requested)).select("id").collect()}
+        unknown = [each for each in dict.fromkeys(requested) if each not in found]
         rows += [(kind, each) for each in unknown]
         if unknown:
-            logger.warning("%s %s (%d of %d asked): %s.", kind, _name(unknown), len(unknown), len(set(asked)), meaning)
+            logger.warning(
+                "%s %s (%d of %d asked): %s.", kind, _name(unknown), len(unknown), len(set(requested)), meaning
+            )
     return pd.DataFrame(rows, columns=["kind", "id"])
 
 
@@ -48,15 +50,15 @@ def recommend_movies(
     movies: DataFrame,
     parameters: RecommendParameters,
 ) -> DataFrame:
-    """The movies with the highest ranking scores that each asked user has not rated and that pass the filters.
+    """For each requested user, the movies with the highest ranking scores that are not rated yet and pass the filters.
 
     Returns:
         (user_id int, rank int, movie_id int, title string, year int, genres array<string>, score double,
         predicted_stars double within 0.5-5.0, because array<string>, imdb_url string): `score` is the ranking model's,
         `predicted_stars` the rating model's, and `because` names the user's own ratings that add most to the score.
     """
-    is_asked = F.lit(True) if parameters.user_ids == "all" else F.col("id").isin(parameters.user_ids)
-    users = ranking_model.users.filter(is_asked).select(F.col("id").alias("user_id")).cache()  # read for each join
+    is_requested = F.lit(True) if parameters.user_ids == "all" else F.col("id").isin(parameters.user_ids)
+    users = ranking_model.users.filter(is_requested).select(F.col("id").alias("user_id")).cache()  # read for each join
     candidates = filter_movies(movies, ratings, parameters.filters)
     best = top_n(ranking_model, users, ratings.select("user_id", "movie_id"), parameters.top_n, candidates)
     lists = _show(best, ranking_model, rating_model, ratings, movies)
@@ -74,11 +76,11 @@ def recommend_to_new_users(
     new_user_ratings: pd.DataFrame,
     parameters: RecommendParameters,
 ) -> DataFrame:
-    """Lists for people who are not in the data, by fold-in of the ratings that the parameters give; nothing is fitted.
+    """Lists for users that are not in the data, by fold-in of their given ratings; nothing is fitted.
 
     Returns:
-        (name string, and the columns of `recommend_movies` after user_id). Who has no ratings gets what has been rated
-        much of late.
+        (name string, and the columns of `recommend_movies` after user_id). A user without ratings gets the movies that
+        are popular recently.
     """
     spark = ratings.sparkSession
     names = [user.name for user in parameters.new_users] + new_user_ratings["name"].unique().tolist()
@@ -101,17 +103,17 @@ def recommend_to_new_users(
 
 
 def find_similar_movies(rating_model: FactorModel, movies: DataFrame, parameters: RecommendParameters) -> DataFrame:
-    """The nearest movies to each asked movie by the distance of the rating model's item vectors.
+    """The nearest movies to each requested movie by the distance of the rating model's item vectors.
 
     Returns:
         (movie_id int, rank int, similar_movie_id int, title string, year int, genres array<string>, distance double);
         title, year and genres are those of the similar movie.
     """
-    is_asked = F.lit(True) if parameters.movie_ids == "all" else F.col("id").isin(parameters.movie_ids)
-    asked = rating_model.items.filter(is_asked).select(F.col("id").alias("movie_id"))
+    is_requested = F.lit(True) if parameters.movie_ids == "all" else F.col("id").isin(parameters.movie_ids)
+    requested = rating_model.items.filter(is_requested).select(F.col("id").alias("movie_id"))
     shown = _shown(movies).withColumnRenamed("movie_id", "similar_movie_id")
     return (
-        similar_items(rating_model, asked, parameters.top_n, parameters.similarity)
+        similar_items(rating_model, requested, parameters.top_n, parameters.similarity)
         .join(shown, "similar_movie_id", how="left")
         .select("movie_id", "rank", "similar_movie_id", "title", "year", "genres", "distance")
         .orderBy("movie_id", "rank")
@@ -119,7 +121,7 @@ def find_similar_movies(rating_model: FactorModel, movies: DataFrame, parameters
 
 
 def tabulate(table: DataFrame) -> pd.DataFrame:
-    """The table for reading: lists become text, with `|` between genres and `; ` between reasons."""
+    """The table for a CSV file: lists become text, with `|` between genres and `; ` between reasons."""
     separators = {"genres": "|", "because": "; "}
     columns = [
         F.array_join(name, separators[name]).alias(name) if name in separators else F.col(name)
@@ -129,14 +131,14 @@ def tabulate(table: DataFrame) -> pd.DataFrame:
 
 
 def _name(ids: list[int]) -> str:
-    """The first of them, and dots for more."""
+    """The first ids, and dots if there are more."""
     return ", ".join(map(str, ids[:NAMED])) + (", ..." if len(ids) > NAMED else "")
 
 
 def _show(
     best: DataFrame, ranking_model: FactorModel, rating_model: FactorModel, ratings: DataFrame, movies: DataFrame
 ) -> DataFrame:
-    """The lists with all that a person wants to know of each movie."""
+    """The lists with titles, stars, reasons and links."""
     best = best.cache()  # small, and read to be explained, to be given stars and to be shown
     reasons = explain(ranking_model, best, ratings, REASONS)
     starred = score(rating_model, best.select("user_id", "movie_id"), "stars")

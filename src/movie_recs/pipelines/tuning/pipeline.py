@@ -1,4 +1,4 @@
-"""Cross-validation, the choice, and two fits of the winner: on the train ratings to be measured, on all to be used."""
+"""Cross-validation, the choice of a winner, and its two fits: on train ratings to be measured, on all to be used."""
 
 from kedro.pipeline import Node, Pipeline
 

@@ -15,7 +15,7 @@ from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.fit import fit_candidate
 from movie_recs.ranking.memory import choose_ranking_carrier
 from movie_recs.ranking.parameters import RankingParameters
-from movie_recs.ranking.search import WINNERS, search
+from movie_recs.ranking.search import ALS_FIELDS, WINNERS, search
 from movie_recs.report import figures
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.trial_log import TrialLog
@@ -30,9 +30,9 @@ def cross_validate_candidates(
     split: SplitParameters,
     carrier: str,
 ) -> pd.DataFrame:
-    """The cross-validated NDCG of each candidate, as `ranking.search.search` gives it.
+    """The cross-validated NDCG of each candidate, as `ranking.search.search` returns it.
 
-    With a temporal split, each user's last train ratings are held out, once, in the place of the folds.
+    With a temporal split, each user's last train ratings are held out once, instead of the folds.
     """
     folds: int | list[int] = split.folds
     if split.strategy == "temporal":
@@ -42,9 +42,9 @@ def cross_validate_candidates(
 
 
 def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:
-    """The winner's hyperparameters, and under `als_model` those of the best implicit ALS, which is fitted as well."""
-    als = best_candidate(cv_results, RankingCandidate, "implicit_als").als
-    return {**best_candidate(cv_results, RankingCandidate, *WINNERS).model_dump(), "als_model": als.model_dump()}
+    """The winner's hyperparameters; under `als_model` those of the best implicit ALS, which is fitted as well."""
+    als = best_candidate(cv_results, RankingCandidate, "implicit_als").model_dump(include=set(ALS_FIELDS))
+    return {**best_candidate(cv_results, RankingCandidate, *WINNERS).model_dump(), "als_model": als}
 
 
 def plot_tuning(cv_results: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:

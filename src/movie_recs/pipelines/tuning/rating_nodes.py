@@ -29,9 +29,9 @@ def cross_validate_candidates(
     split: SplitParameters,
     carrier: str,
 ) -> pd.DataFrame:
-    """The cross-validated error of each candidate, the reference among them, as `rating.search.search` gives it.
+    """The cross-validated error of each candidate and of the reference, as `rating.search.search` returns them.
 
-    Each trial that ends is added to `finished_trials` at once, so that a run that is killed can be resumed.
+    A finished trial is added to `finished_trials` at once, so that a killed run can be resumed.
     """
     catalogue = describe_movies(movies, parameters.features)
     tuning, reference = parameters.tuning, parameters.evaluation.reference

@@ -1,0 +1,67 @@
+"""Runs a command beside a Spark Connect server on loopback, of the Spark that pip installed.
+
+    python scripts/connect_server.py                            # kedro run --env=connect
+    python scripts/connect_server.py -- kedro run --env=connect --pipelines=recommend
+
+The command finds the server by the environment variable SPARK_REMOTE. Its exit code is passed on, and the server ends
+with it. Only this machine can connect, but any of its users can.
+"""
+
+import argparse
+import sys
+
+from daemons import LOOPBACK, Daemons, parse_arguments, run_beside
+
+
+def main() -> int:
+    """The exit code of the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0, help="of the server (default: any free one)")
+    parser.add_argument("--cores", default="*", help="of the server (default: all)")
+    parser.add_argument("--memory", default="4g", help="of the server (default: %(default)s)")
+    arguments = parse_arguments(parser, env="connect")
+
+    def start(daemons: Daemons) -> dict[str, str]:
+        address = start_server(daemons, arguments.port, arguments.cores, arguments.memory)
+        print(f"Spark Connect server at {address}", file=sys.stderr)
+        return {"SPARK_REMOTE": address}
+
+    return run_beside(start, arguments)
+
+
+def start_server(daemons: Daemons, port: int, cores: str, memory: str) -> str:
+    """The server's address, once it accepts connections.
+
+    Args:
+        daemons: Runs the server.
+        port: The port to listen on; 0 is any free one.
+        cores: Number of cores, or `*` for all.
+        memory: Memory of the server, as Spark writes it: 4g.
+
+    Raises:
+        UserError: The server ended, or was not ready in time.
+    """
+    options = {
+        "spark.connect.grpc.binding.address": LOOPBACK,
+        "spark.connect.grpc.binding.port": port,
+        "spark.driver.host": LOOPBACK,
+        "spark.driver.bindAddress": LOOPBACK,
+        "spark.driver.extraJavaOptions": "-Xss16m",  # ALS's lineage grows with max_iter ...
+        "spark.checkpoint.dir": daemons.folder / "checkpoints",  # ... until it is cut
+        "spark.ui.enabled": "false",
+    }
+    log = daemons.start(
+        "connect",
+        "spark-submit",
+        *("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
+        *("--master", f"local[{cores}]", "--driver-memory", memory),
+        *(word for key, value in options.items() for word in ("--conf", f"{key}={value}")),
+        "spark-internal",  # the class is Spark's own: there is no application file
+        PYSPARK_PYTHON=sys.executable,
+    )
+    (found,) = daemons.wait_for(rf"Spark Connect server started at: {LOOPBACK}:(\d+)", log)
+    return f"sc://{LOOPBACK}:{found}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""Where Spark runs: inside the process, on a cluster, or behind a Spark Connect server."""
+
+import atexit
+import functools
+import importlib.util
+import logging
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from weakref import WeakSet
+
+from pyspark.sql import SparkSession, is_remote
+
+from movie_recs.errors import UserError
+from movie_recs.runtime.java import find_java, wrap_java
+
+logger = logging.getLogger(__name__)
+
+WORKER_DAEMON = "movie_recs.runtime.worker_daemon"
+SERVER_SECONDS = 30  # to wait for a Spark Connect server; PySpark itself would try for ten minutes
+
+_lock = Lock()  # a thread runner loads several datasets at a time
+_connect_options: dict[str, bool | float | int | str | None] = {}  # of the Connect session that `spark_session` creates
+_supplied_sessions = WeakSet[SparkSession]()  # Connect sessions whose workers have this package
+
+
+def configure_spark(options: dict[str, Any], conf_dir: Path) -> None:
+    """Sets the options of the SparkSession that this process will start; starts none.
+
+    A session that already exists (in a notebook, on Databricks) keeps its own options.
+
+    Args:
+        options: Spark properties as in conf/<env>/spark.yml; null leaves a property to Spark. With the key
+            `spark.remote` the session is one of that Spark Connect server, and gets the `spark.sql.*` options only.
+        conf_dir: The folder of log4j2.properties for Spark inside the process, unless `SPARK_CONF_DIR` is set.
+
+    Raises:
+        UserError: A key is not a Spark property, the address of the cluster or server is missing, or there is no Java.
+    """
+    for key, value in options.items():
+        if not key.startswith("spark.") or isinstance(value, dict | list):
+            raise UserError(
+                f"conf/*/spark.yml: {key!r} is not a Spark property; write them flat, as spark.driver.memory: 4g."
+            )
+    if SparkSession.getActiveSession() is not None:
+        logger.info("Using the Spark session that already exists; conf/*/spark.yml is not applied to it")
+        return
+    given = {key: _text(value) for key, value in options.items() if value is not None}
+    _connect_options.clear()
+    if "spark.remote" in options:
+        _configure_connect(given)
+    else:
+        _configure_classic(given, conf_dir)
+
+
+def spark_session() -> SparkSession:
+    """The current SparkSession; the first call starts it. Over Spark Connect, its workers have this package.
+
+    Raises:
+        UserError: The Spark Connect server does not answer.
+    """
+    with _lock:
+        session = SparkSession.getActiveSession()
+        if session is None:
+            if (address := os.environ.get("SPARK_REMOTE", "")).startswith("sc://"):
+                _wait_for_server(address)
+            session = SparkSession.builder.config(map=_connect_options).getOrCreate()
+        if is_remote() and session not in _supplied_sessions:
+            session.addArtifacts(_package_archive(), pyfile=True)
+            _supplied_sessions.add(session)
+    return session
+
+
+def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
+    if "spark.master" not in options:
+        raise UserError("Which Spark cluster? Set SPARK_MASTER_URL to its master's address, as spark://host:7077.")
+    if options["spark.master"].startswith("local"):
+        os.environ.setdefault("SPARK_CONF_DIR", str(conf_dir))  # a cluster has its own configuration
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # without a network the host name may not resolve
+    else:
+        if options.get("spark.python.daemon.module") == WORKER_DAEMON:
+            del options["spark.python.daemon.module"]  # this package reaches a worker after its daemon has started
+        own_files = options.get("spark.submit.pyFiles")
+        options["spark.submit.pyFiles"] = f"{own_files},{_package_archive()}" if own_files else _package_archive()
+    if os.environ.pop("SPARK_REMOTE", None):  # PySpark would prefer it to the master
+        logger.warning("SPARK_REMOTE is ignored: this run uses %s (--env=connect uses it)", options["spark.master"])
+    arguments = [f"--conf {shlex.quote(f'{key}={value}')}" for key, value in options.items()]
+    os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join([*arguments, "pyspark-shell"])
+    os.environ["JAVA_HOME"] = str(wrap_java(find_java().home))
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+
+
+def _configure_connect(options: dict[str, str]) -> None:
+    address = options.get("spark.remote", "")
+    if not address.startswith("sc://"):
+        raise UserError("Which Spark Connect server? Set SPARK_REMOTE to its address, as sc://host:15002.")
+    if importlib.util.find_spec("grpc") is None:
+        raise UserError('Spark Connect needs gRPC: pip install "pyspark[connect]".')
+    os.environ["SPARK_REMOTE"] = address  # PySpark and kedro-datasets read it
+    _connect_options.update({key: value for key, value in options.items() if key.startswith("spark.sql.")})
+
+
+def _wait_for_server(address: str) -> None:
+    import grpc
+    from pyspark.sql.connect.client import DefaultChannelBuilder
+
+    builder = DefaultChannelBuilder(address)
+    logger.info("Spark Connect at %s", builder.endpoint)  # the address may hold a token
+    with builder.toChannel() as channel:
+        try:
+            grpc.channel_ready_future(channel).result(SERVER_SECONDS)
+        except grpc.FutureTimeoutError as error:
+            raise UserError(
+                f"No Spark Connect server answers at {builder.endpoint}: start it, or correct SPARK_REMOTE."
+            ) from error
+
+
+@functools.cache
+def _package_archive() -> str:
+    """The path of this package as a zip file, removed when this process ends.
+
+    Spark sends it to workers, which need not have the package: their functions are pickled by reference.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="movie_recs-package-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    package = Path(__file__).parents[1]
+    shutil.copytree(package, folder / "source" / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    return shutil.make_archive(f"{folder}/{package.name}", "zip", folder / "source")
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,122 @@
+"""The configuration that Spark starts with, without starting it."""
+
+import os
+import socket
+
+import pytest
+from conftest import ROOT
+
+from movie_recs.errors import UserError
+from movie_recs.runtime import spark
+from movie_recs.runtime.config import ConfigLoader
+from movie_recs.runtime.spark import WORKER_DAEMON, configure_spark, spark_session
+from movie_recs.settings import CONFIG_LOADER_ARGS
+
+DAEMON = "spark.python.daemon.module"
+BASE = ROOT / "conf" / "base"
+
+
+@pytest.fixture(autouse=True)
+def no_session(monkeypatch):
+    """As in a new process, whatever the other tests have started."""
+    monkeypatch.setattr(spark.SparkSession, "getActiveSession", lambda: None)
+    monkeypatch.setattr(spark, "_connect_options", {})
+    monkeypatch.setattr(os, "environ", {**os.environ})
+    for name in ("SPARK_REMOTE", "PYSPARK_SUBMIT_ARGS"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture
+def no_java(monkeypatch):
+    def refuse():
+        raise AssertionError("Java was looked for")
+
+    monkeypatch.setattr(spark, "find_java", refuse)
+
+
+def options_of(env: str) -> dict:
+    return ConfigLoader(str(ROOT / "conf"), env=env, **CONFIG_LOADER_ARGS)["spark"]
+
+
+@pytest.mark.parametrize(
+    ("master", "daemon", "is_named"),
+    [
+        ("local[2]", WORKER_DAEMON, True),
+        ("spark://host:7077", WORKER_DAEMON, False),  # the package reaches a worker after its daemon has started
+        ("spark://host:7077", "site.daemon", True),
+    ],
+)
+def test_workers_have_this_packages_daemon_only_where_it_is_installed(master, daemon, is_named):
+    configure_spark({"spark.master": master, DAEMON: daemon}, BASE)
+    assert (f"{DAEMON}={daemon}" in os.environ["PYSPARK_SUBMIT_ARGS"]) == is_named
+
+
+@pytest.mark.parametrize("options", [{"sprak.master": "local"}, {"spark.sql": {"ansi.enabled": True}}])
+def test_a_key_that_spark_does_not_know_is_an_error(options):
+    with pytest.raises(UserError, match=r"is not a Spark property; write them flat"):
+        configure_spark(options, BASE)
+
+
+def test_a_cluster_without_an_address_is_an_error():
+    with pytest.raises(UserError, match="Set SPARK_MASTER_URL"):
+        configure_spark(options_of("cluster"), BASE)
+
+
+def test_spark_remote_is_ignored_where_there_is_a_master(caplog):
+    os.environ["SPARK_REMOTE"] = "sc://host/;token=secret"
+    configure_spark({"spark.master": "local[2]"}, BASE)
+    assert "SPARK_REMOTE" not in os.environ
+    assert caplog.messages == ["SPARK_REMOTE is ignored: this run uses local[2] (--env=connect uses it)"]
+
+
+class TestConnect:
+    def test_a_session_gets_the_sql_options_only_and_no_java_is_looked_for(self, no_java):
+        os.environ["SPARK_REMOTE"] = "sc://host:15002"
+        configure_spark(options_of("connect"), BASE)
+        assert spark._connect_options == {
+            "spark.sql.session.timeZone": "UTC",
+            "spark.sql.shuffle.partitions": "8",
+            "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
+            "spark.sql.execution.arrow.pyspark.enabled": "true",
+            "spark.sql.ansi.enabled": "true",
+        }
+        assert "PYSPARK_SUBMIT_ARGS" not in os.environ
+
+    @pytest.mark.parametrize("address", [None, "", "spark://host:7077"])
+    def test_a_missing_address_is_an_error(self, no_java, address):
+        if address is not None:
+            os.environ["SPARK_REMOTE"] = address
+        with pytest.raises(UserError, match="Set SPARK_REMOTE to its address, as sc://host:15002"):
+            configure_spark(options_of("connect"), BASE)
+
+    def test_missing_packages_are_an_error(self, monkeypatch):
+        monkeypatch.setattr(spark.importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(UserError, match="needs gRPC: pip install"):
+            configure_spark({"spark.remote": "sc://host:15002"}, BASE)
+
+    def test_a_server_that_does_not_answer_is_an_error(self, monkeypatch):
+        pytest.importorskip("grpc")
+        monkeypatch.setattr(spark, "SERVER_SECONDS", 0.5)
+        with socket.socket() as unused:  # bound, but nobody listens
+            unused.bind(("127.0.0.1", 0))
+            endpoint = f"127.0.0.1:{unused.getsockname()[1]}"
+            configure_spark({"spark.remote": f"sc://{endpoint}"}, BASE)
+            with pytest.raises(UserError, match=f"No Spark Connect server answers at {endpoint}: start it"):
+                spark_session()
+
+
+class TestExistingSession:
+    @pytest.fixture(autouse=True)
+    def session(self, monkeypatch, caplog):
+        monkeypatch.setattr(spark.SparkSession, "getActiveSession", lambda: object())
+        caplog.set_level("INFO", spark.__name__)
+
+    def test_it_is_used_as_it_is(self, no_java, caplog):
+        before = dict(os.environ)
+        configure_spark(options_of("base"), BASE)
+        assert os.environ == before
+        assert caplog.messages == ["Using the Spark session that already exists; conf/*/spark.yml is not applied to it"]
+
+    def test_wrong_keys_are_still_an_error(self):
+        with pytest.raises(UserError, match=r"'sprak\.master' is not a Spark property"):
+            configure_spark({"sprak.master": "local"}, BASE)
