@@ -19,20 +19,6 @@ def rows():
     return starts, rng.integers(0, 20, starts[-1], dtype=np.int32), rng
 
 
-def test_rows_are_grouped_in_the_order_they_came():
-    keys = np.array([3, 0, 3, 1, 0, 3], np.int32)
-    starts, order = kernels.group_rows(keys, 5)
-    assert starts.tolist() == [0, 2, 3, 3, 6, 6]
-    assert order.tolist() == np.argsort(keys, kind="stable").tolist()
-
-
-def test_many_rows_are_grouped_as_a_stable_sort_does():
-    keys = np.random.default_rng(3).integers(0, 300, 1000, dtype=np.int32)
-    starts, order = kernels.group_rows(keys, 400)
-    np.testing.assert_array_equal(order, np.argsort(keys, kind="stable"))
-    np.testing.assert_array_equal(np.diff(starts), np.bincount(keys, minlength=400))
-
-
 def expected_factors(starts, others, ratings, fixed, reg_param, alpha):
     """The normal equations as the docstring writes them; NaN for a group without ratings."""
     rank, solutions = fixed.shape[1], []
@@ -108,12 +94,22 @@ def test_a_rating_that_is_no_number_does_not_pass_for_a_solution(rows, alpha):
 def test_ridge_regressions_are_those_of_numpy(rows, size):
     starts, items, rng = rows
     features, targets, pulls = rng.normal(size=(20, size)), rng.normal(size=len(items)), rng.uniform(0.5, 5, size)
-    factors = kernels.factorise(kernels.sum_grams(starts, items, features), pulls)
+    scales = rng.uniform(0.5, 3, len(starts) - 1)
+    factors = kernels.factorise(kernels.sum_grams(starts, items, features), pulls, scales)
     weights = kernels.solve_ridges(factors, starts, items, features, targets)
     for group, (first, last) in enumerate(itertools.pairwise(starts)):
         x = features[items[first:last]]
-        expected = np.linalg.solve(x.T @ x + np.diag(pulls), x.T @ targets[first:last])
+        expected = np.linalg.solve(x.T @ x + np.diag(pulls * scales[group]), x.T @ targets[first:last])
         np.testing.assert_allclose(weights[group], expected, atol=1e-10)
+
+
+def test_gram_matrices_are_not_changed_by_their_factorisation(rows):
+    starts, items, rng = rows
+    grams = kernels.sum_grams(starts, items, rng.normal(size=(20, 3)))
+    before = grams.copy()
+    one, other = (kernels.factorise(grams, np.full(3, pull), np.ones(len(grams))) for pull in (1.0, 4.0))
+    np.testing.assert_array_equal(grams, before)
+    assert np.abs(one - other).max() > 0.1
 
 
 def test_predictions_are_dot_products(rows):

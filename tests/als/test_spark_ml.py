@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
-from movie_recs.als.spark_ml import add_factors, blocks_for, factor_model, fit_als, fit_weighted_als, prepare_fit
-from movie_recs.model.factor_model import FactorModel, Ridge, score, score_parts
 from movie_recs.als.parameters import AlsParameters, ImplicitAlsParameters
+from movie_recs.als.ridge import Ridge, RidgeRule
+from movie_recs.als.spark_ml import add_factors, blocks_for, factor_model, fit_als, fit_implicit_als, prepare_fit
+from movie_recs.model.factor_model import FactorModel
+from movie_recs.model.scoring import score, score_parts
 
 NOISE = 0.1
 TWO = AlsParameters(rank=2, reg_param=0.005, max_iter=15)
@@ -97,13 +99,13 @@ def test_long_factors_have_two_blocks_and_the_same_model_however_the_ratings_cam
     assert blocks_for(ratings, 31) == 1
     assert blocks_for(ratings, 32) == 2
     parameters = ImplicitAlsParameters(rank=32, reg_param=0.1, max_iter=2, alpha=2)
-    models = [fit_weighted_als(prepare_fit(each, 2), parameters, 1) for each in (ratings, ratings.repartition(7))]
+    models = [fit_implicit_als(prepare_fit(each, 2), parameters, 1) for each in (ratings, ratings.repartition(7))]
     one, other = (np.stack(model.itemFactors.toPandas().sort_values("id")["features"]) for model in models)
     np.testing.assert_array_equal(one, other)
 
 
 def test_the_users_follow_from_one_ridge_regression_whose_pull_grows_with_their_ratings(fitted):
-    assert factor_model(fitted, 0.1).ridges == (Ridge(2, 0.1, per_rating=True),)
+    assert factor_model(fitted, 0.1).rule == RidgeRule((Ridge(2, 0.1, per_rating=True),))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +120,7 @@ def base(spark) -> FactorModel:
             list(zip(ids, bias, features, strict=True)), "id int, bias float, features array<float>"
         ).cache()
 
-    return FactorModel(3.5, table(82), table(62), (Ridge(3, 8.0, bias_damping=5.0),))
+    return FactorModel(3.5, table(82), table(62), RidgeRule((Ridge(3, 8.0, bias_damping=5.0),)))
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,7 @@ class TestAddFactors:
         np.testing.assert_allclose(scored["score"], scored["base"], atol=1e-12)
 
     def test_factors_are_one_more_part_and_the_first_part_is_the_base(self, ratings, base, composed):
-        assert composed.ridges == (*base.ridges, Ridge(2, 0.1, per_rating=True))
+        assert composed.rule == RidgeRule((*base.rule.ridges, Ridge(2, 0.1, per_rating=True)))
         scored = score_parts(composed, score(base, ratings, "base"), {"first": 1}).toPandas()
         np.testing.assert_array_equal(scored["first"], scored["base"])
 
@@ -150,7 +152,11 @@ class TestAddFactors:
         biases = base._replace(
             users=base.users.withColumn("features", F.slice("features", 1, 0)),
             items=base.items.withColumn("features", F.slice("features", 1, 0)),
-            ridges=(Ridge(0, 0.0, bias_damping=5.0),),
+            rule=RidgeRule((Ridge(0, 0.0, bias_damping=5.0),)),
         )
         scored = fitted.transform(score(add_factors(biases, fitted, 0.1), score(biases, ratings, "biases"))).toPandas()
         np.testing.assert_allclose(scored["score"], scored["biases"] + scored["prediction"], atol=1e-4)
+
+    def test_a_model_whose_users_are_no_ridge_regressions_cannot_be_followed(self, fitted, base):
+        with pytest.raises(TypeError, match="ridge regressions"):
+            add_factors(base._replace(rule=None), fitted, 0.1)

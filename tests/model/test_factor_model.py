@@ -1,79 +1,74 @@
-"""Scores of small models, by hand."""
+"""A model's two tables, as rows in Spark and as arrays in memory."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from movie_recs.model.factor_model import FactorModel, Ridge, score, score_parts, to_stars
-
-FACTORS = "id int, bias float, features array<float>"
-
-
-def factors(spark, rows):
-    return spark.createDataFrame(rows, FACTORS)
-
-
-@pytest.fixture(scope="module")
-def tiny(spark) -> FactorModel:
-    """mu 3; users 1 and 2, movies 10, 20 and 30."""
-    users = factors(spark, [(1, 0.5, [1.0, 0.0]), (2, -0.5, [0.0, 2.0])])
-    items = factors(spark, [(10, 0.25, [1.0, 1.0]), (20, -0.25, [2.0, 0.0]), (30, 0.75, [0.0, -1.0])])
-    return FactorModel(3.0, users.cache(), items.cache())
+from movie_recs.model.factor_model import (
+    FACTORS,
+    FactorModel,
+    add_newcomers,
+    arrays,
+    factor_table,
+    feature_lists,
+    feature_matrix,
+    with_zeros,
+)
 
 
-def test_a_score_is_the_mean_and_both_biases_and_the_dot_product(spark, tiny):
-    pairs = spark.createDataFrame(
-        [(1, 20, "a"), (2, 30, "b"), (1, 99, "c"), (77, 20, "d"), (77, 99, "e"), (1, 20, "a")],
-        "user_id int, movie_id int, note string",
-    )
-    scored = score(tiny, pairs)
-    assert scored.columns == ["user_id", "movie_id", "note", "score"]
-    # The average user has bias 0 and features (0.5, 1), the average movie bias 0.25 and features (1, 0).
-    assert sorted(tuple(row) for row in scored.collect()) == [
-        (1, 20, "a", 3 + 0.5 - 0.25 + 2),
-        (1, 20, "a", 3 + 0.5 - 0.25 + 2),  # a pair that comes twice leaves twice
-        (1, 99, "c", 3 + 0.5 + 0.25 + 1),
-        (2, 30, "b", 3 - 0.5 + 0.75 - 2),
-        (77, 20, "d", 3 + 0.0 - 0.25 + 1),
-        (77, 99, "e", 3 + 0.0 + 0.25 + 0.5),
-    ]
+def rows(table) -> list[tuple]:
+    return sorted(tuple(row) for row in table.collect())
 
 
-def test_scores_of_several_models_stand_side_by_side(spark, tiny):
-    pairs = spark.createDataFrame([(1, 10), (2, 20)], "user_id int, movie_id int")
-    scored = score(tiny._replace(intercept=4.0), score(tiny, pairs, "three"), "four")
-    assert scored.dtypes == [("user_id", "int"), ("movie_id", "int"), ("three", "double"), ("four", "double")]
-    assert sorted(tuple(row) for row in scored.collect()) == [(1, 10, 4.75, 5.75), (2, 20, 2.25, 3.25)]
+class TestTables:
+    def test_a_table_has_a_row_an_id(self, spark):
+        table = factor_table(spark, np.array([7, 3]), np.array([0.5, -1.0]), np.array([[1.0, 2.0], [3.0, 4.5]]))
+        assert table.dtypes == [("id", "int"), ("bias", "float"), ("features", "array<float>")]
+        assert rows(table) == [(3, -1.0, [3.0, 4.5]), (7, 0.5, [1.0, 2.0])]
+
+    def test_features_may_be_none_and_so_may_rows(self, spark):
+        assert rows(factor_table(spark, np.array([3]), np.array([0.5]), np.zeros((1, 0)))) == [(3, 0.5, [])]
+        assert rows(factor_table(spark, np.zeros(0, int), np.zeros(0), np.zeros((0, 2)))) == []
+
+    @pytest.mark.parametrize("shape", [(3, 2), (1, 4), (2, 0)])
+    def test_lists_of_features_become_the_same_matrix_again(self, shape):
+        matrix = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+        np.testing.assert_array_equal(feature_matrix(feature_lists(matrix)), matrix)
+
+    def test_a_slice_of_lists_is_a_slice_of_the_matrix(self):
+        matrix = np.arange(12, dtype=float).reshape(4, 3)
+        np.testing.assert_array_equal(feature_matrix(feature_lists(matrix)[1:3]), matrix[1:3])
+
+    def test_without_lists_there_is_no_matrix(self):
+        assert feature_matrix(pa.array([], pa.list_(pa.float32()))).shape == (0, 0)
 
 
-def test_without_pairs_there_are_no_scores(spark, tiny):
-    assert score(tiny, spark.createDataFrame([], "user_id int, movie_id int")).collect() == []
+class TestArrays:
+    def test_rows_are_by_id_and_an_unknown_id_has_the_averages(self, spark):
+        table = spark.createDataFrame([(9, 0.5, [1.0, 2.0]), (4, -1.5, [3.0, 6.0])], FACTORS)
+        side = arrays(table.repartition(2, "id"))
+        assert side.ids.tolist() == [4, 9]
+        assert side.bias.tolist() == [-1.5, 0.5, -0.5]
+        assert side.features.tolist() == [[3, 6], [1, 2], [2, 4]]
+        assert side.features.dtype == side.bias.dtype == np.float64
+        assert side.rows_of(np.array([9, 5, 4, 10])).tolist() == [1, 2, 0, 2]
+
+    def test_an_empty_table_knows_no_id(self, spark):
+        side = arrays(spark.createDataFrame([], FACTORS))
+        assert (side.bias.tolist(), side.features.shape) == ([0.0], (1, 0))
+        assert side.rows_of(np.array([1, 2])).tolist() == [0, 0]
+
+    def test_an_unknown_id_may_have_zeros_instead(self):
+        side = with_zeros(np.array([4, 9]), np.array([-1.5, 0.5]), np.array([[3, 6], [1, 2]], np.float32))
+        assert side.bias.tolist() == [-1.5, 0.5, 0]
+        assert side.features.tolist() == [[3, 6], [1, 2], [0, 0]]
+        assert side.features.dtype == np.float32
 
 
-def test_a_model_without_factors_scores_by_its_biases(spark):
-    biases = FactorModel(3.5, factors(spark, [(1, 0.5, [])]), factors(spark, [(10, -0.25, []), (20, 0.25, [])]))
-    pairs = spark.createDataFrame([(1, 10), (2, 30)], "user_id int, movie_id int")
-    assert sorted(row["score"] for row in score(biases, pairs).collect()) == [3.5 + 0.5 - 0.25, 3.5 + 0.5 + 0.0]
-
-
-BIAS_AND_ONE, ONE_MORE = Ridge(1, 8.0, bias_damping=5.0), Ridge(1, 0.1, per_rating=True)
-
-
-def test_the_first_parts_score_without_those_after_them(spark, tiny):
-    """Features are (1, 0) . (2, 0), (0, 2) . (1, 1), and for the unknown user the average (0.5, 1) . (0, -1)."""
-    model = tiny._replace(ridges=(BIAS_AND_ONE, ONE_MORE))
-    pairs = spark.createDataFrame([(1, 20), (2, 10), (77, 30)], "user_id int, movie_id int")
-    scored = score_parts(model, pairs, {"none": 0, "one": 1, "two": 2, "all": None}).orderBy("user_id", "movie_id")
-    whole = [3 + 0.5 - 0.25 + 2, 3 - 0.5 + 0.25 + 0 + 2, 3 + 0.0 + 0.75 + 0 - 1]
-    expected = {"none": [3.0] * 3, "one": [3 + 0.5 - 0.25 + 2, 3 - 0.5 + 0.25 + 0, 3 + 0.0 + 0.75 + 0]}
-    assert scored.columns == ["user_id", "movie_id", "none", "one", "two", "all"]
-    assert scored.drop("user_id", "movie_id").toPandas().to_dict("list") == {**expected, "two": whole, "all": whole}
-
-
-def test_stars_are_scores_within_half_a_star_and_five(spark):
-    frame = spark.createDataFrame([(-1.0,), (0.5,), (3.3,), (5.0,), (7.0,)], "score double")
-    assert [row[0] for row in frame.select(to_stars("score")).collect()] == [0.5, 0.5, 3.3, 5.0, 5.0]
-
-
-def test_a_score_that_is_no_number_gives_no_stars(spark):
-    (row,) = spark.sql("select double('NaN') score").select(to_stars("score").alias("stars")).collect()
-    assert np.isnan(row["stars"])
+def test_newcomers_have_zeros_and_those_that_are_known_stay_as_they_are(spark):
+    users = spark.createDataFrame([(1, 0.5, [1.0, 2.0])], FACTORS)
+    items = spark.createDataFrame([(10, 0.25, [1.0, 1.0])], FACTORS)
+    asked = spark.createDataFrame([(1,), (7,), (7,), (8,)], "user_id int")
+    model = add_newcomers(FactorModel(3.0, users, items), asked)
+    assert model.users.dtypes == users.dtypes
+    assert rows(model.users) == [(1, 0.5, [1.0, 2.0]), (7, 0.0, [0.0, 0.0]), (8, 0.0, [0.0, 0.0])]

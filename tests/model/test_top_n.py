@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pyspark import SparkContext
 
 from movie_recs.model import top_n as retrieval
-from movie_recs.model.factor_model import FactorModel, score
+from movie_recs.model.factor_model import FactorModel
+from movie_recs.model.scoring import score
 from movie_recs.model.top_n import similar_items, top_n
 
 FACTORS, PAIRS = "id int, bias float, features array<float>", "user_id int, movie_id int"
@@ -119,7 +119,7 @@ def test_partitions_and_blocks_do_not_change_a_bit(spark, random_model, seen, mo
     expected = rows(top_n(random_model, users, seen, 6))
     monkeypatch.setattr(retrieval, "BLOCK", (3, 5))
     users_apart = random_model._replace(users=random_model.users.repartition(5), items=random_model.items.coalesce(1))
-    monkeypatch.setattr(SparkContext, "defaultParallelism", 5)
+    monkeypatch.setattr(retrieval, "tasks_at_a_time", lambda spark: 5)
     assert rows(top_n(users_apart, users.repartition(4), seen.repartition(3), 6)) == expected
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from movie_recs.errors import UserError
-from movie_recs.tuning import cross_validation
 from movie_recs.rating.candidate import RatingCandidate
+from movie_recs.tuning import cross_validation
 from movie_recs.tuning.cross_validation import Memory, best_candidate, summarise
 from movie_recs.tuning.trial import Outcome, Trial, attempt
 
@@ -30,7 +30,7 @@ FIVE, TEN = als(5), als(10)
 
 
 class Inline:
-    """An engine that calls a function a trial, one after the other, in the order given or the other way round."""
+    """A runner that calls a function a trial, one after the other, in the order given or the other way round."""
 
     def __init__(self, errors, backwards=False):
         self.errors, self.backwards, self.begun, self.is_closed = errors, backwards, [], False
@@ -81,7 +81,7 @@ def test_each_candidate_is_tried_once_on_each_fold():
         (MemoryError(), "fold 1: MemoryError"),
         (float("nan"), "fold 1: its RMSE is nan"),
         (float("inf"), "fold 1: its RMSE is inf"),
-        (None, "fold 1: it has no ratings to measure the fit on"),
+        (None, "fold 1: no held-out ratings"),
         (
             RuntimeError(
                 "An error occurred while calling o1.fit.\n: SparkException: matrix is singular\n\tat Foo.scala"
@@ -200,29 +200,29 @@ def test_the_result_does_not_depend_on_the_order_in_which_trials_end():
     pd.testing.assert_frame_equal(one, other)
 
 
-def test_an_interrupt_closes_the_engine_and_runs_no_other_trial():
+def test_an_interrupt_closes_the_runner_and_runs_no_other_trial():
     def interrupted(candidate, fold):
         raise KeyboardInterrupt
 
-    engine = Inline(interrupted)
+    runner = Inline(interrupted)
     with pytest.raises(KeyboardInterrupt):
-        cross_validation.cross_validate([FIVE], 50, engine)
-    assert len(engine.begun) == 1
-    assert engine.is_closed
+        cross_validation.cross_validate([FIVE], 50, runner)
+    assert len(runner.begun) == 1
+    assert runner.is_closed
 
 
 class TestMemory:
     def test_a_known_trial_is_not_run_and_a_new_one_is_added(self, caplog):
         known = {Trial(FIVE, 0): outcome(0.5, 0.5), Trial(TEN, 1): outcome(2.0, 1.0)}
-        added, engine = {}, Inline(rank_and_fold)
+        added, runner = {}, Inline(rank_and_fold)
         with caplog.at_level(logging.INFO, cross_validation.__name__):
-            table = cross_validation.cross_validate([FIVE, TEN], 2, engine, Memory(known.get, added.__setitem__))
+            table = cross_validation.cross_validate([FIVE, TEN], 2, runner, Memory(known.get, added.__setitem__))
         assert caplog.messages[0] == "4 trials of als; 2 known from an earlier run"
-        assert engine.begun == list(added) == [Trial(FIVE, 1), Trial(TEN, 0)]
+        assert runner.begun == list(added) == [Trial(FIVE, 1), Trial(TEN, 0)]
         without = cross_validate([FIVE, TEN], 2, rank_and_fold)
         pd.testing.assert_frame_equal(table.drop(columns="seconds"), without.drop(columns="seconds"))
 
-    def test_when_all_is_known_the_engine_is_not_called(self):
+    def test_when_all_is_known_the_runner_is_not_called(self):
         table = cross_validation.cross_validate([FIVE], 2, None, Memory(lambda trial: outcome(0.9, 0.8)))
         assert table["mean_rmse"].tolist() == [0.9]
 
@@ -238,10 +238,10 @@ class TestHalving:
         return {"rmse": {5: 0.1 if fold == 0 else 0.9, 7: 0.2, 8: 0.3, 9: 0.4, 10: 0.5}[candidate.rank], "rmse_warm": 1}
 
     def test_the_better_half_of_each_model_goes_on_after_one_fold_and_after_two(self):
-        engine = Inline(self.errors)
-        table = cross_validation.cross_validate(list(self.CANDIDATES), 5, engine, halving=True)
+        runner = Inline(self.errors)
+        table = cross_validation.cross_validate(list(self.CANDIDATES), 5, runner, halving=True)
         measured = {
-            candidate: sum(trial.candidate == candidate for trial in engine.begun) for candidate in self.CANDIDATES
+            candidate: sum(trial.candidate == candidate for trial in runner.begun) for candidate in self.CANDIDATES
         }
         # of five: three, then two; on the first two folds rank 5 has a mean of 0.5, ranks 7 and 8 of 0.2 and 0.3
         assert list(measured.values()) == [2, 5, 5, 1, 1, 5, 1]

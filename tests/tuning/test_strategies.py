@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from movie_recs.rating.parameters import TuningParameters
-from movie_recs.rating.search import baseline_strategy, factor_strategy
 from movie_recs.rating.candidate import RatingCandidate
+from movie_recs.rating.parameters import RatingTuningParameters
+from movie_recs.rating.search import baseline_strategy, factor_strategy
 from movie_recs.tuning.cross_validation import summarise
 from movie_recs.tuning.strategies import Strategy
 from movie_recs.tuning.trial import Outcome
@@ -15,9 +15,9 @@ BASE = RatingCandidate(model="bias", user_damping=5, movie_damping=3)
 GRID = {"rank": [2, 40], "reg_param": [0.01, 1.0], "max_iter": [10]}
 
 
-def tuning(search="grid", budget=24, seed=1, grid=GRID) -> TuningParameters:
+def tuning(search="grid", budget=24, seed=1, grid=GRID) -> RatingTuningParameters:
     baselines = {"user_damping": [1, 5], "movie_damping": [3], "taste_reg": [2, 8], "prior_reg": [10]}
-    return TuningParameters(search=search, budget=budget, baseline_grid=baselines, grid=grid, parallelism=1, seed=seed)
+    return RatingTuningParameters(search=search, budget=budget, baseline_grid=baselines, grid=grid, seed=seed)
 
 
 def error(candidate: RatingCandidate) -> float:

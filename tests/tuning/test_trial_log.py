@@ -6,13 +6,16 @@ import pytest
 from conftest import ROOT
 from fsspec.implementations.local import LocalFileSystem
 from kedro.io import AbstractDataset, DatasetError
+from pyspark.sql import functions as F
 
 from movie_recs.datasets.trial_log import TrialLogDataset
+from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.runtime.config import ConfigLoader
 from movie_recs.settings import CONFIG_LOADER_ARGS
-from movie_recs.rating.candidate import RatingCandidate
+from movie_recs.tuning import trial_log
+from movie_recs.tuning.cross_validation import NO_MEMORY
 from movie_recs.tuning.trial import Outcome, Trial
-from movie_recs.tuning.trial_log import TrialLog
+from movie_recs.tuning.trial_log import TrialLog, digest, fingerprint, remember
 
 CONTEXT = {"data": [100, 10, -5], "seed": 1}
 TRIAL = Trial(RatingCandidate(model="als", rank=5, reg_param=0.1, max_iter=10), 2)
@@ -100,6 +103,51 @@ def test_a_line_of_another_shape_is_passed_over(path, line):
 def test_the_order_in_which_a_context_is_written_does_not_matter(path):
     open_log(path).add(CONTEXT, TRIAL, OUTCOME)
     assert open_log(path).find(dict(reversed(CONTEXT.items())), TRIAL) == OUTCOME
+
+
+class TestRemembering:
+    def test_what_was_found_is_known_in_the_same_context_only(self, path):
+        memory = remember(open_log(path), CONTEXT)
+        assert memory.find(TRIAL) is None
+        memory.add(TRIAL, OUTCOME)
+        assert memory.find(TRIAL) == remember(open_log(path), CONTEXT).find(TRIAL) == OUTCOME
+        assert remember(open_log(path), {**CONTEXT, "seed": 2}).find(TRIAL) is None
+
+    def test_other_code_knows_nothing_of_it(self, path, tmp_path, monkeypatch):
+        remember(open_log(path), CONTEXT).add(TRIAL, OUTCOME)
+        package = tmp_path / "package" / "tuning"
+        package.mkdir(parents=True)
+        monkeypatch.setattr(trial_log, "__file__", str(package / "trial_log.py"))
+        assert remember(open_log(path), CONTEXT).find(TRIAL) is None
+        remember(open_log(path), CONTEXT).add(TRIAL, OUTCOME)
+        (package.parent / "kernels.py").write_text("x = 1")
+        assert remember(open_log(path), CONTEXT).find(TRIAL) is None
+
+    def test_without_a_log_nothing_is_remembered(self):
+        assert remember(None, CONTEXT) is NO_MEMORY
+        NO_MEMORY.add(TRIAL, OUTCOME)
+        assert NO_MEMORY.find(TRIAL) is None
+
+
+class TestFingerprint:
+    def test_it_is_that_of_the_rows_in_any_order(self, spark):
+        rows = [(1, 10, 4.0, 0), (1, 20, 3.0, 1), (2, 10, 5.0, 0)]
+        ratings = spark.createDataFrame(rows, "user_id int, movie_id int, rating float, fold int")
+        found = fingerprint(ratings)
+        assert fingerprint(ratings.orderBy("rating").repartition(3).withColumn("note", F.lit("a"))) == found
+        others = [
+            ratings.withColumn(name, F.when(F.col("movie_id") == 20, 2).otherwise(F.col(name)).cast(kind))
+            for name, kind in ratings.dtypes
+        ]
+        others += [ratings.limit(2), ratings.drop("fold"), ratings.union(ratings)]
+        assert len({found, *(fingerprint(other) for other in others)}) == 8
+
+    def test_no_rows_have_one_too(self, spark):
+        assert fingerprint(spark.createDataFrame([], "user_id int, movie_id int, rating float")) == 0
+
+
+def test_a_digest_is_that_of_the_parts_one_after_the_other():
+    assert digest([b"ab", b"c"]) == digest([b"abc"]) != digest([b"c", b"ab"])
 
 
 class TestDataset:
