@@ -5,9 +5,9 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from movie_recs.report import figures as plots
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.rating.candidate import RatingCandidate
+from movie_recs.report import figures as plots
 
 DATA = {"name": "ml-test", "synthetic": False, "ratings": 1234}
 

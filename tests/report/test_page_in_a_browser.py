@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report.test_page import DATA, SCRIPT, make_content, make_figures, make_metrics
+from report.pages import DATA, SCRIPT, make_content, make_figures, make_metrics
 
 from movie_recs.report import figures as plots
 from movie_recs.report.page import render
