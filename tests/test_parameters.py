@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from movie_recs.errors import UserError
 from movie_recs.als.parameters import AlsParameters, Grid
+from movie_recs.errors import UserError
 from movie_recs.parameters import check_parameters
+from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.parameters import BaselineGrid, BaselineParameters
 from movie_recs.runtime.config import ConfigLoader
 from movie_recs.settings import CONFIG_LOADER_ARGS
-from movie_recs.rating.candidate import RatingCandidate
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -64,11 +64,10 @@ def test_the_shipped_parameters_are_valid(shipped):
         ("rating.features.popularity", "much", "rating.features.popularity is 'much' but should be a valid number"),
         ("rating.evaluation.reference.max_iter", 0, "max_iter is 0 but should be greater than or equal to 1"),
         ("rating.tuning.search", "all", "rating.tuning.search is 'all' but should be 'grid', 'random' or 'tpe'"),
-        ("rating.tuning.engine", "gpu", "rating.tuning.engine is 'gpu' but should be 'auto', 'kernel' or 'spark'"),
+        ("carrier", "gpu", "carrier is 'gpu' but should be 'auto', 'local' or 'spark'"),
         ("rating.tuning.budget", 0, "rating.tuning.budget is 0 but should be greater than or equal to 1"),
         ("rating.tuning.budget", 10_001, "rating.tuning.budget is 10001 but should be less than or equal to 10000"),
         ("rating.tuning.halving", "perhaps", "rating.tuning.halving is 'perhaps' but should be a valid boolean"),
-        ("rating.tuning.parallelism", "many", "rating.tuning.parallelism is 'many' but should be a valid integer"),
         ("eda.damping", float("inf"), "eda.damping is inf but should be a finite number"),
         ("eda.top", 2.5, "eda.top is 2.5 but should be a valid integer"),
         ("split.folds", 1, "split.folds is 1 but should be greater than or equal to 2"),
@@ -92,14 +91,11 @@ def test_a_wrong_value_is_named_with_what_is_allowed(shipped, name, value, said)
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("splitt", "splitt is no parameter (there are dataset, data_processing, split, eda, rating, ranking,"),
+        ("splitt", "splitt is no parameter (there are dataset, carrier, data_processing, split, eda, rating,"),
         ("split.fold", "split.fold is no parameter (there are strategy, test_fraction, folds, seed)"),
         ("rating.feature", "rating.feature is no parameter (there are features, tuning, evaluation)"),
         ("rating.features.genre", "rating.features.genre is no parameter (there are genres, year, popularity"),
-        (
-            "rating.tuning.grids",
-            "grids is no parameter (there are search, budget, halving, engine, seed, baseline_grid, grid, parallelism)",
-        ),
+        ("rating.tuning.grids", "grids is no parameter (there are search, budget, halving, seed, baseline_grid, grid)"),
         (
             "rating.tuning.baseline_grid.user_reg",
             "user_reg is no parameter (there are user_damping, movie_damping, taste_reg, prior_reg)",
