@@ -1,4 +1,4 @@
-"""The HTML page: what stands in it, what cannot get out of its strings, and the explorer's tables."""
+"""The HTML page: its contents, the escaping of text, and the explorer's tables."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ from movie_recs.report.parameters import RecommendParameters, ReportingParameter
 
 
 class Page(HTMLParser):
-    """The page as a browser's parser sees it: tags with attributes, the text outside scripts, the data in scripts."""
+    """The page as an HTML parser sees it: tags with attributes, the text outside scripts, the data in scripts."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -61,8 +61,8 @@ def page(html) -> Page:
 
 
 class TestPage:
-    def test_a_script_as_a_title_is_text_wherever_it_stands(self, html, page):
-        assert page.words().count(SCRIPT) == 4  # a recommendation, a favourite, and a reason of two people
+    def test_a_script_as_a_title_is_text_everywhere(self, html, page):
+        assert page.words().count(SCRIPT) == 4  # a recommendation, a favourite, and a reason for two people
         assert "<b>Ada</b>" in page.words()
         assert SCRIPT not in html
         assert len(page.scripts) == 3 + 5  # figures; colours, explorer, Plotly, the page's own two
@@ -77,7 +77,7 @@ class TestPage:
         (policy,) = (a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
         assert policy.startswith("default-src 'none';")
 
-    def test_it_is_small_enough(self, html):
+    def test_the_page_is_smaller_than_five_megabytes(self, html):
         assert len(html.encode()) < 5_000_000
 
     def test_links_lead_to_the_movie(self, page):
@@ -85,7 +85,7 @@ class TestPage:
         assert {"https://www.imdb.com/title/tt0110074/", "https://www.themoviedb.org/movie/11934"} <= links
         assert "#movie-471" in links
 
-    def test_headings_sections_and_tables_are_what_they_should_be(self, page):
+    def test_headings_sections_and_tables_are_accessible(self, page):
         tags = [tag for tag, _ in page.tags]
         assert tags.count("h1") == tags.count("main") == tags.count("nav") == 1
         assert tags.count("caption") == tags.count("table") > 5
@@ -97,7 +97,7 @@ class TestPage:
         assert {each for each in anchors if not each.startswith("movie-")} <= set(ids)
         assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
 
-    def test_the_words_hold_results_data_and_run(self, page):
+    def test_the_text_has_results_data_and_run(self, page):
         words = page.words()
         assert "10.0% lower than the reference" in words
         assert "75% higher than the most popular movies" in words
@@ -113,7 +113,7 @@ class TestPage:
         assert "half_life" not in words  # the winner has none
         assert "Synthetic data" not in words
 
-    def test_synthetic_data_are_said_to_be(self):
+    def test_synthetic_data_is_marked(self):
         words = Page(render(make_content(data={**DATA, "synthetic": True}))).words()
         assert words.index("Synthetic data.") < words.index("What to watch next")
         assert "Harper" not in words
@@ -135,7 +135,7 @@ class TestPage:
         (tags,) = (figure for figure in figures if "dark &amp; slow" in figure["data"][0]["y"])
         assert tags["data"][0]["y"][0].startswith("&lt;script>")
 
-    def test_without_tags_lists_users_and_rows_it_says_so(self):
+    def test_missing_tags_lists_users_and_rows_are_stated(self):
         nobody = {"users": [], "new_users": [], "movies": [], "unknown": []}
         none = index_explorer(MOVIES[:0], USERS[:0], LISTS[:0], NEIGHBOURS[:0], DATA)
         figures = {"tags": plots.tags(pd.DataFrame({"tag": [], "applications": []}), DATA)}
@@ -151,7 +151,7 @@ class TestPage:
         assert "The 0 users with the most ratings (of 2) and the 0 most rated movies (of 4;" in words
         assert "This page was written on 2025-03-01 at 00:00:00 UTC." in words
 
-    def test_a_measure_over_nobody_is_a_dash(self):
+    def test_a_measure_over_no_user_is_a_dash(self):
         metrics = make_metrics(DATA)
         metrics["ranking"]["models"][0] |= dict.fromkeys(MEASURES, None) | {"ndcg_se": None}
         assert "\u2013 ± \u2013" in Page(render(make_content(metrics=metrics))).words()
@@ -181,9 +181,9 @@ class TestIndexExplorer:
     def test_neighbours_are_places_of_movies_and_thousandths_of_distance(self):
         neighbours = index_explorer(MOVIES, USERS, LISTS, NEIGHBOURS, DATA)["neighbours"]
         assert matrix(neighbours["movies"], 4) == [[3, 0], [4, 0], [1, 4], [0, 0]]
-        assert matrix(neighbours["distances"], 4) == [[500, 0], [65535, 0], [500, 1250], [0, 0]]  # as far as it goes
+        assert matrix(neighbours["distances"], 4) == [[500, 0], [2**16 - 1, 0], [500, 1250], [0, 0]]
 
-    def test_what_is_missing_is_null_and_genres_are_named_once(self):
+    def test_missing_values_are_null_and_genres_are_listed_once(self):
         index = index_explorer(MOVIES, USERS, LISTS, NEIGHBOURS, DATA)
         assert index["genres"] == ["Animation", "Comedy", "Drama"]
         assert index["movies"]["genres"] == [[0, 1], [], [1], [1, 2]]
@@ -218,7 +218,7 @@ class TestDescribeHistory:
         ]
         assert [movie["title"] for movie in history["movies"]] == ["C", "A", "B", "D"]
 
-    def test_without_ratings_and_times_there_is_nothing(self):
+    def test_without_ratings_or_times_the_summary_is_empty(self):
         assert describe_history([])["mean_rating"] is None
         history = describe_history(
             [{"movie_id": 1, "title": "A", "year": 1, "genres": None, "rating": 3.0, "rated_in": None}]
@@ -227,17 +227,17 @@ class TestDescribeHistory:
 
 
 class TestRunFacts:
-    def test_a_run_begins_with_its_kedro_session(self):
+    def test_a_run_starts_with_its_kedro_session(self):
         facts = RunFacts(version=Version(None, "2025-03-01T12.00.05.120Z")).load()
         assert facts["started"] == datetime(2025, 3, 1, 12, 0, 5, 120_000, tzinfo=UTC)
         assert facts["now"] > facts["started"]
         assert {"python", "kedro", "pyspark", "numpy", "movie_recs"} <= set(facts["versions"])
 
     @pytest.mark.parametrize("version", [None, Version(None, None), Version(None, "another")])
-    def test_without_a_session_nobody_knows(self, version):
+    def test_without_a_session_the_start_is_unknown(self, version):
         assert RunFacts(version=version).load()["started"] is None
 
-    def test_they_are_only_read(self):
+    def test_run_facts_are_read_only(self):
         assert RunFacts().exists()
         with pytest.raises(DatasetError):
             RunFacts().save({})
