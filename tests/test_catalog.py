@@ -1,4 +1,4 @@
-"""The catalog as kedro-viz shows it: every dataset has a layer, and what a reader may want to see has a preview."""
+"""The catalog as kedro-viz shows it: every dataset has a layer, and all that can be shown has a preview."""
 
 import pytest
 from conftest import ROOT
@@ -44,7 +44,7 @@ def test_every_table_figure_and_summary_has_a_preview(datasets):
     assert not_shown == expected | WITHOUT_PREVIEW
 
 
-def test_the_graph_folds_into_a_box_for_each_objective_and_a_few_more():
+def test_the_graph_folds_into_one_box_per_objective_and_pipeline():
     assert {node.namespace.split(".")[0] for node in PIPELINE.nodes} == {
         *("data_processing", "eda", "rating", "ranking", "metrics", "recommend", "reporting")
     }

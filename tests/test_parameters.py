@@ -1,4 +1,4 @@
-"""Parameters: the shipped ones are valid, and each wrong one is named with its value and what is allowed."""
+"""Parameters: those of conf/base are valid, and each wrong one is named with its value and what is allowed."""
 
 import copy
 from pathlib import Path
@@ -129,12 +129,12 @@ def test_a_missing_key_is_named(shipped):
 
 
 @pytest.mark.parametrize("search", ["grid", "random"])
-def test_halving_goes_with_a_search_that_does_not_learn(shipped, search):
+def test_halving_works_with_searches_that_do_not_learn(shipped, search):
     halved = changed(changed(shipped, "rating.tuning.halving", True), "rating.tuning.search", search)
     assert check_parameters(halved).rating.tuning.halving is True
 
 
-def test_halving_with_tpe_is_refused_with_the_searches_that_it_goes_with(shipped):
+def test_halving_with_tpe_is_refused_and_the_allowed_searches_named(shipped):
     halved = changed(changed(shipped, "rating.tuning.halving", True), "rating.tuning.search", "tpe")
     with pytest.raises(UserError, match=r"rating\.tuning is .* but halving goes with search: grid or random"):
         check_parameters(halved)
@@ -150,7 +150,7 @@ def test_all_wrong_parameters_are_named_at_once(shipped):
 
 
 @pytest.mark.parametrize("written", ["575 232", "575,232", "575, 232", [575, 232], ["575", "232"]])
-def test_identifiers_are_a_list_or_a_text_of_numbers(shipped, written):
+def test_identifiers_are_a_list_or_a_string_of_numbers(shipped, written):
     assert check_parameters(changed(shipped, "recommend.user_ids", written)).recommend.user_ids == [575, 232]
 
 

@@ -1,4 +1,4 @@
-"""Which rows of the raw files are taken, which are set aside and why, and which files stop the run."""
+"""Which rows of the raw files are kept, which are set aside and why, and which files stop the run."""
 
 import gzip
 from pathlib import Path
@@ -112,7 +112,7 @@ def judged_rating_rows(read) -> dict[str, Row]:
     }
 
 
-def test_no_row_is_lost_and_the_header_is_no_row(judged_rating_rows):
+def test_no_row_is_lost_and_the_header_is_not_a_row(judged_rating_rows):
     assert judged_rating_rows.keys() == RATING_ROWS.keys()
 
 
@@ -128,11 +128,11 @@ def judged_rows_without_time(read) -> dict[str, Row]:
 
 
 def as_read(record: str) -> str:
-    """A good row is kept by its fields, hence without quotes."""
+    """A good row is identified by its fields, hence without quotes."""
     return record.replace('"', "")
 
 
-def test_no_row_of_a_file_without_times_is_lost_and_the_header_is_no_row(judged_rows_without_time):
+def test_no_row_of_a_file_without_times_is_lost_and_the_header_is_not_a_row(judged_rows_without_time):
     assert judged_rows_without_time.keys() == {as_read(record) for record in ROWS_WITHOUT_TIME}
 
 
@@ -200,7 +200,7 @@ def test_a_bad_movie_row_has_its_reason(parsed_movies, movie_id, reason):
     assert parsed_movies[movie_id]["reason"] == reason
 
 
-def test_a_missing_link_is_null_and_no_problem(read):
+def test_a_missing_link_is_null_and_not_an_error(read):
     content = lines("movieId,imdbId,tmdbId", "1,0114709,862", "2,0113497,", "3,,", "x,0113497,1")
     rows = cleaning.parse_links(read("links", content)).select("movie_id", "imdb_id", "tmdb_id", "reason").collect()
     assert [tuple(row) for row in rows] == [
@@ -299,7 +299,7 @@ def ways_to_write(header: str, *rows: str) -> dict[str, bytes | str | dict[str, 
     [(HEADER, ("1,10,4.0,1", "2,10,4.0,1")), (HEADER_WITHOUT_TIME, ("1,10,4.0", "2,10,4.0"))],
     ids=["with times", "without times"],
 )
-def test_a_file_may_be_written_in_many_ways(read, header, rows, way):
+def test_files_of_different_writers_are_read_alike(read, header, rows, way):
     parsed = cleaning.parse_ratings(read("ratings", ways_to_write(header, *rows)[way])).collect()
     assert sorted((row["user_id"], row["record"], row["reason"]) for row in parsed) == [
         (1, rows[0], None),
@@ -397,14 +397,14 @@ def test_without_times_the_highest_of_several_ratings_counts_and_any_time_is_lat
         assert reasons(judged) == expected
 
 
-def test_of_two_equal_ratings_one_counts(spark, parsed_ratings):
+def test_one_of_two_equal_ratings_counts(spark, parsed_ratings):
     judged = cleaning.judge_ratings(
         parsed_ratings(*[(1, 10, 4.0, 100, None)] * 2), spark.createDataFrame([(10,)], "movie_id int")
     )
     assert sorted(reasons(judged).values(), key=str) == [None, "the user rated the movie again later"]
 
 
-def test_of_two_rows_of_a_movie_the_first_title_counts(spark):
+def test_the_first_of_two_rows_of_a_movie_counts(spark):
     parsed = spark.createDataFrame(
         [(1, "Zulu", "z", None), (1, "Alien", "a", None), (2, "Heat", "h", None), (1, "Aa", "b", "bad")],
         "movie_id int, title string, record string, reason string",
@@ -413,7 +413,7 @@ def test_of_two_rows_of_a_movie_the_first_title_counts(spark):
     assert reasons(cleaning.judge_movies(parsed)) == {"z": twice, "a": None, "h": None, "b": "bad"}
 
 
-def test_links_are_of_known_movies_and_tags_too(spark):
+def test_links_are_unique_and_links_and_tags_belong_to_known_movies(spark):
     movies = spark.createDataFrame([(1,)], "movie_id int")
     links = spark.createDataFrame(
         [(1, "1,07,", None), (1, "1,05,", None), (9, "9,07,", None)], "movie_id int, record string, reason string"
@@ -467,7 +467,7 @@ def test_more_bad_rows_than_allowed_stop_the_run_with_file_share_and_examples(sp
     assert f"{odd} because odd (as in 'row 1'); {worse} because worse (as in 'row 0')." in said
 
 
-def test_a_file_without_a_good_row_stops_the_run_whatever_is_allowed(spark):
+def test_a_file_without_a_good_row_stops_the_run_at_any_limit(spark):
     with pytest.raises(UserError, match=r"no good row among its 3, is it the right file\? 2 because odd"):
         cleaning.separate(with_bad_rows(spark, 3, 3), "ratings", 1.0)
 

@@ -41,7 +41,7 @@ def ratings(spark):
     ],
     ids=str,
 )
-def test_what_passes(movies, ratings, filters, passing):
+def test_movies_that_pass_a_filter(movies, ratings, filters, passing):
     left = filter_movies(movies, ratings, FilterParameters(**filters))
     assert sorted(row["movie_id"] for row in left.collect()) == passing
 
@@ -50,7 +50,7 @@ def test_without_filters_nothing_is_filtered(movies, ratings):
     assert filter_movies(movies, ratings, FilterParameters()) is None
 
 
-def test_what_leaves_nothing_is_said_with_the_genres_that_there_are(movies, ratings, caplog):
+def test_filters_that_leave_no_movie_are_logged_with_the_known_genres(movies, ratings, caplog):
     filter_movies(movies, ratings, FilterParameters(genres=["Opera"]))
     assert (
         "No movie passes recommend.filters {'genres': ['Opera']}; the genres are Comedy, Drama, Sci-Fi." in caplog.text

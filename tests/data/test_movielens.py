@@ -1,4 +1,4 @@
-"""Real zips from a real HTTPS server on this machine, whose certificate the tests make the trusted one."""
+"""Real zips from a real HTTPS server on this machine, whose certificate is trusted during the tests."""
 
 import hashlib
 import io
@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Server(ThreadingHTTPServer):
-    """Serves the good zip until it is given another `answer`, a function of the request's handler."""
+    """Serves the good zip, or whatever its `answer`, a function of the request's handler, sends."""
 
     def __init__(self, tls: ssl.SSLContext | None = None):
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -89,7 +89,7 @@ class _Server(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, *args):
-        pass  # a client that gives up is what many of these tests are about
+        pass  # many of these tests make the client give up
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_auto_falls_back_to_the_sample_with_one_warning(raw_dir, caplog):
     assert all(word in record.getMessage() for word in ("SYNTHETIC", "`make data ", "MOVIELENS_DIR"))
 
 
-def test_the_sample_asked_for_by_name_needs_no_warning(raw_dir, caplog):
+def test_the_sample_by_name_gives_no_warning(raw_dir, caplog):
     folder = make_dataset(raw_dir / "sample")
     assert resolve_dataset("sample", raw_dir) == ("sample", folder)
     assert not caplog.records
@@ -225,7 +225,7 @@ def test_a_missing_archive_is_an_error_that_says_how_to_get_it(name, missing, ra
     assert "set MOVIELENS_DIR" in str(caught.value)
 
 
-def test_an_unknown_name_is_an_error_that_says_what_there_is(raw_dir, tmp_path, monkeypatch):
+def test_an_unknown_name_is_an_error_that_lists_what_is_there(raw_dir, tmp_path, monkeypatch):
     make_dataset(raw_dir / "sample")
     make_dataset(tmp_path / "elsewhere" / "ml-20m")
     (make_dataset(raw_dir / "unfinished") / "movies.csv").unlink()
@@ -258,7 +258,7 @@ def test_a_redirect_to_https_is_followed(server, raw_dir):
     assert download(NAME, raw_dir, archives=frozen(server.url)) == raw_dir / NAME
 
 
-def test_plain_http_is_refused_before_it_is_asked(server, raw_dir):
+def test_plain_http_is_refused_without_a_request(server, raw_dir):
     with _Server() as plain:
         server.answer = lambda request: request.redirect(plain.url)
         assert_refused(raw_dir, frozen(server.url), "http://.* is not https")
@@ -272,12 +272,12 @@ def test_a_certificate_that_is_not_trusted_is_refused(server, raw_dir, monkeypat
     assert server.requests == []
 
 
-def test_another_content_of_the_same_size_is_refused(server, raw_dir):
+def test_different_content_of_the_same_size_is_refused(server, raw_dir):
     server.answer = lambda request: request.send(GOOD_ZIP[:-1] + b"x")
     assert_refused(raw_dir, frozen(server.url), "its SHA-256 is [0-9a-f]{64} instead of [0-9a-f]{64}")
 
 
-def test_a_longer_content_is_refused(server, raw_dir):
+def test_longer_content_is_refused(server, raw_dir):
     server.answer = lambda request: request.send(GOOD_ZIP + b"x")
     assert_refused(raw_dir, frozen(server.url), "larger than expected")
 
@@ -288,7 +288,7 @@ def test_a_connection_that_breaks_is_an_error(archives, server, raw_dir):
     assert_refused(raw_dir, archives(server.url), f"broke after 100 of {len(GOOD_ZIP)} bytes")
 
 
-def test_a_page_that_is_not_there_is_an_error(server, raw_dir):
+def test_a_missing_page_is_an_error(server, raw_dir):
     server.answer = lambda request: request.send_error(404)
     assert_refused(raw_dir, frozen(server.url), "HTTP Error 404: Not Found")
 
@@ -302,12 +302,12 @@ def test_a_page_that_is_not_there_is_an_error(server, raw_dir):
     ],
     ids=["not-http", "not-a-url", "endless-redirect"],
 )
-def test_a_nonsense_answer_is_an_error_of_one_line(answer, server, raw_dir):
+def test_a_malformed_response_is_an_error_of_one_line(answer, server, raw_dir):
     server.answer = answer
     assert_refused(raw_dir, frozen(server.url), r"\A.+\Z")
 
 
-def test_a_server_that_accepts_and_says_nothing_times_out(raw_dir):
+def test_a_server_that_never_responds_times_out(raw_dir):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}/{NAME}.zip"
         assert_refused(raw_dir, frozen(url), "timed out", timeout=0.5)
@@ -322,7 +322,7 @@ def test_a_server_that_stops_midway_times_out(server, raw_dir):
     assert_refused(raw_dir, frozen(server.url), "timed out", timeout=0.5)
 
 
-def test_a_server_that_is_not_there_is_an_error(raw_dir):
+def test_a_refused_connection_is_an_error(raw_dir):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"https://127.0.0.1:{closed.getsockname()[1]}/{NAME}.zip"
     assert_refused(raw_dir, frozen(url), "refused")
@@ -366,14 +366,14 @@ def symlink(name: str) -> zipfile.ZipInfo:
     ],
     ids=str,
 )
-def test_a_zip_with_a_member_that_leads_elsewhere_is_refused(member, raw_dir, tmp_path):
+def test_a_zip_with_a_member_outside_its_folder_is_refused(member, raw_dir, tmp_path):
     zip_path = tmp_path / "evil.zip"
     zip_path.write_bytes(make_zip(FILES | {member: b"/etc/passwd"}))
     assert_refused(raw_dir, unfrozen("https://unused"), "its member '.*' is n", zip_path)
     assert list(tmp_path.rglob("outside")) == []
 
 
-def test_a_zip_that_declares_too_large_a_content_is_refused(raw_dir, tmp_path):
+def test_a_zip_that_declares_too_much_content_is_refused(raw_dir, tmp_path):
     zip_path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(zip_path, "w") as file:
         for name, content in FILES.items():
@@ -400,7 +400,7 @@ def test_a_zip_that_declares_less_than_it_holds_is_refused(raw_dir, tmp_path):
         (make_zip({f"{NAME}/README.txt": b""}), "lacks one of ratings.csv"),
     ],
 )
-def test_a_zip_that_is_no_data_set_is_refused(content, reason, raw_dir, tmp_path):
+def test_a_zip_that_is_not_a_data_set_is_refused(content, reason, raw_dir, tmp_path):
     zip_path = tmp_path / "other.zip"
     zip_path.write_bytes(content)
     assert_refused(raw_dir, unfrozen("https://unused"), reason, zip_path)
@@ -422,7 +422,7 @@ def test_any_damage_to_a_zip_is_a_user_error_or_harmless(raw_dir, tmp_path):
 # The command
 
 
-def test_the_command_says_where_the_data_and_its_terms_are(server, raw_dir, capsys):
+def test_the_command_prints_where_the_data_and_its_terms_are(server, raw_dir, capsys):
     assert main([NAME, "--raw-dir", str(raw_dir)], frozen(server.url)) == 0
     said = capsys.readouterr().out
     assert str(raw_dir / NAME / "README.txt") in said
@@ -460,7 +460,7 @@ def test_ctrl_c_leaves_nothing_behind_and_gives_exit_code_130(server, raw_dir):
         server.stopped.wait(30)
 
     server.answer = interrupt
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     try:
         assert main([NAME, "--raw-dir", str(raw_dir)], frozen(server.url)) == 130
     finally:

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from movie_recs.data.new_users import collect_new_ratings
+from movie_recs.data.parameters import NewUser
 from movie_recs.datasets.new_user_csv import NewUserCsv
 from movie_recs.errors import UserError
-from movie_recs.data.parameters import NewUser
 
 MOVIES = pd.DataFrame(
     [
@@ -48,7 +48,7 @@ def found(movie: int | str) -> int:
         ("1", 1),
     ],
 )
-def test_a_movie_is_found_by_id_or_by_title_however_it_is_written(movie, movie_id):
+def test_a_movie_is_found_by_id_or_title_in_any_spelling(movie, movie_id):
     assert found(movie) == movie_id
 
 
@@ -70,7 +70,7 @@ def test_an_unclear_title_is_answered_with_the_candidates(movie, said):
     assert said in str(error.value)
 
 
-def test_a_movie_rated_twice_counts_as_it_was_the_last_time():
+def test_the_last_of_two_ratings_of_a_movie_counts():
     table = collect_new_ratings([NewUser(name="Ada", ratings={1: 2, 2: 3, "Toy Story": 5})], no_file(), MOVIES)
     assert table[["movie_id", "rating"]].to_numpy().tolist() == [[2, 3], [1, 5]]
     assert table["rated_at"].is_monotonic_increasing
@@ -81,7 +81,7 @@ def test_a_name_that_is_given_twice_is_an_error():
         collect_new_ratings([NewUser(name="Ada", ratings={1: 2})] * 2, no_file(), MOVIES)
 
 
-def test_somebody_without_ratings_adds_no_row():
+def test_a_new_user_without_ratings_adds_no_row():
     assert collect_new_ratings([NewUser(name="Ada", ratings={})], no_file(), MOVIES).empty
 
 

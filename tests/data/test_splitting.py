@@ -1,4 +1,4 @@
-"""The split: by each pair and the seed alone, or by time; of the sizes asked for, without a pattern."""
+"""The split, by a hash of each pair and the seed or by time: its sizes, and what it does not depend on."""
 
 from datetime import datetime, timedelta
 
@@ -38,7 +38,7 @@ def test_every_rating_is_in_train_or_in_test_once(split):
     assert split.index.tolist() == PAIRS
 
 
-def test_the_test_set_has_the_share_asked_for(split):
+def test_the_test_set_has_the_requested_share(split):
     assert (split == -1).mean() == pytest.approx(0.2, abs=4 * (0.2 * 0.8 / 10_000) ** 0.5)
 
 
@@ -59,7 +59,7 @@ def test_the_split_does_not_depend_on_partitions_or_order(ratings, split):
     pd.testing.assert_series_equal(places(shuffled), split)
 
 
-def test_ratings_that_come_or_go_move_no_other(ratings, split):
+def test_added_or_removed_ratings_move_no_other(ratings, split):
     half = ratings.filter("user_id % 2 = 0")
     pd.testing.assert_series_equal(places(half), split[split.index.get_level_values("user_id") % 2 == 0])
 
@@ -69,7 +69,7 @@ def test_another_seed_gives_another_split(ratings, split):
     assert ((other == -1) & (split == -1)).mean() == pytest.approx(0.2 * 0.2, abs=0.01)
 
 
-def test_folds_are_the_same_whatever_the_test_share_so_they_do_not_hang_on_it(ratings, split):
+def test_folds_do_not_depend_on_the_test_share(ratings, split):
     whole = places(ratings, test_fraction=1e-12)
     assert whole[split >= 0].equals(split[split >= 0])
     in_test = whole[split == -1].value_counts(normalize=True)
@@ -100,14 +100,14 @@ def test_by_time_the_last_ratings_of_each_user_are_in_test(timed):
     assert held_out(ratings, 0.4) == [(1, 10), (1, 30), (2, 40), (2, 50)]
 
 
-def test_of_ratings_of_the_same_time_the_higher_movie_id_is_later(timed):
+def test_among_ratings_of_the_same_time_the_higher_movie_id_is_later(timed):
     ratings = timed((1, 9, 100), (1, 30, 100), (1, 20, 100), (1, 99, 50))
     assert held_out(ratings, 0.25) == [(1, 30)]
     assert held_out(ratings, 0.5) == [(1, 20), (1, 30)]
     assert held_out(ratings, 0.75) == [(1, 9), (1, 20), (1, 30)]
 
 
-def test_a_user_with_too_few_ratings_for_one_in_test_has_all_in_train(timed):
+def test_a_user_with_too_few_ratings_for_the_test_has_all_in_train(timed):
     ratings = timed(*[(user, movie, movie) for user, n in ((1, 1), (2, 4), (3, 5)) for movie in range(1, n + 1)])
     assert held_out(ratings, 0.2) == [(3, 5)]
 
@@ -149,7 +149,7 @@ def test_by_time_the_seed_moves_folds_only_and_folds_are_those_of_the_split_by_h
     assert split[in_both].equals(by_hash[in_both])
 
 
-def test_ratings_without_a_time_are_not_split_by_it(timed):
+def test_ratings_without_times_cannot_be_split_by_time(timed):
     ratings = timed((1, 10, 100), (1, 20, None), (2, 10, None), (2, 20, 50))
     with pytest.raises(UserError, match=r"^2 of the 4 ratings have no time, .*: set split\.strategy=random\.$"):
         split_by_time(ratings, 0.5, 5, 42)
@@ -168,7 +168,7 @@ def parameters(**values) -> SplitParameters:
     ("chosen", "split_by"),
     [({}, split_by_hash), ({"strategy": "random"}, split_by_hash), ({"strategy": "temporal"}, split_by_time)],
 )
-def test_the_strategy_chooses_the_split_and_is_random_unless_it_is_said(timed_ratings, chosen, split_by):
+def test_the_strategy_chooses_the_split_and_is_random_by_default(timed_ratings, chosen, split_by):
     found = places(timed_ratings, split_by=lambda ratings, *_: split_ratings(ratings, parameters(**chosen)))
     pd.testing.assert_series_equal(found, places(timed_ratings, split_by=split_by))
 

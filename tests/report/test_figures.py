@@ -1,13 +1,13 @@
-"""Figures say which data they show, take odd text and empty tables, and show the numbers of the table."""
+"""Figures name their data, accept any text and empty tables, and show the numbers of their tables."""
 
 from functools import partial
 
 import pandas as pd
 import pytest
 
-from movie_recs.report import figures as plots
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.rating.candidate import RatingCandidate
+from movie_recs.report import figures as plots
 
 DATA = {"name": "ml-test", "synthetic": False, "ratings": 1234}
 
@@ -74,7 +74,7 @@ FIGURES = [
 
 
 @pytest.mark.parametrize(("plot", "table"), FIGURES)
-def test_every_figure_names_its_data_and_says_synthetic_only_when_it_is(plot, table):
+def test_every_figure_names_its_data_and_marks_synthetic_data(plot, table):
     real = plot(table, DATA).layout.title.text
     made_up = plot(table, {**DATA, "synthetic": True}).layout.title.text
     assert "ml-test: 1,234 ratings" in real
@@ -92,7 +92,7 @@ def test_no_finished_candidate_gives_an_empty_figure():
     assert not plots.cv_results(CV_RESULTS.assign(mean_rmse=None, std_error=None), RMSE, DATA).data
 
 
-def test_candidates_stand_by_model_best_first_without_those_that_failed():
+def test_candidates_are_grouped_by_model_best_first_without_failed_ones():
     taste, taste_als = plots.cv_results(CV_RESULTS, RMSE, DATA).data
     assert list(taste.x) == [0.85, 0.9]
     assert list(taste.y) == ["taste: user 5, movie 5, taste 8, prior 10", "taste: user 5, movie 3, taste 8, prior 10"]
@@ -100,7 +100,7 @@ def test_candidates_stand_by_model_best_first_without_those_that_failed():
     assert list(taste_als.y) == ["taste_als: user 5, movie 5, taste 8, prior 10, rank 20, reg 0.2, iter 10"]
 
 
-def test_of_many_candidates_the_best_are_shown():
+def test_only_the_best_of_many_candidates_are_shown():
     many = pd.concat(
         [CV_RESULTS[:1].assign(user_damping=damping, mean_rmse=1 - damping / 1000) for damping in range(99)]
     )
@@ -124,7 +124,7 @@ def test_markup_in_titles_and_tags_is_escaped(plot, table):
     assert not any("<" in label for label in labels)
 
 
-def test_a_movie_is_shown_by_title_and_year_where_it_has_one():
+def test_a_movie_is_shown_by_title_and_year_if_known():
     most_rated, best_rated = plots.top_movies(TOP_MOVIES, DATA).data
     assert list(most_rated.y) == ["Heat (1995)", "&lt;script>alert(1)&lt;/script> &amp; Co"]
     assert list(most_rated.x) == [9, 8]
@@ -157,7 +157,7 @@ def test_error_by_rating_is_the_mean_over_the_rows_with_these_stars():
     assert list(rmse.y) == [2.0, 0.5]  # sqrt(8 / 2), sqrt((0.75 + 0.25) / 4)
 
 
-def test_of_a_measure_that_is_no_error_the_highest_stands_first():
+def test_the_highest_value_comes_first_if_higher_is_better():
     table = pd.DataFrame(
         [("ease", 100, 0.1, 0.01), ("ease", 300, 0.2, 0.01)], columns=["model", "ease_reg", "mean_ndcg", "std_error"]
     )
@@ -166,20 +166,20 @@ def test_of_a_measure_that_is_no_error_the_highest_stands_first():
     assert figure.layout.xaxis.title.text.startswith("NDCG")
 
 
-def test_of_equal_marks_one_makes_room_for_the_other():
+def test_labels_of_equal_marks_do_not_overlap():
     assert [plots._label_side(place, pd.Series([0.3, 0.3, 0.1])) for place in range(3)] == [
         *("middle right", "top right", "middle right")
     ]
 
 
-def test_a_label_of_the_leaderboard_makes_room_for_that_of_a_near_lower_mark():
+def test_labels_of_near_marks_do_not_overlap():
     near = LEADERBOARD.iloc[[0, 1, 1]].assign(ndcg=[0.01, 0.38, 0.377])
     assert [trace.textposition for trace in plots.leaderboard(near, DATA).data] == [
         *("middle right", "top right", "middle right")
     ]
 
 
-def test_the_leaderboard_sets_accuracy_against_coverage():
+def test_the_leaderboard_plots_accuracy_against_coverage():
     random, ease = plots.leaderboard(LEADERBOARD, DATA).data
     assert (list(random.x), list(random.y)) == ([0.5], [0.01])
     assert (ease.name, list(ease.y), list(ease.error_y.array)) == ("ease", [0.38], [0.01])

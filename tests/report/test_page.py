@@ -1,4 +1,4 @@
-"""The HTML page: what stands in it, what cannot get out of its strings, and the explorer's tables."""
+"""The HTML page: its contents, the escaping of text, and the explorer's tables."""
 
 import base64
 import json
@@ -10,115 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DatasetError, Version
+from report.pages import DATA, LISTS, MEASURES, MOVIES, NEIGHBOURS, SCRIPT, USERS, make_content, make_metrics
 
 from movie_recs.datasets.run_facts import RunFacts
 from movie_recs.model.factor_model import FactorModel, factor_table
-from movie_recs.report.parameters import RecommendParameters, ReportingParameters
 from movie_recs.pipelines.reporting import nodes
 from movie_recs.report import figures as plots
 from movie_recs.report.explorer import describe_history, index_explorer
-from movie_recs.report.page import Content, compare_with_baselines, embed, render
-from movie_recs.rating.candidate import RatingCandidate
-
-SCRIPT = "<script>alert(1)</script>"
-MOVIES = pd.DataFrame(
-    [
-        (1, "Toy Story", 1995, ["Animation", "Comedy"], "0114709", 862, 3, 4.0),
-        (5, SCRIPT, None, [], None, None, 1, 2.5),
-        (471, "Hudsucker Proxy, The", 1994, ["Comedy"], "0110074", 11934, 2, 3.75),
-        (480, "Hudson's Amélie & Friends", 2001, ["Comedy", "Drama"], "0110000", None, 0, None),
-    ],
-    columns=["movie_id", "title", "year", "genres", "imdb_id", "tmdb_id", "ratings", "mean_rating"],
-).astype({"year": "Int64", "tmdb_id": "Int64"})
-USERS = pd.DataFrame([(7, 1, 4.5), (575, 3, 3.5)], columns=["user_id", "ratings", "mean_rating"])
-LISTS = pd.DataFrame(
-    [(575, 2, 480, 4.75), (575, 1, 5, 3.0), (7, 1, 471, 3.24)],
-    columns=["user_id", "rank", "movie_id", "predicted_stars"],
-)
-NEIGHBOURS = pd.DataFrame(
-    [(471, 1, 1, 0.5), (471, 2, 480, 1.25), (1, 1, 471, 0.5), (5, 1, 480, 90.0)],
-    columns=["movie_id", "rank", "similar_movie_id", "distance"],
-)
-DATA = {
-    "name": "small",
-    "synthetic": False,
-    "users": 2,
-    "movies": 4,
-    "ratings": 6,
-    "set_aside": 2,
-    "set_aside_by_reason": [{"file": "ratings.csv", "reason": "rating is not a number", "rows": 2}],
-    "sha256": {"ratings.csv": "ab12" * 16},
-}
-MEASURES = ("ndcg", "ndcg_liked", "recall", "precision", "map", "mrr", "hit_rate")
-
-
-def ranking_row(model: str, ndcg: float | None) -> dict:
-    others = {"coverage": 0.5, "novelty": 2.0, "diversity": 0.7, "popularity_lift": -0.25}
-    row = {"model": model, "k": 10, **dict.fromkeys(MEASURES, ndcg), **others, "n_users": 2}
-    return {**row, "ndcg_se": 0.01}
-
-
-def make_metrics(data: dict) -> dict:
-    reference = {"model": "reference_als", "rmse": 0.9, "mae": 0.7, "n": 6, "train_rmse": 0.6}
-    best = {"model": "taste_als", "rmse": 0.81, "mae": 0.6, "n": 6, "train_rmse": 0.5}
-    best |= {"compared_with": "reference_als", "gain": 0.09, "gain_se": 0.0125}
-    return {
-        "dataset": data,
-        "split": {"strategy": "random", "seed": 42, "train": 5, "test": 1, "cold_users": 0, "cold_movies": 1},
-        "rating": {"models": [reference, best], "best_params": {"model": "taste_als", "rank": 10, "taste_reg": 8.0}},
-        "ranking": {
-            "models": [ranking_row("most_popular", 0.2), ranking_row("blend", 0.35)],
-            "best_params": {"model": "blend", "ease_reg": 300.0, "half_life": None, "als_model": {"rank": 50}},
-        },
-    }
-
-
-def make_lists() -> dict:
-    movie = {"rank": 1, "movie_id": 471, "title": "Hudsucker Proxy, The", "year": 1994, "genres": ["Comedy"]}
-    movie |= {"imdb_id": "0110074", "tmdb_id": 11934, "predicted_stars": 4.26, "because": [f"{SCRIPT} (4.0)"]}
-    scripted = {**movie, "movie_id": 5, "title": SCRIPT, "year": None, "imdb_id": None, "tmdb_id": None, "because": []}
-    rated = [{"movie_id": 5, "title": SCRIPT, "year": None, "genres": None, "rating": 4.5, "rated_in": 2001}]
-    return {
-        "users": [{"user_id": 575, "history": describe_history(rated), "movies": [movie, scripted]}],
-        "new_users": [{"name": "<b>Ada</b>", "movies": [movie]}],
-        "movies": [{"movie_id": 1, "title": "Toy Story", "year": 1995, "movies": [{**movie, "distance": 0.5}]}],
-        "unknown": [{"kind": "movie", "id": 463}],
-    }
-
-
-def make_figures(data: dict) -> dict:
-    cv = pd.DataFrame([("bias", 5.0, 0.9, 0.01), ("taste", 5.0, 0.8, 0.01)])
-    cv.columns = ["model", "user_damping", "mean_rmse", "std_error"]
-    return {
-        "genres": plots.genres({"Comedy": 3, "Animation": 1}, data),
-        "tags": plots.tags(pd.DataFrame({"tag": [SCRIPT, "dark & slow"], "applications": [3, 2]}), data),
-        "rating_tuning": plots.cv_results(cv, RatingCandidate.MEASURE, data),
-    }
-
-
-def make_content(**changes) -> Content:
-    data = changes.pop("data", DATA)
-    content = Content(
-        metrics=make_metrics(data),
-        eda={
-            **{"users": 2, "movies": 4, "movies_rated": 3, "movies_never_rated": 1},
-            **{"ratings": 6, "density": 6 / 8, "genres": {}},
-        },
-        figures=make_figures(data),
-        lists=make_lists(),
-        explorer=index_explorer(MOVIES, USERS, LISTS, NEIGHBOURS, data),
-        run_facts={
-            "versions": {"python": "3.11.7", "pyspark": "4.3.0"},
-            "started": datetime(2025, 3, 1, 12, 0, 0, tzinfo=UTC),
-            "now": datetime(2025, 3, 1, 12, 2, 5, tzinfo=UTC),
-        },
-        parameters={"dataset": "small", "split": {"seed": 42}, "rating": {"tuning": {"seed": 43, "grid": [1, 2]}}},
-    )
-    return content._replace(**changes)
+from movie_recs.report.page import compare_with_baselines, embed, render
+from movie_recs.report.parameters import RecommendParameters, ReportingParameters
 
 
 class Page(HTMLParser):
-    """The page as a browser's parser sees it: tags with attributes, the text outside scripts, the data in scripts."""
+    """The page as an HTML parser sees it: tags with attributes, the text outside scripts, the data in scripts."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -157,8 +61,8 @@ def page(html) -> Page:
 
 
 class TestPage:
-    def test_a_script_as_a_title_is_text_wherever_it_stands(self, html, page):
-        assert page.words().count(SCRIPT) == 4  # a recommendation, a favourite, and a reason of two people
+    def test_a_script_as_a_title_is_text_everywhere(self, html, page):
+        assert page.words().count(SCRIPT) == 4  # a recommendation, a favourite, and a reason for two people
         assert "<b>Ada</b>" in page.words()
         assert SCRIPT not in html
         assert len(page.scripts) == 3 + 5  # figures; colours, explorer, Plotly, the page's own two
@@ -173,7 +77,7 @@ class TestPage:
         (policy,) = (a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
         assert policy.startswith("default-src 'none';")
 
-    def test_it_is_small_enough(self, html):
+    def test_the_page_is_smaller_than_five_megabytes(self, html):
         assert len(html.encode()) < 5_000_000
 
     def test_links_lead_to_the_movie(self, page):
@@ -181,7 +85,7 @@ class TestPage:
         assert {"https://www.imdb.com/title/tt0110074/", "https://www.themoviedb.org/movie/11934"} <= links
         assert "#movie-471" in links
 
-    def test_headings_sections_and_tables_are_what_they_should_be(self, page):
+    def test_headings_sections_and_tables_are_accessible(self, page):
         tags = [tag for tag, _ in page.tags]
         assert tags.count("h1") == tags.count("main") == tags.count("nav") == 1
         assert tags.count("caption") == tags.count("table") > 5
@@ -193,7 +97,7 @@ class TestPage:
         assert {each for each in anchors if not each.startswith("movie-")} <= set(ids)
         assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
 
-    def test_the_words_hold_results_data_and_run(self, page):
+    def test_the_text_has_results_data_and_run(self, page):
         words = page.words()
         assert "10.0% lower than the reference" in words
         assert "75% higher than the most popular movies" in words
@@ -209,7 +113,7 @@ class TestPage:
         assert "half_life" not in words  # the winner has none
         assert "Synthetic data" not in words
 
-    def test_synthetic_data_are_said_to_be(self):
+    def test_synthetic_data_is_marked(self):
         words = Page(render(make_content(data={**DATA, "synthetic": True}))).words()
         assert words.index("Synthetic data.") < words.index("What to watch next")
         assert "Harper" not in words
@@ -231,7 +135,7 @@ class TestPage:
         (tags,) = (figure for figure in figures if "dark &amp; slow" in figure["data"][0]["y"])
         assert tags["data"][0]["y"][0].startswith("&lt;script>")
 
-    def test_without_tags_lists_users_and_rows_it_says_so(self):
+    def test_missing_tags_lists_users_and_rows_are_stated(self):
         nobody = {"users": [], "new_users": [], "movies": [], "unknown": []}
         none = index_explorer(MOVIES[:0], USERS[:0], LISTS[:0], NEIGHBOURS[:0], DATA)
         figures = {"tags": plots.tags(pd.DataFrame({"tag": [], "applications": []}), DATA)}
@@ -247,7 +151,7 @@ class TestPage:
         assert "The 0 users with the most ratings (of 2) and the 0 most rated movies (of 4;" in words
         assert "This page was written on 2025-03-01 at 00:00:00 UTC." in words
 
-    def test_a_measure_over_nobody_is_a_dash(self):
+    def test_a_measure_over_no_user_is_a_dash(self):
         metrics = make_metrics(DATA)
         metrics["ranking"]["models"][0] |= dict.fromkeys(MEASURES, None) | {"ndcg_se": None}
         assert "\u2013 ± \u2013" in Page(render(make_content(metrics=metrics))).words()
@@ -277,9 +181,9 @@ class TestIndexExplorer:
     def test_neighbours_are_places_of_movies_and_thousandths_of_distance(self):
         neighbours = index_explorer(MOVIES, USERS, LISTS, NEIGHBOURS, DATA)["neighbours"]
         assert matrix(neighbours["movies"], 4) == [[3, 0], [4, 0], [1, 4], [0, 0]]
-        assert matrix(neighbours["distances"], 4) == [[500, 0], [65535, 0], [500, 1250], [0, 0]]  # as far as it goes
+        assert matrix(neighbours["distances"], 4) == [[500, 0], [2**16 - 1, 0], [500, 1250], [0, 0]]
 
-    def test_what_is_missing_is_null_and_genres_are_named_once(self):
+    def test_missing_values_are_null_and_genres_are_listed_once(self):
         index = index_explorer(MOVIES, USERS, LISTS, NEIGHBOURS, DATA)
         assert index["genres"] == ["Animation", "Comedy", "Drama"]
         assert index["movies"]["genres"] == [[0, 1], [], [1], [1, 2]]
@@ -314,7 +218,7 @@ class TestDescribeHistory:
         ]
         assert [movie["title"] for movie in history["movies"]] == ["C", "A", "B", "D"]
 
-    def test_without_ratings_and_times_there_is_nothing(self):
+    def test_without_ratings_or_times_the_summary_is_empty(self):
         assert describe_history([])["mean_rating"] is None
         history = describe_history(
             [{"movie_id": 1, "title": "A", "year": 1, "genres": None, "rating": 3.0, "rated_in": None}]
@@ -323,17 +227,17 @@ class TestDescribeHistory:
 
 
 class TestRunFacts:
-    def test_a_run_begins_with_its_kedro_session(self):
+    def test_a_run_starts_with_its_kedro_session(self):
         facts = RunFacts(version=Version(None, "2025-03-01T12.00.05.120Z")).load()
         assert facts["started"] == datetime(2025, 3, 1, 12, 0, 5, 120_000, tzinfo=UTC)
         assert facts["now"] > facts["started"]
         assert {"python", "kedro", "pyspark", "numpy", "movie_recs"} <= set(facts["versions"])
 
     @pytest.mark.parametrize("version", [None, Version(None, None), Version(None, "another")])
-    def test_without_a_session_nobody_knows(self, version):
+    def test_without_a_session_the_start_is_unknown(self, version):
         assert RunFacts(version=version).load()["started"] is None
 
-    def test_they_are_only_read(self):
+    def test_run_facts_are_read_only(self):
         assert RunFacts().exists()
         with pytest.raises(DatasetError):
             RunFacts().save({})

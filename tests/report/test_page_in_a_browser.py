@@ -1,4 +1,4 @@
-"""The HTML page in a real browser, opened as a file: what a reader sees, types and presses, and what may not happen."""
+"""The HTML page in a real browser, opened as a file: loading, the explorer by mouse and keyboard, and its looks."""
 
 import json
 import shutil
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report.test_page import DATA, SCRIPT, make_content, make_figures, make_metrics
+from report.pages import DATA, SCRIPT, make_content, make_figures, make_metrics
 
 from movie_recs.report import figures as plots
 from movie_recs.report.page import render
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 
-from selenium.webdriver.chrome.service import Service  # noqa: E402 - after it is known to be there
+from selenium.webdriver.chrome.service import Service  # noqa: E402 - after importorskip
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.remote.webdriver import WebDriver  # noqa: E402
@@ -58,14 +58,14 @@ def browser(tmp_path_factory):
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))  # a path: Selenium looks for none to download
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))  # with a path, Selenium downloads no driver
     yield driver
     driver.quit()
 
 
 @pytest.fixture
 def page(browser, address) -> WebDriver:
-    """The page as it is first opened: light, 1280 pixels wide; at the end it must not have complained."""
+    """The page as it is first opened, light and 1280 pixels wide; the browser must not log a warning or an error."""
     show(browser, "light", 1280)
     browser.get("about:blank")
     browser.get_log("performance")
@@ -77,13 +77,13 @@ def page(browser, address) -> WebDriver:
 def show(browser: WebDriver, scheme: str, width: int, medium: str = "") -> None:
     size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    features = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}  # a click wants what stands still
+    features = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}  # clicks need what does not move
     features = [{"name": name, "value": value} for name, value in features.items()]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium, "features": features})
 
 
 def scroll_through(page: WebDriver) -> None:
-    """Past all figures, until each is drawn."""
+    """Scrolls to each figure until it is drawn."""
     for place in page.find_elements(By.CSS_SELECTOR, ".plot"):
         page.execute_script("arguments[0].scrollIntoView({behavior: 'instant'})", place)
         WebDriverWait(page, 20).until(lambda _, place=place: place.find_elements(By.CSS_SELECTOR, ".main-svg"))
@@ -98,7 +98,7 @@ def options_of(page: WebDriver) -> list[str]:
 
 
 def found(page: WebDriver) -> tuple[str, list[str]]:
-    """Heading and titles of what the explorer shows."""
+    """The heading and the titles that the explorer shows."""
     place = page.find_element(By.ID, "found")
     titles = [title.text for title in place.find_elements(By.CSS_SELECTOR, "li .title a")]
     return place.find_element(By.TAG_NAME, "h3").text, titles
@@ -110,12 +110,12 @@ def background(page: WebDriver) -> tuple[int, ...]:
 
 
 class TestLoading:
-    def test_every_figure_is_drawn_and_nothing_is_asked_of_the_network(self, page, address):
+    def test_every_figure_is_drawn_without_a_network_request(self, page, address):
         scroll_through(page)
         assert len(page.find_elements(By.CSS_SELECTOR, ".plot .main-svg")) >= 7
         events = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
         asked = {each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"}
-        assert address in asked  # the log does see requests
+        assert address in asked  # the log has requests at all
         assert {url.split(":")[0] for url in asked} <= {"file", "data", "about", "blob"}
         assert {url for url in asked if url.startswith("file:")} == {address}
 
@@ -166,7 +166,7 @@ class TestExplorer:
         assert links == [
             *("https://www.imdb.com/title/tt0110074/", "https://www.themoviedb.org/movie/11934"),
             *("https://www.imdb.com/title/tt0114709/", "https://www.themoviedb.org/movie/862"),
-            "https://www.imdb.com/title/tt0110000/",  # it has no TMDb
+            "https://www.imdb.com/title/tt0110000/",  # this movie has no TMDb id
         ]
 
     @pytest.mark.parametrize(
@@ -175,9 +175,9 @@ class TestExplorer:
             ("the hudsucker", ["Hudsucker Proxy, The (1994)"]),
             ("hudsons amelie", ["Hudson's Amélie & Friends (2001)"]),
             ("STORY toy", ["Toy Story (1995)"]),
-            ("huds", ["Hudsucker Proxy, The (1994)", "Hudson's Amélie & Friends (2001)"]),  # the more rated first
+            ("huds", ["Hudsucker Proxy, The (1994)", "Hudson's Amélie & Friends (2001)"]),  # the most rated first
             ("7", ["User 7"]),
-            ("1", ["Toy Story (1995)", SCRIPT]),  # a number is an id before it is a word
+            ("1", ["Toy Story (1995)", SCRIPT]),  # ids come before words
             ("no such movie", []),
             ("  ", []),
         ],
@@ -195,7 +195,7 @@ class TestExplorer:
             == ["match-1"]
             == [box.get_attribute("aria-activedescendant")]
         )
-        box.send_keys(Keys.ARROW_DOWN)  # round to the first
+        box.send_keys(Keys.ARROW_DOWN)  # wraps around to the first
         assert box.get_attribute("aria-activedescendant") == "match-0"
         box.send_keys(Keys.ARROW_UP, Keys.ENTER)
         assert found(page)[0] == "Hudson's Amélie & Friends (2001)"
@@ -206,16 +206,16 @@ class TestExplorer:
         box.send_keys(Keys.ESCAPE)
         assert box.get_attribute("value") == ""
 
-    def test_a_match_can_be_clicked_and_a_title_leads_on_and_back(self, page):
+    def test_a_match_can_be_clicked_and_titles_are_links(self, page):
         search_box(page).send_keys("471")
         page.find_element(By.ID, "match-0").click()
         page.find_element(By.CSS_SELECTOR, "#found li a[href='#movie-1']").click()
         WebDriverWait(page, 10).until(lambda _: found(page)[0] == "Toy Story (1995)")
-        assert page.switch_to.active_element.text == "Toy Story (1995)"  # a screen reader goes on there
+        assert page.switch_to.active_element.text == "Toy Story (1995)"  # so that a screen reader continues there
         page.back()
         WebDriverWait(page, 10).until(lambda _: found(page)[0] == "Hudsucker Proxy, The (1994)")
 
-    def test_an_address_opens_what_it_names_and_says_what_is_not_there(self, page, address):
+    def test_an_address_opens_its_user_or_movie_or_a_message(self, page, address):
         for name, heading in (("user-7", "User 7"), ("movie-9", "Movie 9 is not in this explorer.")):
             page.get("about:blank")
             page.get(f"{address}#{name}")
@@ -224,14 +224,14 @@ class TestExplorer:
 
 class TestLooks:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_a_phone_has_nothing_to_scroll_sideways(self, page, scheme):
+    def test_a_phone_does_not_scroll_sideways(self, page, scheme):
         show(page, scheme, 360)
         scroll_through(page)
         search_box(page).send_keys("575", Keys.ENTER)
         width, inner = page.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
         assert width <= inner == 360
 
-    def test_dark_is_dark_and_so_are_the_figures(self, page):
+    def test_dark_mode_includes_the_figures(self, page):
         scroll_through(page)
         light, bar = background(page), self.bar_colour(page)
         show(page, "dark", 1280)
@@ -243,13 +243,13 @@ class TestLooks:
         show(page, "dark", 1280, "print")
         assert background(page) == (255, 255, 255)
 
-    def test_headings_go_down_one_level_at_a_time(self, page):
+    def test_heading_levels_are_not_skipped(self, page):
         search_box(page).send_keys("575", Keys.ENTER)
         levels = [int(each.tag_name[1]) for each in page.find_elements(By.CSS_SELECTOR, "h1, h2, h3, h4")]
         assert levels[0] == 1
         assert all(below - above <= 1 for above, below in pairwise(levels))
 
-    def test_what_has_the_focus_shows_it(self, page):
+    def test_the_focused_element_is_outlined(self, page):
         page.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
         skip = page.switch_to.active_element
         assert skip.text == "Skip to the explorer"

@@ -61,13 +61,13 @@ def test_synthetic_data_and_rows_set_aside_are_marked():
     assert lines[-1].endswith("1,200 rows set aside")
 
 
-def test_without_a_measure_of_one_nothing_is_compared():
+def test_without_both_measures_nothing_is_compared():
     models = [{"model": "reference_als", "rmse": None}, {"model": "taste_als", "rmse": 0.8}]
     lines = summarise({"metrics": {"dataset": DATA, "rating": {"models": models, "best_params": RATING}}}, {}, {})
     assert lines[1].startswith("Rating   taste_als: ")
 
 
-def test_a_place_is_whole_however_long_and_all_else_fits_a_terminal():
+def test_paths_are_printed_in_full_and_all_else_fits_a_terminal():
     place = f"/a folder/{'long/' * 40}report.html"
     titles = {"1": ["Dr. Strangelove or: How I Learned to Stop Worrying and Love the Bomb"] * 3}
     lines = summarise(
@@ -80,16 +80,16 @@ def test_a_place_is_whole_however_long_and_all_else_fits_a_terminal():
 
 
 class TestFirstTitles:
-    def test_they_are_the_first_three_of_the_first_three(self):
+    def test_the_first_three_titles_of_the_first_three_users(self):
         rows = ["user_id,rank,title\n"]
         rows += [f'{user},{rank},"Part {rank}, The"\n' for user in range(5) for rank in range(1, 11)]
         assert first_titles(rows) == {user: ["Part 1, The", "Part 2, The", "Part 3, The"] for user in "012"}
 
-    def test_a_list_may_be_shorter_and_a_file_empty(self):
+    def test_shorter_lists_and_an_empty_file(self):
         assert first_titles(["name,rank,title", "Ada,1,Alien"]) == {"Ada": ["Alien"]}
         assert first_titles(["name,rank,title"]) == {}
 
-    def test_no_more_is_read_than_that_takes(self):
+    def test_the_rest_of_a_long_file_is_not_read(self):
         def rows():
             yield "user_id,rank,title"
             yield from (f"{user},1,Alien" for user in range(4))

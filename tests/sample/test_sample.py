@@ -1,4 +1,4 @@
-"""The synthetic data set: the committed files, their format, and that what was planted can be found."""
+"""The synthetic data set: the committed files, their format, and the planted effects that can be found in them."""
 
 import csv
 import json
@@ -92,7 +92,7 @@ def test_links_are_unique_padded_and_some_are_missing():
     assert 580 <= len(set(tmdb_ids)) == len(tmdb_ids) < 600
 
 
-def test_the_ids_that_the_examples_ask_about_have_ratings(ratings):
+def test_the_ids_of_the_examples_have_ratings(ratings):
     assert {"232", "575"} <= {row["userId"] for row in ratings}
     assert {"463", "471"} <= {row["movieId"] for row in ratings}
 
@@ -138,7 +138,7 @@ def test_movie_means_follow_the_planted_biases(planted):
     assert np.corrcoef(means, catalogue.bias[often])[0, 1] > 0.8
 
 
-def test_the_planted_truth_reaches_the_noted_floor_and_the_mean_is_far_from_it(planted):
+def test_the_planted_truth_reaches_the_documented_noise_floor_and_the_mean_does_not(planted):
     _, _, rating, truth = planted
     noted = json.loads((COMMITTED / "synthetic.json").read_text(encoding="utf-8"))
     assert noted["synthetic"] is True
@@ -160,7 +160,7 @@ def test_less_noise_is_a_lower_floor():
     assert floors[1] < 0.4 < floors[0]
 
 
-def test_a_user_is_the_same_whoever_was_drawn_before():
+def test_a_user_does_not_depend_on_those_drawn_before():
     catalogue = make_movies(SMALL)
     forwards = [rate(SMALL, catalogue, user_id) for user_id in range(1, 11)]
     backwards = [rate(SMALL, make_movies(SMALL), user_id) for user_id in range(10, 0, -1)]
@@ -195,7 +195,7 @@ def test_a_wrong_size_is_refused_by_name(name, value):
         SampleSpec(**{name: value})
 
 
-def test_the_command_line_takes_sizes_and_says_what_is_wrong(tmp_path, capsys):
+def test_the_command_line_takes_sizes_and_names_a_wrong_one(tmp_path, capsys):
     main(
         [
             "--folder",

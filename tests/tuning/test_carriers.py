@@ -8,18 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 from pyspark import cloudpickle
 
-from movie_recs.data.blocks import open_blocks
 from movie_recs.rating.candidate import RatingCandidate
-from movie_recs.rating.features import Catalogue
-from movie_recs.rating.parameters import FeatureWeights
-from movie_recs.rating.trial import RatingTrialData
-from movie_recs.tuning import carriers
-from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.trial import Trial
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # Spark's workers cannot import tests

@@ -1,0 +1,106 @@
+"""What the tests of the HTML page render: a small data set with a script for a title, its results and its figures."""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from movie_recs.rating.candidate import RatingCandidate
+from movie_recs.report import figures as plots
+from movie_recs.report.explorer import describe_history, index_explorer
+from movie_recs.report.page import Content
+
+SCRIPT = "<script>alert(1)</script>"
+MOVIES = pd.DataFrame(
+    [
+        (1, "Toy Story", 1995, ["Animation", "Comedy"], "0114709", 862, 3, 4.0),
+        (5, SCRIPT, None, [], None, None, 1, 2.5),
+        (471, "Hudsucker Proxy, The", 1994, ["Comedy"], "0110074", 11934, 2, 3.75),
+        (480, "Hudson's Amélie & Friends", 2001, ["Comedy", "Drama"], "0110000", None, 0, None),
+    ],
+    columns=["movie_id", "title", "year", "genres", "imdb_id", "tmdb_id", "ratings", "mean_rating"],
+).astype({"year": "Int64", "tmdb_id": "Int64"})
+USERS = pd.DataFrame([(7, 1, 4.5), (575, 3, 3.5)], columns=["user_id", "ratings", "mean_rating"])
+LISTS = pd.DataFrame(
+    [(575, 2, 480, 4.75), (575, 1, 5, 3.0), (7, 1, 471, 3.24)],
+    columns=["user_id", "rank", "movie_id", "predicted_stars"],
+)
+NEIGHBOURS = pd.DataFrame(
+    [(471, 1, 1, 0.5), (471, 2, 480, 1.25), (1, 1, 471, 0.5), (5, 1, 480, 90.0)],
+    columns=["movie_id", "rank", "similar_movie_id", "distance"],
+)
+DATA = {
+    "name": "small",
+    "synthetic": False,
+    "users": 2,
+    "movies": 4,
+    "ratings": 6,
+    "set_aside": 2,
+    "set_aside_by_reason": [{"file": "ratings.csv", "reason": "rating is not a number", "rows": 2}],
+    "sha256": {"ratings.csv": "ab12" * 16},
+}
+MEASURES = ("ndcg", "ndcg_liked", "recall", "precision", "map", "mrr", "hit_rate")
+
+
+def ranking_row(model: str, ndcg: float | None) -> dict:
+    others = {"coverage": 0.5, "novelty": 2.0, "diversity": 0.7, "popularity_lift": -0.25}
+    row = {"model": model, "k": 10, **dict.fromkeys(MEASURES, ndcg), **others, "n_users": 2}
+    return {**row, "ndcg_se": 0.01}
+
+
+def make_metrics(data: dict) -> dict:
+    reference = {"model": "reference_als", "rmse": 0.9, "mae": 0.7, "n": 6, "train_rmse": 0.6}
+    best = {"model": "taste_als", "rmse": 0.81, "mae": 0.6, "n": 6, "train_rmse": 0.5}
+    best |= {"compared_with": "reference_als", "gain": 0.09, "gain_se": 0.0125}
+    return {
+        "dataset": data,
+        "split": {"strategy": "random", "seed": 42, "train": 5, "test": 1, "cold_users": 0, "cold_movies": 1},
+        "rating": {"models": [reference, best], "best_params": {"model": "taste_als", "rank": 10, "taste_reg": 8.0}},
+        "ranking": {
+            "models": [ranking_row("most_popular", 0.2), ranking_row("blend", 0.35)],
+            "best_params": {"model": "blend", "ease_reg": 300.0, "half_life": None, "als_model": {"rank": 50}},
+        },
+    }
+
+
+def make_lists() -> dict:
+    movie = {"rank": 1, "movie_id": 471, "title": "Hudsucker Proxy, The", "year": 1994, "genres": ["Comedy"]}
+    movie |= {"imdb_id": "0110074", "tmdb_id": 11934, "predicted_stars": 4.26, "because": [f"{SCRIPT} (4.0)"]}
+    scripted = {**movie, "movie_id": 5, "title": SCRIPT, "year": None, "imdb_id": None, "tmdb_id": None, "because": []}
+    rated = [{"movie_id": 5, "title": SCRIPT, "year": None, "genres": None, "rating": 4.5, "rated_in": 2001}]
+    return {
+        "users": [{"user_id": 575, "history": describe_history(rated), "movies": [movie, scripted]}],
+        "new_users": [{"name": "<b>Ada</b>", "movies": [movie]}],
+        "movies": [{"movie_id": 1, "title": "Toy Story", "year": 1995, "movies": [{**movie, "distance": 0.5}]}],
+        "unknown": [{"kind": "movie", "id": 463}],
+    }
+
+
+def make_figures(data: dict) -> dict:
+    cv = pd.DataFrame([("bias", 5.0, 0.9, 0.01), ("taste", 5.0, 0.8, 0.01)])
+    cv.columns = ["model", "user_damping", "mean_rmse", "std_error"]
+    return {
+        "genres": plots.genres({"Comedy": 3, "Animation": 1}, data),
+        "tags": plots.tags(pd.DataFrame({"tag": [SCRIPT, "dark & slow"], "applications": [3, 2]}), data),
+        "rating_tuning": plots.cv_results(cv, RatingCandidate.MEASURE, data),
+    }
+
+
+def make_content(**changes) -> Content:
+    data = changes.pop("data", DATA)
+    content = Content(
+        metrics=make_metrics(data),
+        eda={
+            **{"users": 2, "movies": 4, "movies_rated": 3, "movies_never_rated": 1},
+            **{"ratings": 6, "density": 6 / 8, "genres": {}},
+        },
+        figures=make_figures(data),
+        lists=make_lists(),
+        explorer=index_explorer(MOVIES, USERS, LISTS, NEIGHBOURS, data),
+        run_facts={
+            "versions": {"python": "3.11.7", "pyspark": "4.3.0"},
+            "started": datetime(2025, 3, 1, 12, 0, 0, tzinfo=UTC),
+            "now": datetime(2025, 3, 1, 12, 2, 5, tzinfo=UTC),
+        },
+        parameters={"dataset": "small", "split": {"seed": 42}, "rating": {"tuning": {"seed": 43, "grid": [1, 2]}}},
+    )
+    return content._replace(**changes)
