@@ -76,9 +76,8 @@ def main() -> int:
                 seconds[name].append(timed(command, environment, log))
                 print(f"round {number}: {name} {seconds[name][-1]:.1f} s", flush=True)
                 if name == "plain script":
-                    first_objective[name].append(
-                        float(re.search(r"rating done at ([\d.]+)", log.read_text())[1]) - began
-                    )
+                    (rating_done,) = re.findall(r"rating done at ([\d.]+)", log.read_text())
+                    first_objective[name].append(float(rating_done) - began)
                 else:
                     parts = split_parts(log.read_text(), seconds[name][-1])
                     print("  " + ", ".join(f"{part} {value:.0f} s" for part, value in parts.items()))

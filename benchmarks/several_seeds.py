@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import reduce
 from pathlib import Path
 
 import pandas as pd
@@ -36,7 +37,9 @@ def main() -> None:
         runs = [run(strategy, seed, raw.parent) for seed in arguments.seeds]
         for objective, columns in COLUMNS.items():
             tables = [pd.DataFrame(metrics[objective]["models"]).set_index("model")[columns] for metrics in runs]
-            mean = sum(table.fillna(float("nan")).astype(float) for table in tables) / len(tables)
+            mean = reduce(pd.DataFrame.add, (table.fillna(float("nan")).astype(float) for table in tables)) / len(
+                tables
+            )
             winners = [metrics[objective]["best_params"]["model"] for metrics in runs]
             by_seed = [table.loc[winner, columns[0]] for table, winner in zip(tables, winners, strict=True)]
             named = ", ".join(

@@ -28,7 +28,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from tuning import start_spark
 
-from movie_recs.model.factor_model import FactorModel
+from movie_recs.als.spark_ml import factor_model
 from movie_recs.model.top_n import top_n
 
 LEAST_RATIO = 3  # of Spark's own time to that of top_n
@@ -71,13 +71,10 @@ def random_model(spark: SparkSession, folder: Path, users: int, movies: int, ran
 
 def with_top_n(als_model: ALSModel, n: int, users: DataFrame | None = None) -> DataFrame:
     """(user_id, rank, movie_id, score), for all users of the model or for these (id)."""
-    sides = [
-        factors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
-        for factors in (als_model.userFactors, als_model.itemFactors)
-    ]
+    model = factor_model(als_model, reg_param=0.0)
     nothing = als_model.userFactors.sparkSession.createDataFrame([], "user_id int, movie_id int")
     users = (als_model.userFactors if users is None else users).select(F.col("id").alias("user_id"))
-    return top_n(FactorModel(0.0, *sides), users, nothing, n)
+    return top_n(model, users, nothing, n)
 
 
 def with_spark(als_model: ALSModel, n: int) -> DataFrame:

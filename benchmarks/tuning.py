@@ -120,7 +120,7 @@ def compare(rounds: int, raw: Path) -> int:
 def with_cross_validator(train: DataFrame) -> dict[str, float]:
     """Spark's own way, with the settings that it comes with."""
     spark = train.sparkSession
-    partitions = spark.conf.get("spark.sql.shuffle.partitions")
+    partitions = spark.conf.get("spark.sql.shuffle.partitions", "200") or "200"
     spark.conf.set("spark.sql.shuffle.partitions", "200")
     als = ALS(userCol="user_id", itemCol="movie_id", ratingCol="rating", coldStartStrategy="drop", seed=SEED)
     grid = ParamGridBuilder().addGrid(als.rank, RANKS).addGrid(als.regParam, REG_PARAMS).build()
@@ -178,8 +178,7 @@ def measure_scale(name: str) -> dict[str, float]:
         titles = spark.read.csv(f"{folder}/movies.csv", header=True, schema="movie_id int, title string, genres string")
         weights = FeatureWeights(genres=1, year=1, popularity=0.5, audience=0.7)
         year = "try_cast(regexp_extract(title, '([0-9]{4})', 1) as int) as year"
-        movies = titles.selectExpr("movie_id", year, "split(genres, '[|]') as genres")
-        catalogue = describe_movies(movies, weights)
+        catalogue = describe_movies(titles.selectExpr("movie_id", year, "split(genres, '[|]') as genres"), weights)
         train = split_by_hash(ratings.select("user_id", "movie_id", "rating"), 0.2, FOLDS, SEED).train.cache()
         size = DataSize(train.count(), train.select("user_id").distinct().count(), len(catalogue.ids))
         seconds = {}

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from typing import Any
 
 from movie_recs.runtime.config import ConfigLoader
 from movie_recs.runtime.console import ConsoleHooks
@@ -14,7 +15,7 @@ warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
 
 HOOKS = (ProjectHooks(), ConsoleHooks())
 CONFIG_LOADER_CLASS = ConfigLoader
-CONFIG_LOADER_ARGS = {
+CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",
     "config_patterns": {"spark": ["spark*", "spark*/**"]},
