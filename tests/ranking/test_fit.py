@@ -161,8 +161,20 @@ class TestParts:
 
 
 class TestFitCandidate:
+    @pytest.fixture
+    def fitted_als(self, parts, monkeypatch):
+        """Implicit ALS is not fitted again."""
+        monkeypatch.setattr(ranking_fit, "fit_implicit_als", lambda fit_input, als, seed: parts.als_model)
+
+    def test_its_als_is_spark_mls_of_the_weighted_preferences(self, ratings, factors):
+        fit = fit_candidate(ratings, MOVIE_IDS, IMPLICIT_ALS, ALS, PARAMETERS, "spark")
+        found = {row["id"]: row["features"] for row in fit.als_model.itemFactors.collect()}
+        assert found.keys() == factors[1].keys()
+        for movie, features in found.items():
+            np.testing.assert_allclose(features, factors[1][movie], atol=1e-6)
+
     @pytest.mark.parametrize("candidate", [IMPLICIT_ALS, RECENT_ALS, EASE, BLEND], ids=str)
-    def test_both_carriers_fit_the_same_model(self, ratings, carrier, parts, candidate, local, spark):
+    def test_both_carriers_fit_the_same_model(self, ratings, carrier, parts, candidate, local, spark, fitted_als):
         """Signs of singular vectors are arbitrary; scores are not."""
         found = fit_candidate(ratings, MOVIE_IDS, candidate, ALS, PARAMETERS, carrier).factor_model
         expected = compose(parts, candidate, PREFERENCE, local, spark)
@@ -174,16 +186,16 @@ class TestFitCandidate:
             assert items.ids.tolist() == MOVIE_IDS.tolist()
             assert not users.bias.any()
             scores.append(items.bias + users.features @ items.features.T)
-        np.testing.assert_allclose(*scores, atol=1e-5)
+        np.testing.assert_allclose(*scores, atol=1e-6)
         assert np.ptp(scores[0]) > 0.1
 
-    def test_without_ease_nothing_is_decomposed(self, ratings, monkeypatch):
+    def test_without_ease_nothing_is_decomposed(self, ratings, monkeypatch, fitted_als):
         monkeypatch.setattr(ranking_fit, "decompose", None)
         model = fit_candidate(ratings, MOVIE_IDS, RECENT_ALS, ALS, PARAMETERS).factor_model
         assert model.rule.sizes == (RANK, 0)
 
     @pytest.mark.parametrize("candidate", [RECENT_ALS, BLEND], ids=str)
-    def test_a_known_users_ratings_give_her_vector_back(self, ratings, candidate):
+    def test_a_known_users_ratings_give_her_vector_back(self, ratings, candidate, fitted_als):
         model = fit_candidate(ratings, MOVIE_IDS, candidate, ALS, PARAMETERS).factor_model
         users, again = arrays(model.users), arrays(fold_in(model, ratings))
         assert again.ids.tolist() == users.ids.tolist()

@@ -67,7 +67,7 @@ def log_path(tmp_path_factory) -> str:
 @pytest.fixture(scope="module")
 def results(ratings, log_path) -> pd.DataFrame:
     """Of folds 0 and 2, logged."""
-    return search(ratings, MOVIE_IDS, PARAMETERS, [0, 2], TrialLog(LocalFileSystem(), log_path))
+    return search(ratings, MOVIE_IDS, PARAMETERS, [0, 2], log=TrialLog(LocalFileSystem(), log_path))
 
 
 class TestStages:
@@ -147,7 +147,7 @@ class TestTrialLog:
         return begun
 
     def test_a_search_that_is_in_it_runs_nothing(self, ratings, results, log_path, begun):
-        again = search(ratings, MOVIE_IDS, PARAMETERS, [0, 2], TrialLog(LocalFileSystem(), log_path))
+        again = search(ratings, MOVIE_IDS, PARAMETERS, [0, 2], log=TrialLog(LocalFileSystem(), log_path))
         assert not begun
         pd.testing.assert_frame_equal(again, results)
 
@@ -173,7 +173,7 @@ class TestTrialLog:
         log = TrialLog(LocalFileSystem(), f"{log_path}.copy")
         log._outcomes = dict(TrialLog(LocalFileSystem(), log_path)._outcomes)
         given = {"ratings": ratings, "movie_ids": MOVIE_IDS, **changes}
-        search(given["ratings"], given["movie_ids"], PARAMETERS.model_copy(update=updates), [0, 2], log)
+        search(given["ratings"], given["movie_ids"], PARAMETERS.model_copy(update=updates), [0, 2], log=log)
         assert len(begun) == 2 * len(results)
 
 

@@ -99,19 +99,19 @@ def converged(blocks: Blocks[Interactions], *problem, tolerance: float = 1e-7) -
         return fit(blocks, *problem)
 
 
-def fit_model(ratings, parameters: BaselineParameters, carrier: str):
+def fit_model(ratings, parameters: BaselineParameters, carrier: str = "local"):
     candidate = RatingCandidate(model="baseline", **parameters.model_dump())
     return fit_compiled(ratings, CATALOGUE, candidate, 1, carrier)
 
 
 @pytest.fixture(scope="module")
-def bias_model(ratings, carrier):
-    return fit_model(ratings, BIASES, carrier)
+def bias_model(ratings):
+    return fit_model(ratings, BIASES)
 
 
 @pytest.fixture(scope="module")
-def taste_model(ratings, carrier):
-    return fit_model(ratings, TASTE, carrier)
+def taste_model(ratings):
+    return fit_model(ratings, TASTE)
 
 
 def scores_of(spark, model, *pairs: tuple[int, int]) -> list[float]:
@@ -222,7 +222,7 @@ def test_without_any_feature_a_taste_is_a_bias(ratings):
 
 
 def test_ratings_that_are_all_equal_are_predicted(spark, ratings):
-    fours = fit_model(ratings.withColumn("rating", F.lit(4.0).cast("float")), TASTE, "local")
+    fours = fit_model(ratings.withColumn("rating", F.lit(4.0).cast("float")), TASTE)
     pairs = (1, 10), (1, NEW_COMEDY), (6, 60), (STRANGER, 30), (STRANGER, NEW_HORROR), (STRANGER, 12345)
     np.testing.assert_allclose(scores_of(spark, fours, *pairs), 4, atol=1e-6)
 
@@ -263,11 +263,11 @@ def test_a_new_user_is_scored_by_the_movies_biases(spark, taste_model):
 # The same ratings give the same model.
 
 
-def test_the_same_ratings_give_the_same_model_however_they_come(ratings, taste_model, carrier):
+def test_the_same_ratings_give_the_same_model_however_they_come(ratings, carrier):
     shuffled = ratings.repartition(7, "movie_id").sortWithinPartitions("rating")
-    again = fit_model(shuffled, TASTE, carrier)
-    assert again.intercept == taste_model.intercept
-    for one, other in ((taste_model.users, again.users), (taste_model.items, again.items)):
+    found, again = (fit_model(each, BIASES, carrier) for each in (ratings, shuffled))
+    assert again.intercept == found.intercept
+    for one, other in ((found.users, again.users), (found.items, again.items)):
         assertDataFrameEqual(one, other, rtol=0, atol=0)
 
 

@@ -185,9 +185,9 @@ def assert_same_model(one: FactorModel, other: FactorModel, atol: float):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol)
 
 
-def test_both_carriers_fit_the_same_candidate(few, carrier):
+def test_both_carriers_fit_the_same_candidate(few):
     """The factors are Spark ML's, of what baselines that are equal to the last digits leave."""
-    found = fit_candidate(*few, FEW, 1, carrier)
+    found = fit_candidate(*few, FEW, 1, "spark")
     assert_same_model(found.factor_model, fit_candidate(*few, FEW, 1).factor_model, atol=1e-5)
     items = arrays(found.factor_model.items)
     assert items.features.shape == (16, 3 + 1 + 2 + 2)
@@ -196,8 +196,8 @@ def test_both_carriers_fit_the_same_candidate(few, carrier):
 
 
 @pytest.mark.parametrize("candidate", [FEW, FEW.without_factors], ids=["factors", "baseline"])
-def test_both_carriers_fit_the_same_compiled_model(few, carrier, candidate):
-    found = kept(fit_compiled(*few, candidate, 1, carrier))
+def test_both_carriers_fit_the_same_compiled_model(few, candidate):
+    found = kept(fit_compiled(*few, candidate, 1, "spark"))
     assert_same_model(found, fit_compiled(*few, candidate, 1), atol=1e-6)
     # A user's vector is what the rule makes of her ratings: the fit ends with the users.
     again = arrays(fold_in(found, few[0]))
