@@ -76,7 +76,7 @@ def _modules(home: Path) -> dict[str, int]:
 
 @functools.cache
 def wrap_java(home: Path) -> Path:
-    """A folder, removed when this process ends, with a ``bin/java`` that starts that of ``home`` without those options."""
+    """A folder with a ``bin/java`` that starts that of ``home`` without those options; temporary."""
     if home.name.startswith(WRAPPER):
         return home
     unwanted = [f"--add-modules={VECTOR_MODULE}"]
