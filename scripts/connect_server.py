@@ -12,6 +12,9 @@ import sys
 
 from daemons import LOOPBACK, Daemons, parse_arguments, run_beside
 
+# A deep stack for ALS's lineage, which grows with max_iter, and arithmetic as in conf/base/spark.yml.
+JAVA_OPTIONS = "-Xss16m -Ddev.ludovic.netlib.blas.allowNative=false -Ddev.ludovic.netlib.lapack.allowNative=false"
+
 
 def main() -> int:
     """The exit code of the command."""
@@ -46,8 +49,8 @@ def start_server(daemons: Daemons, port: int, cores: str, memory: str) -> str:
         "spark.connect.grpc.binding.port": port,
         "spark.driver.host": LOOPBACK,
         "spark.driver.bindAddress": LOOPBACK,
-        "spark.driver.extraJavaOptions": "-Xss16m",  # ALS's lineage grows with max_iter ...
-        "spark.checkpoint.dir": daemons.folder / "checkpoints",  # ... until it is cut
+        "spark.driver.extraJavaOptions": JAVA_OPTIONS,
+        "spark.checkpoint.dir": daemons.folder / "checkpoints",  # where ALS cuts its lineage
         "spark.ui.enabled": "false",
     }
     log = daemons.start(

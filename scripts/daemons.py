@@ -15,7 +15,7 @@ from pathlib import Path
 import pyspark
 
 from movie_recs.errors import UserError
-from movie_recs.runtime.java import find_java
+from movie_recs.runtime.java import find_java, wrap_java
 
 SPARK_HOME = Path(pyspark.__file__).parent
 LOOPBACK = "127.0.0.1"
@@ -38,7 +38,7 @@ class Daemons:
         self._environment = {
             **os.environ,
             "SPARK_HOME": str(SPARK_HOME),
-            "JAVA_HOME": str(find_java().home),
+            "JAVA_HOME": str(wrap_java(find_java().home)),
             "SPARK_CONF_DIR": str(folder),  # empty: no other cluster's configuration, and Spark's default logging
             "SPARK_LOCAL_DIRS": str(folder / "local"),
             "SPARK_LOCAL_IP": LOOPBACK,  # web pages too are for this machine alone
