@@ -53,7 +53,11 @@ class SparkBlocks(Blocks[Block]):
 
     @override
     def zip(self, other: Blocks[Other]) -> "SparkBlocks[tuple[Block, Other]]":
-        if not isinstance(other, SparkBlocks) or other._rows is not self._rows or self._added or other._added:
+        if (
+            not isinstance(other, SparkBlocks)
+            or other._rows is not self._rows
+            or (self._added, other._added) != (None, None)
+        ):
             raise ValueError("Only blocks that are mapped from the same can be zipped.")
         return self._derive(partial(_both, self._read, other._read), None)
 

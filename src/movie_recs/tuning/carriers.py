@@ -62,6 +62,7 @@ class TrialRunner(Generic[Kind]):
 
     def __init__(self, spark: SparkSession, data: TrialData[Kind], carrier: str):
         self._spark, self._data, self._is_local = spark, data, carrier == "local"
+        self._handle = self._hold(data)
         # A pass over blocks in Spark keeps all cores busy by itself.
         self._threads = JOBS_PER_TASK * tasks_at_a_time(spark) if self._is_local else 1
 
@@ -71,7 +72,7 @@ class TrialRunner(Generic[Kind]):
         A path whose task dies, for lack of memory for example, is run again alone.
         """
         self._fit_shared(trials)
-        data = self._handle()
+        data = self._handle
         paths, died = _paths(trials), []
         for place, outcomes in self._each(partial(_run_path, data), paths):
             if isinstance(outcomes, Exception):
@@ -84,17 +85,18 @@ class TrialRunner(Generic[Kind]):
                 outcomes = [failed(outcomes, trial.fold) for trial in path]
             yield from zip(path, outcomes, strict=True)
 
-    def _handle(self) -> "PickledData | DriverData":
-        return PickledData(self._data) if self._is_local else DriverData(self._data)
+    def _hold(self, data: TrialData[Kind]) -> "PickledData | DriverData":
+        return PickledData(data) if self._is_local else DriverData(data)
 
     def _fit_shared(self, trials: list[Trial[Kind]]) -> None:
         if folds := self._data.missing_folds(trials):
             parts = {}
-            for place, part in self._each(partial(_fit_shared, self._handle()), folds):
+            for place, part in self._each(partial(_fit_shared, self._handle), folds):
                 if isinstance(part, Exception):
                     raise part
                 parts[folds[place]] = part
             self._data = self._data.with_shared(parts)
+            self._handle = self._hold(self._data)
 
     def _each(
         self, function: Callable[[Any], Result], arguments: list[Any]
@@ -145,16 +147,31 @@ class PickledData:
         data, self._pickled = pickle.loads(self._pickled), b""  # noqa: S301 - made by this run's driver
         return data
 
+    def open(self, fold: int) -> Fold:
+        """The fold, cached in the worker for the next trials of the same one."""
+        return _open_in_worker(self, fold)
+
+    def fit_shared(self, fold: int) -> Any:
+        """See `TrialData`."""
+        return _load_in_worker(self).fit_shared(fold)
+
 
 class DriverData:
-    """Data that stay in the driver, which runs the trials itself."""
+    """Data that stay in the driver, which runs the trials itself, with the fold that was used last."""
 
     def __init__(self, data: TrialData):
         self._data = data
+        self._last: tuple[int, Fold] | None = None
 
-    def load(self) -> TrialData:
-        """The data."""
-        return self._data
+    def open(self, fold: int) -> Fold:
+        """The fold."""
+        if self._last is None or self._last[0] != fold:
+            self._last = fold, self._data.open(fold)
+        return self._last[1]
+
+    def fit_shared(self, fold: int) -> Any:
+        """See `TrialData`."""
+        return self._data.fit_shared(fold)
 
 
 def _paths(trials: Iterable[Trial[Kind]]) -> list[list[Trial[Kind]]]:
@@ -181,21 +198,20 @@ def _run_batches(
 
 def _run_path(data: PickledData | DriverData, path: list[Trial]) -> list[Outcome]:
     candidates = [trial.candidate for trial in path]
-    return attempt(lambda: _open(data, path[0].fold).measure(candidates), path)
+    return attempt(lambda: data.open(path[0].fold).measure(candidates), path)
 
 
 def _fit_shared(data: PickledData | DriverData, fold: int) -> Any:
-    return _load(data).fit_shared(fold)
+    return data.fit_shared(fold)
 
 
 @lru_cache(maxsize=1)
-def _open(data: PickledData | DriverData, fold: int) -> Fold:
-    """The fold, cached for the next trials of the same one."""
-    return _load(data).open(fold)
+def _open_in_worker(data: PickledData, fold: int) -> Fold:
+    return _load_in_worker(data).open(fold)
 
 
 @lru_cache(maxsize=1)
-def _load(data: PickledData | DriverData) -> TrialData:
+def _load_in_worker(data: PickledData) -> TrialData:
     return data.load()
 
 
