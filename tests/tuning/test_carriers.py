@@ -219,14 +219,14 @@ class TestWithBlocksInSpark:
 
             return Fold(fold, 0.0)
 
-    def test_paths_run_in_the_driver_one_after_the_other(self, spark, tmp_path):
+    def test_paths_run_in_the_driver_fold_after_fold(self, spark, tmp_path):
         data = Sent(tmp_path / "log", shared_folds=(0,))
-        trials = [trial(fold=1), trial(RAISES), trial(), trial(fold=1, reg_param=0.2)]
-        ended = list(TrialRunner(spark, data, "spark").run(trials))
-        assert [each for each, _ in ended] == [trial(), trial(RAISES), trial(fold=1), trial(fold=1, reg_param=0.2)]
-        assert [outcome.error for _, outcome in ended] == ["", "fold 0: singular", "", ""]
-        assert [outcome.measures.get("rmse_warm") for _, outcome in ended] == [os.getpid(), None, *[os.getpid()] * 2]
-        assert ended[0][1].measures["rmse"] == pytest.approx(10.11)
+        trials = [trial(), trial(RAISES), trial(fold=1), trial(fold=1, reg_param=0.2)]
+        outcomes = dict(TrialRunner(spark, data, "spark").run(trials[::-1]))
+        assert [outcomes[each].error for each in trials] == ["", "fold 0: singular", "", ""]
+        processes = [outcomes[each].measures.get("rmse_warm") for each in trials]
+        assert processes == [os.getpid(), None, os.getpid(), os.getpid()]
+        assert outcomes[trials[0]].measures["rmse"] == pytest.approx(10.11)
         assert data.noted("pickled") == []
         assert data.noted("opened") == [[str(fold), str(os.getpid())] for fold in (0, 1)]
 

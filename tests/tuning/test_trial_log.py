@@ -167,5 +167,5 @@ class TestDataset:
         assert dataset.load().find(CONTEXT, TRIAL) == OUTCOME
 
     def test_it_cannot_be_saved_to(self, path):
-        with pytest.raises(DatasetError, match="one by one"):
+        with pytest.raises(DatasetError, match="appends finished trials"):
             TrialLogDataset(filepath=str(path)).save([])
