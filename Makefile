@@ -18,8 +18,8 @@ help:  ## this list
 run: $(READY)  ## the whole pipeline, on ml-latest-small where it is on disk, else on the synthetic sample
 	$(BIN)/kedro run
 
-test: $(READY)  ## all tests, two files at a time
-	$(BIN)/pytest -n 2 --dist loadfile
+test: $(READY)  ## all tests, two files at a time; or some: make test ARGS="tests/data -k ties"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)  ## style, format and types
 	$(BIN)/ruff check .

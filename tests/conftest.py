@@ -1,4 +1,4 @@
-"""What tests share: one Spark session, configured as the project's own."""
+"""What tests share: one Spark session, configured as the project's own, and runs of pipelines in this process."""
 
 import os
 from pathlib import Path
@@ -13,17 +13,48 @@ from movie_recs.runtime.spark import configure_spark
 from movie_recs.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[1]
-MOVIELENS = Path(os.environ.get("MOVIELENS_DIR", ROOT.parent / "shared" / "movielens")).absolute()
+LONGEST_FIRST = [  # under tests/; with two workers, no long file is left for the end
+    "runs/test_whole_run.py",
+    "runs/test_real_data.py",
+    "test_cluster.py",
+    "ranking/test_preferences.py",
+    "rating/test_fit.py",
+    "rating/test_search.py",
+    "ranking/test_search.py",
+    "runs/test_recommend.py",
+    "runs/test_killed_run.py",
+    "runs/test_changed_data.py",
+    "runs/test_odd_data.py",
+    "data/test_cleaning.py",
+    "runs/test_notebook.py",
+    "runs/test_command_line.py",
+]
 
+
+def find_movielens() -> Path:
+    """The folder that has ml-latest-small: `MOVIELENS_DIR` if it is set, else where `make data` puts it."""
+    if folder := os.environ.get("MOVIELENS_DIR"):
+        return Path(folder).absolute()
+    places = [ROOT / "data" / "01_raw", ROOT.parent / "shared" / "movielens"]
+    return next((place for place in places if (place / "ml-latest-small").is_dir()), places[0])
+
+
+MOVIELENS = find_movielens()
 needs_movielens = pytest.mark.skipif(
     not (MOVIELENS / "ml-latest-small" / "ratings.csv").exists(),
-    reason=f"needs ml-latest-small in {MOVIELENS} (make data, and MOVIELENS_DIR=data/01_raw)",
+    reason=f"needs ml-latest-small in {MOVIELENS} (make data, or set MOVIELENS_DIR)",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take longest come first, and in this order."""
+    order = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 @pytest.fixture(scope="session")
 def spark() -> SparkSession:
-    """The session of conf/base/spark.yml, on two cores wherever it runs."""
+    """The session of conf/base/spark.yml, on two cores on every machine."""
     loader = ConfigLoader(str(ROOT / "conf"), **{**CONFIG_LOADER_ARGS, "default_run_env": "base"})
     configure_spark({**loader["spark"], "spark.master": "local[2]"}, ROOT / "conf" / "base")
     return SparkSession.builder.getOrCreate()
@@ -31,7 +62,7 @@ def spark() -> SparkSession:
 
 @pytest.fixture(scope="session")
 def kedro_run(spark):
-    """Runs pipelines in this process: `kedro_run(data_dir, pipelines, **parameters)`; the data set is the sample."""
+    """Runs pipelines in this process: `kedro_run(data_dir, *pipelines, **parameters)`; the data set is the sample."""
     bootstrap_project(ROOT)
 
     def run(
