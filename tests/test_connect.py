@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 from remote import TINY, kedro_run_command, results, run, start
 
-PIPELINES = ("data_processing", "eda")
+PIPELINES = ("data_processing", "tuning", "evaluation", "recommend")
 
 pytestmark = [
     pytest.mark.skipif(not importlib.util.find_spec("grpc"), reason="needs pyspark[connect]"),
@@ -23,7 +23,7 @@ from movie_recs.runtime.spark import spark_session
 def look(batches):
     import numpy as np
     import movie_recs
-    from movie_recs.als.kernels import group_rows
+    from movie_recs.data.interactions import group_rows
     starts, rows = group_rows(np.array([1, 0, 1]), 2)
     list(batches)
     yield pa.RecordBatch.from_pydict({"file": [movie_recs.__file__], "rows": [rows.tolist()]})
