@@ -254,7 +254,7 @@ class TestOddData:
     def test_a_rated_movie_that_is_not_in_the_catalogue_is_an_error(self, ratings, carrier, movies):
         with pytest.raises((ValueError, PythonException), match="A rated movie is not in the catalogue"):  # noqa: PT012
             opened = open_blocks(carrier, ratings, np.array(movies, np.int32))
-            opened.collect(np.size)
+            opened.collect(rows_of_block)
 
     def test_without_ratings_there_are_no_users(self, spark, ratings, carrier):
         opened = open_blocks(carrier, ratings.limit(0), CATALOGUE)
