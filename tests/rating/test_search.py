@@ -17,6 +17,7 @@ from movie_recs.rating.parameters import BaselineGrid, FeatureWeights, RatingTun
 from movie_recs.rating.search import search
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.trial import Outcome
 from movie_recs.tuning.trial_log import TrialLog
 
 FOLDS = 2
@@ -58,8 +59,14 @@ def search_on(ratings, catalogue, log=None, carrier="local", **changes):
 
 
 @pytest.fixture(scope="module")
-def results(ratings, catalogue):
-    return search_on(ratings, catalogue)
+def log_path(tmp_path_factory) -> str:
+    return f"{tmp_path_factory.mktemp('search')}/finished_trials.jsonl"
+
+
+@pytest.fixture(scope="module")
+def results(ratings, catalogue, log_path):
+    """Logged."""
+    return search_on(ratings, catalogue, TrialLog(LocalFileSystem(), log_path))
 
 
 def test_each_model_has_a_row_a_combination(results):
@@ -148,11 +155,7 @@ class DyingLog(TrialLog):
             raise Killed
 
 
-class TestResuming:
-    @pytest.fixture
-    def path(self, tmp_path):
-        return f"{tmp_path}/models/finished_trials.jsonl"
-
+class TestTrialLog:
     @pytest.fixture
     def begun(self, monkeypatch):
         """All trials that have been run."""
@@ -165,25 +168,39 @@ class TestResuming:
         monkeypatch.setattr(TrialRunner, "run", spied)
         return begun
 
-    def test_a_search_that_was_killed_runs_only_what_is_missing(self, ratings, catalogue, path, begun):
-        whole = search_on(ratings, catalogue)
-        all_trials = set(begun)
+    @pytest.fixture
+    def asked(self, monkeypatch):
+        """All trials that are to be run; none is."""
+        asked = []
+
+        def spied(self, trials):
+            asked.extend(trials)
+            yield from ((trial, Outcome({"rmse": 1.0, "rmse_warm": 1.0}, 0.0)) for trial in trials)
+
+        monkeypatch.setattr(TrialRunner, "run", spied)
+        return asked
+
+    def test_a_search_that_was_killed_runs_only_what_is_missing(self, ratings, catalogue, results, tmp_path, begun):
+        path = f"{tmp_path}/models/finished_trials.jsonl"
         with pytest.raises(Killed):
             search_on(ratings, catalogue, DyingLog(LocalFileSystem(), path))
         begun.clear()
         resumed = search_on(ratings, catalogue, TrialLog(LocalFileSystem(), path))
-        assert len(begun) == len(set(begun)) == len(all_trials) - DyingLog.left
-        pd.testing.assert_frame_equal(resumed.drop(columns="seconds"), whole.drop(columns="seconds"))
-        begun.clear()
-        again = search_on(ratings, catalogue, TrialLog(LocalFileSystem(), path))
-        assert not begun
-        pd.testing.assert_frame_equal(again, resumed)
+        assert len(begun) == len(set(begun)) == FOLDS * len(MODELS) - DyingLog.left
+        pd.testing.assert_frame_equal(resumed.drop(columns="seconds"), results.drop(columns="seconds"))
+
+    @pytest.mark.parametrize("carrier", ["local", "spark"])
+    def test_a_search_that_is_in_it_runs_nothing_whatever_the_carrier(
+        self, ratings, catalogue, results, log_path, asked, carrier
+    ):
+        log = TrialLog(LocalFileSystem(), log_path)
+        pd.testing.assert_frame_equal(search_on(ratings, catalogue, log, carrier), results)
+        assert not asked
 
     @pytest.mark.parametrize("change", ["seed", "a rating", "a fold", "a feature", "a weight"])
-    def test_trials_of_anything_else_are_not_taken_for_finished(self, ratings, catalogue, path, begun, change):
-        log = TrialLog(LocalFileSystem(), path)
-        search_on(ratings, catalogue, log)
-        begun.clear()
+    def test_trials_of_anything_else_are_not_taken_for_finished(
+        self, ratings, catalogue, results, log_path, asked, change
+    ):
         is_one = (F.col("user_id") == 1) & (F.col("movie_id") == COLD_MOVIE)
         changed_stars, changed_fold = (
             F.when(is_one, value).otherwise(F.col(name)).cast(kind)
@@ -197,12 +214,7 @@ class TestResuming:
             "a feature": {"catalogue": catalogue._replace(features=catalogue.features + 0.1)},
             "a weight": {"catalogue": catalogue._replace(weights=weights)},
         }
+        log = TrialLog(LocalFileSystem(), f"{log_path}.copy")
+        log._outcomes = dict(TrialLog(LocalFileSystem(), log_path)._outcomes)
         search_on(**{"ratings": ratings, "catalogue": catalogue, "log": log, **changes[change]})
-        assert len(begun) == FOLDS * len(MODELS)
-
-    def test_those_of_one_carrier_count_for_the_other(self, ratings, catalogue, path, begun):
-        log = TrialLog(LocalFileSystem(), path)
-        found = search_on(ratings, catalogue, log)
-        begun.clear()
-        pd.testing.assert_frame_equal(search_on(ratings, catalogue, log, "spark"), found)
-        assert not begun
+        assert len(asked) == FOLDS * len(MODELS)

@@ -12,6 +12,7 @@ from movie_recs.als.parameters import AlsParameters
 from movie_recs.data.blocks import local_blocks, open_blocks
 from movie_recs.data.interactions import select_seen
 from movie_recs.model.scoring import score
+from movie_recs.rating import biases
 from movie_recs.rating import features as movie_features
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import Catalogue, fit_audience
@@ -36,8 +37,9 @@ CANDIDATES = [PLAIN, BIAS, TASTE, TASTE_ALS]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_audience():
+def few_passes():
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(biases, "MOST_TURNS", 3)
         patch.setattr(movie_features, "AUDIENCE", AlsParameters(rank=2, reg_param=0.1, max_iter=1))
         yield
 
