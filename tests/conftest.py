@@ -14,9 +14,9 @@ from movie_recs.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[1]
 LONGEST_FIRST = [  # under tests/; with two workers, no long file is left for the end
+    "test_remote_spark.py",
     "runs/test_whole_run.py",
     "runs/test_real_data.py",
-    "test_cluster.py",
     "ranking/test_preferences.py",
     "rating/test_fit.py",
     "rating/test_search.py",

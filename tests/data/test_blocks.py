@@ -193,6 +193,15 @@ class TestByMovie:
         ]
         np.testing.assert_array_equal(doubled, described * [1, 2, 2, 1])
 
+    def test_without_entries_every_movie_has_zeros_as_long_as_the_vectors(self, blocks):
+        nothing = Entries(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
+        entries = blocks.by_movie(lambda block: nothing)
+        try:
+            solved = entries.solve(blocks.map(user_vectors), lambda starts, *_: np.zeros((len(starts) - 1, 2)))
+        finally:
+            entries.close()
+        assert solved.tolist() == [[0.0, 0.0]] * len(CATALOGUE)
+
     def test_vectors_of_the_other_carrier_are_refused(self, ratings, in_spark):
         local = open_blocks("local", ratings, CATALOGUE)
         with pytest.raises(TypeError, match="not in Spark"):

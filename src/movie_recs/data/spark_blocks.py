@@ -19,6 +19,7 @@ from movie_recs.data.block_types import Block, Blocks, Entries, MovieEntries, Ot
 from movie_recs.data.interactions import group_rows
 
 PARTS = 16  # of the movies' entries, each a task that gets all users' vectors
+NO_MOVIE = -1
 
 
 class SparkBlocks(Blocks[Block]):
@@ -131,9 +132,9 @@ class _SparkEntries(MovieEntries):
             .applyInArrow(lambda entries, users: solve(entries, users), "movie int, vector binary")
             .toArrow()
         )
-        items = _stack(solved["vector"], len(solved))
+        movies, items = solved["movie"].to_numpy(), _stack(solved["vector"], len(solved))
         result = np.zeros((self._movies, items.shape[1]), np.float32)
-        result[solved["movie"].to_numpy()] = items
+        result[movies[movies != NO_MOVIE]] = items[movies != NO_MOVIE]
         return result
 
     @override
@@ -194,10 +195,9 @@ def _vector_rows(place: Place, vectors: np.ndarray) -> pa.Table:
 
 
 def _solve_part(formula: Solve, users: int, movies: int, entries: pa.Table, vectors: pa.Table) -> pa.Table:
-    if not len(entries):
-        return pa.table({"movie": pa.array([], pa.int32()), "vector": pa.array([], pa.binary())})
-    vectors = vectors.sort_by("first_user")  # the order of the blocks
-    fixed = _stack(vectors["vectors"], users)
+    fixed = _stack(vectors.sort_by("first_user")["vectors"], users)  # the order of the blocks
+    if not len(entries):  # the length of the vectors is known all the same
+        return pa.table({"movie": pa.array([NO_MOVIE], pa.int32()), "vector": [np.zeros_like(fixed[0]).tobytes()]})
     user_rows, movie_rows, values = (entries[name].to_numpy() for name in ("user", "movie", "value"))
     by_user = group_rows(user_rows, users)[1]
     starts, by_movie = group_rows(movie_rows[by_user], movies)

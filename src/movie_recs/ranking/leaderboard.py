@@ -81,12 +81,13 @@ def _models(task: ListingTask, parameters: RankingParameters) -> Iterator[tuple[
         items = prepare_items(parts.ids, scores.astype(np.float32), np.zeros((movies, 0), np.float32), DOT)
         yield ListedModel(name, items), blocks.map(_zeros)
     model = task.rating_model
-    yield ListedModel(BY_STARS, _items_of(model.items), model.intercept), _align(blocks, model.users)
+    items = _items_of(model.items)
+    yield ListedModel(BY_STARS, items, model.intercept), _align(blocks, model.users, items.rank)
     for name, candidate in task.candidates.items():
         sides, rule = compose_items(parts, candidate, parameters.preference)
         items = prepare_items(sides.ids, sides.bias[:-1], sides.features[:-1], DOT)
         if candidate.weights is None:
-            yield ListedModel(name, items), _align(blocks, fitted_users(parts))
+            yield ListedModel(name, items), _align(blocks, fitted_users(parts), items.rank)
         else:
             yield ListedModel(name, items), blocks.map(partial(_fold_in, rule, sides))
 
@@ -96,9 +97,9 @@ def _items_of(table: DataFrame) -> Items:
     return prepare_items(items.ids, items.bias[:-1], items.features[:-1].astype(np.float32), DOT)
 
 
-def _align(blocks: Blocks[Interactions], users: DataFrame) -> UserBlocks:
+def _align(blocks: Blocks[Interactions], users: DataFrame, rank: int) -> UserBlocks:
     """The blocks with the vectors of their users from a model's table."""
-    return blocks.with_rows(users.select("id", "bias", "features"), "id").map(_align_rows)
+    return blocks.with_rows(users.select("id", "bias", "features"), "id").map(partial(_align_rows, rank))
 
 
 # These run on each block.
@@ -117,14 +118,13 @@ def _fold_in(rule: PreferenceRule, items: Arrays, block: Interactions) -> tuple[
     return block, rule.user_vectors(block, items, 0.0)
 
 
-def _align_rows(pair: tuple[Interactions, pa.Table]) -> tuple[Interactions, Vectors]:
+def _align_rows(rank: int, pair: tuple[Interactions, pa.Table]) -> tuple[Interactions, Vectors]:
     """A user that is not in the table gets zeros."""
     block, rows = pair
-    known = np.isin(rows["id"].to_numpy(), block.user_ids)
-    places = np.searchsorted(block.user_ids, rows["id"].to_numpy()[known])
-    features = feature_matrix(rows["features"].combine_chunks())
-    bias, vectors = np.zeros(len(block.user_ids)), np.zeros((len(block.user_ids), features.shape[1]), np.float32)
-    bias[places], vectors[places] = rows["bias"].to_numpy()[known], features[known]
+    bias, vectors = np.zeros(len(block.user_ids)), np.zeros((len(block.user_ids), rank), np.float32)
+    if len(rows):
+        places = np.searchsorted(block.user_ids, rows["id"].to_numpy())
+        bias[places], vectors[places] = rows["bias"].to_numpy(), feature_matrix(rows["features"].combine_chunks())
     return block, Vectors(bias, vectors)
 
 
