@@ -18,7 +18,7 @@ from typing_extensions import override
 from movie_recs.data.block_types import Block, Blocks, Entries, MovieEntries, Other, Solve
 from movie_recs.data.interactions import group_rows
 
-PARTS = 16  # of the movies' entries, each a task that gets all users' vectors
+MOST_PARTS = 16  # of the movies' entries, each a task that gets all users' vectors
 NO_MOVIE = -1
 
 
@@ -46,7 +46,7 @@ class SparkBlocks(Blocks[Block]):
         added: DataFrame | None = None,
     ):
         super().__init__(user_ids, movie_ids)
-        self._rows, self._users, self._number, self._read, self._added = rows, users, number, read, added
+        self._rows, self._users, self.number, self._read, self._added = rows, users, number, read, added
 
     @override
     def map(self, formula: Callable[[Block], Other]) -> "SparkBlocks[Other]":
@@ -81,8 +81,8 @@ class SparkBlocks(Blocks[Block]):
     @override
     def keep(self) -> "SparkBlocks[Block]":
         rows = self.apply(_kept, "block int, first_user int, result binary")
-        rows = rows.repartition(self._number, "block").sortWithinPartitions("block").cache()
-        return SparkBlocks(rows, self._users, self._number, _unpickle, self.user_ids, self.movie_ids)
+        rows = rows.repartition(self.number, "block").sortWithinPartitions("block").cache()
+        return SparkBlocks(rows, self._users, self.number, _unpickle, self.user_ids, self.movie_ids)
 
     @override
     def by_movie(self, entries: Callable[[Block], Entries]) -> MovieEntries:
@@ -101,7 +101,7 @@ class SparkBlocks(Blocks[Block]):
         return by_block.cogroup(self._added.groupBy("block")).applyInArrow(lambda rows, added: run(rows, added), schema)
 
     def _derive(self, read: Callable[..., Any], added: DataFrame | None) -> "SparkBlocks[Any]":
-        return SparkBlocks(self._rows, self._users, self._number, read, self.user_ids, self.movie_ids, added)
+        return SparkBlocks(self._rows, self._users, self.number, read, self.user_ids, self.movie_ids, added)
 
 
 class Place(NamedTuple):
@@ -112,18 +112,21 @@ class Place(NamedTuple):
 
 
 class _SparkEntries(MovieEntries):
-    """Entries in parts by movie: movie i is in part i modulo `PARTS`. Every task gets all users' vectors."""
+    """Entries in parts by movie: movie i is in part i modulo their number. Every task gets all users' vectors."""
 
     def __init__(self, blocks: SparkBlocks[Any], entries: Callable[[Any], Entries]):
         self._users, self._movies = len(blocks.user_ids), len(blocks.movie_ids)
-        rows = blocks.apply(partial(_entry_rows, entries), "part int, user int, movie int, value float")
-        self._rows = rows.repartition(PARTS, "part").sortWithinPartitions("part").cache()  # read by every alternation
+        self._parts = min(MOST_PARTS, blocks.number)
+        rows = blocks.apply(partial(_entry_rows, entries, self._parts), "part int, user int, movie int, value float")
+        self._rows = (
+            rows.repartition(self._parts, "part").sortWithinPartitions("part").cache()
+        )  # read by every alternation
 
     @override
     def solve(self, vectors: Blocks[np.ndarray], formula: Solve) -> np.ndarray:
         if not isinstance(vectors, SparkBlocks):
             raise TypeError("The vectors are not in Spark, as the entries are.")
-        parts = F.explode(F.sequence(F.lit(0), F.lit(PARTS - 1))).alias("part")
+        parts = F.explode(F.sequence(F.lit(0), F.lit(self._parts - 1))).alias("part")
         users = vectors.apply(_vector_rows, "first_user int, vectors binary").select(parts, "*")
         solve = partial(_solve_part, formula, self._users, self._movies)
         solved = (
@@ -182,9 +185,9 @@ def _without_place(formula: Callable[[Any], pa.Table], _: Place, block: Any) -> 
     return formula(block)
 
 
-def _entry_rows(formula: Callable[[Any], Entries], _: Place, block: Any) -> pa.Table:
+def _entry_rows(formula: Callable[[Any], Entries], parts: int, _: Place, block: Any) -> pa.Table:
     users, movies, values = formula(block)
-    columns = {"part": movies % PARTS, "user": users, "movie": movies, "value": values}
+    columns = {"part": movies % parts, "user": users, "movie": movies, "value": values}
     types = (pa.int32(), pa.int32(), pa.int32(), pa.float32())
     return pa.table({name: pa.array(column, kind) for (name, column), kind in zip(columns.items(), types, strict=True)})
 
