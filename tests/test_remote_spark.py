@@ -74,6 +74,7 @@ def start(command: list[str | Path], **variables: object) -> subprocess.Popen[st
         "MOVIELENS_DIR": str(ROOT / "data" / "01_raw"),
         "DO_NOT_TRACK": "1",
         "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1",  # the tests mostly wait for JVMs to start
+        "MOVIE_RECS_SEND_PACKAGE": "no",  # else workers compile its loops again
         **{name: str(value) for name, value in variables.items()},
     }
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -152,7 +153,7 @@ def test_a_connect_server_gives_what_embedded_spark_gives(tmp_path, server, embe
 
 @needs_grpc
 def test_workers_get_this_package_with_its_compiled_code(server):
-    printed = run([sys.executable, "-c", IN_A_WORKER], SPARK_REMOTE=server)
+    printed = run([sys.executable, "-c", IN_A_WORKER], SPARK_REMOTE=server, MOVIE_RECS_SEND_PACKAGE="yes")
     assert "movie_recs.zip" in printed
     assert "[1, 0, 2]" in printed
 

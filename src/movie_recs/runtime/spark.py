@@ -70,7 +70,7 @@ def spark_session() -> SparkSession:
             if (address := os.environ.get("SPARK_REMOTE", "")).startswith("sc://"):
                 _wait_for_server(address)
             session = SparkSession.builder.config(map=_connect_options).getOrCreate()
-        if is_remote() and session not in _supplied_sessions:
+        if is_remote() and _is_package_sent() and session not in _supplied_sessions:
             session.addArtifacts(_package_archive(), pyfile=True)
             _supplied_sessions.add(session)
     return session
@@ -85,8 +85,9 @@ def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
     else:
         if options.get("spark.python.daemon.module") == WORKER_DAEMON:
             del options["spark.python.daemon.module"]  # this package reaches a worker after its daemon has started
-        own_files = options.get("spark.submit.pyFiles")
-        options["spark.submit.pyFiles"] = f"{own_files},{_package_archive()}" if own_files else _package_archive()
+        if _is_package_sent():
+            own_files = options.get("spark.submit.pyFiles")
+            options["spark.submit.pyFiles"] = f"{own_files},{_package_archive()}" if own_files else _package_archive()
     if os.environ.pop("SPARK_REMOTE", None):  # PySpark would prefer it to the master
         logger.warning("SPARK_REMOTE is ignored: this run uses %s (--env=connect uses it)", options["spark.master"])
     arguments = [f"--conf {shlex.quote(f'{key}={value}')}" for key, value in options.items()]
@@ -118,6 +119,11 @@ def _wait_for_server(address: str) -> None:
             raise UserError(
                 f"No Spark Connect server answers at {builder.endpoint}: start it, or correct SPARK_REMOTE."
             ) from error
+
+
+def _is_package_sent() -> bool:
+    """False if workers have the package installed: they keep the machine code of its loops from run to run."""
+    return os.environ.get("MOVIE_RECS_SEND_PACKAGE", "yes") != "no"
 
 
 @functools.cache
