@@ -197,7 +197,9 @@ class TestByMovie:
         nothing = Entries(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
         entries = blocks.by_movie(lambda block: nothing)
         try:
-            solved = entries.solve(blocks.map(user_vectors), lambda starts, *_: np.zeros((len(starts) - 1, 2)))
+            solved = entries.solve(
+                blocks.map(user_vectors), lambda starts, *_: np.zeros((len(starts) - 1, 2), np.float32)
+            )
         finally:
             entries.close()
         assert solved.tolist() == [[0.0, 0.0]] * len(CATALOGUE)

@@ -199,14 +199,14 @@ def _vector_rows(place: Place, vectors: np.ndarray) -> pa.Table:
 
 def _solve_part(formula: Solve, users: int, movies: int, entries: pa.Table, vectors: pa.Table) -> pa.Table:
     fixed = _stack(vectors.sort_by("first_user")["vectors"], users)  # the order of the blocks
-    if not len(entries):  # the length of the vectors is known all the same
-        return pa.table({"movie": pa.array([NO_MOVIE], pa.int32()), "vector": [np.zeros_like(fixed[0]).tobytes()]})
     user_rows, movie_rows, values = (entries[name].to_numpy() for name in ("user", "movie", "value"))
     by_user = group_rows(user_rows, users)[1]
     starts, by_movie = group_rows(movie_rows[by_user], movies)
     order = by_user[by_movie]
     items = formula(starts, user_rows[order], values[order], fixed)
     rated = np.flatnonzero(np.diff(starts))
+    if not len(rated):  # the length of the vectors is known all the same
+        return pa.table({"movie": pa.array([NO_MOVIE], pa.int32()), "vector": [np.zeros_like(items[0]).tobytes()]})
     return pa.table({"movie": pa.array(rated, pa.int32()), "vector": [vector.tobytes() for vector in items[rated]]})
 
 
