@@ -64,7 +64,7 @@ def fit_factors(
         done = 0
         for number in iterations:
             for _ in range(done, number):
-                items = entries.solve(users, partial(_solve, parameters.reg_param, alpha))
+                items = entries.solve(users, partial(solve_side, parameters.reg_param, alpha))
                 users = targets.map(partial(_solve_users, items, parameters.reg_param, alpha))
             done = number
             yield Factors(users, items)
@@ -103,13 +103,17 @@ def _entries(block: Targets) -> Entries:
 
 
 def _solve_users(items: np.ndarray, reg_param: float, alpha: float, block: Targets) -> np.ndarray:
-    return _solve(reg_param, alpha, block.seen.user_starts, block.seen.movies, block.values, items)
+    return solve_side(reg_param, alpha, block.seen.user_starts, block.seen.movies, block.values, items)
 
 
-def _solve(
+def solve_side(
     reg_param: float, alpha: float, starts: np.ndarray, others: np.ndarray, values: np.ndarray, fixed: np.ndarray
 ) -> np.ndarray:
-    """Half an alternation: the factors of one side, zeros for a group without ratings; see `kernels.solve_factors`."""
+    """Half an alternation: the factors of one side, zeros for a group without ratings; see `kernels.solve_factors`.
+
+    Raises:
+        ArithmeticError: A system of normal equations is singular.
+    """
     solved = np.zeros((len(starts) - 1, fixed.shape[1]), np.float32)
     if kernels.solve_factors(starts, others, values, fixed, solved, reg_param, alpha) >= 0:
         raise ArithmeticError("the normal equations are singular: raise reg_param, or lower the rank")

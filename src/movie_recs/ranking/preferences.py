@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from movie_recs.als import kernels
+from movie_recs.als.compiled import solve_side
 from movie_recs.data.interactions import Interactions, take
 from movie_recs.data.schemas import LIKED_STARS
 from movie_recs.model.factor_model import Arrays, Contributions, Vectors
@@ -77,9 +77,7 @@ class PreferenceRule(NamedTuple):
         factors = np.zeros((users, self.als_size), np.float32)
         if self.als_size:
             als_items = np.ascontiguousarray(items[:, : self.als_size])
-            singular = kernels.solve_factors(starts, movies, weights, als_items, factors, self.reg_param, self.alpha)
-            if singular >= 0:
-                raise ArithmeticError("the normal equations are singular: raise reg_param, or lower the rank")
+            factors = solve_side(self.reg_param, self.alpha, starts, movies, weights, als_items)
             factors *= np.float32(self.als_weight)
         own = items[:, self.als_size :]
         rows = csr_array((weights * self_influence(own)[movies], movies, starts), shape=(users, len(items)))
