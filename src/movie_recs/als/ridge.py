@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from movie_recs.als import kernels
-from movie_recs.data.interactions import Interactions, take
+from movie_recs.data.interactions import Interactions, starts_of, take
 from movie_recs.model.factor_model import Arrays, Contributions, Vectors
 
 LEAST_PULL = 1e-9  # without it the system of a user with few ratings is singular
@@ -105,7 +105,7 @@ class RidgeRule(NamedTuple):
     def user_vectors(self, ratings: Interactions, items: Arrays, intercept: float) -> Vectors:
         """See `Rule`."""
         known = _known(ratings, items)
-        starts = np.searchsorted(known.users, np.arange(len(known.user_ids) + 1))
+        starts = starts_of(known.users, len(known.user_ids))
         targets = known.ratings.astype(float) - intercept - items.bias[known.movies]
         bias, weights = np.zeros(len(known.user_ids)), [np.zeros((len(known.user_ids), 0))]
         for ridge, part in zip(self.ridges, self._parts(items.features), strict=True):

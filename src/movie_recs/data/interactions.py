@@ -114,11 +114,16 @@ def rows_of(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.where(np.append(known, -1)[rows] == ids, rows, len(known))
 
 
+def starts_of(users: np.ndarray, count: int) -> np.ndarray:
+    """(count + 1,): where the ratings of each of `count` users start among these rows of users, (n,) ascending."""
+    return np.searchsorted(users, np.arange(count + 1, dtype=np.int32))
+
+
 def select_seen(interactions: Interactions, held_out: int = NO_FOLD) -> Seen:
     """The ratings outside the held-out fold, or all of them."""
     rows = np.flatnonzero(interactions.folds != held_out)
     users, movies = interactions.users[rows], interactions.movies[rows]
-    user_starts = np.searchsorted(users, np.arange(len(interactions.user_ids) + 1, dtype=np.int32))
+    user_starts = starts_of(users, len(interactions.user_ids))
     movie_starts, by_movie = group_rows(movies, len(interactions.movie_ids))
     return Seen(
         users,

@@ -22,7 +22,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from movie_recs.als.compiled import solve_side
-from movie_recs.data.interactions import Interactions, take
+from movie_recs.data.interactions import Interactions, starts_of, take
 from movie_recs.data.schemas import LIKED_STARS
 from movie_recs.model.factor_model import Arrays, Contributions, Vectors
 from movie_recs.ranking.candidate import RankingCandidate
@@ -109,9 +109,11 @@ class PreferenceRule(NamedTuple):
 
     def _weighted(self, ratings: Interactions, items: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The users' preferences among the known movies: starts (u + 1,), movies (n,), weights (n,)."""
-        kept = are_preferred(_starts(ratings), ratings.ratings.astype(float), self.preferred)
+        kept = are_preferred(
+            starts_of(ratings.users, len(ratings.user_ids)), ratings.ratings.astype(float), self.preferred
+        )
         known = take(ratings, kept & (ratings.movies < len(items.ids)))
-        starts = _starts(known)
+        starts = starts_of(known.users, len(known.user_ids))
         stars = known.ratings.astype(float)
         return starts, known.movies, weigh(starts, stars, known.times, known.movies, self.weights)
 
@@ -174,10 +176,6 @@ def weigh(
         later[order] = np.repeat(starts[1:], counts) - 1 - np.arange(len(stars))
         values *= weights.old_weight + (1 - weights.old_weight) * 2.0 ** (-later / weights.half_life)
     return (values / _means(starts, values)).astype(np.float32)
-
-
-def _starts(ratings: Interactions) -> np.ndarray:
-    return np.searchsorted(ratings.users, np.arange(len(ratings.user_ids) + 1, dtype=np.int32))
 
 
 def _means(starts: np.ndarray, values: np.ndarray) -> np.ndarray:
