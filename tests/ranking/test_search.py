@@ -30,6 +30,7 @@ PARAMETERS = RankingParameters.model_validate(
             "ease_rank": 100,
             "weight_grid": {"star_weight": [0.2, 0.4], "half_life": 4, "old_weight": [0.3, 1]},
             "als_weight": [0.5, 1],
+            "beyond_edges": False,
             "seed": 1,
         },
         "evaluation": {"k": K, "damping": 10},

@@ -15,7 +15,7 @@ from movie_recs.rating import features as movie_features
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import describe_movies, genre_features
 from movie_recs.rating.fit import fit_candidate, fit_compiled
-from movie_recs.rating.ladder import COMPARED_WITH, score_ladder
+from movie_recs.rating.ladder import COMPARED_WITH, Ladder, score_ladder
 from movie_recs.rating.metrics import rating_errors, rmse_gains
 from movie_recs.rating.parameters import FeatureWeights, RatingTuningParameters
 from movie_recs.rating.search import search
@@ -108,12 +108,12 @@ def fits(everything):
 def models(fits):
     taste_als, bias_als = (fit.factor_model for fit in fits)
     reference = kept(FactorModel(3.0, bias_als.users.limit(1), bias_als.items.limit(1), bias_als.rule))
-    return taste_als, bias_als, reference
+    return Ladder(reference, reference, bias_als, taste_als)
 
 
 @pytest.fixture(scope="module")
 def predictions(everything, models):
-    return score_ladder(*models, everything[0].filter("fold = 0")).cache()
+    return score_ladder(models, everything[0].filter("fold = 0")).cache()
 
 
 def test_the_test_error_is_that_of_the_planted_noise(predictions):
@@ -210,6 +210,7 @@ def test_the_rule_gives_the_users_of_a_compiled_fit(few):
 TUNING = RatingTuningParameters(
     baseline_grid={"user_damping": [3, 1e4], "movie_damping": [3, 1e4], "taste_reg": [3, 1e4], "prior_reg": 1},
     grid={"rank": RANK, "reg_param": [0.03, 1], "max_iter": 2},
+    beyond_edges=False,
     seed=1,
 )
 
@@ -226,7 +227,7 @@ def test_a_rung_gains_nothing_where_its_part_was_not_planted(spark, parts):
 
     bias_model = kept(fit_compiled(train, catalogue, bias, seed=1))
     everything = kept(fit_candidate(train, catalogue, taste_als, seed=1).factor_model)
-    predictions = score_ladder(taste_als=everything, bias_als=bias_model, reference_als=bias_model, pairs=test).cache()
+    predictions = score_ladder(Ladder(bias_model, bias_model, bias_model, everything), test).cache()
     gains = gains_of(predictions, "bias", "taste", "taste_als")
     for part, rung in (("bias", "bias"), ("taste", "taste"), ("factors", "taste_als")):
         assert (gains_clearly if part in parts else gains_nothing)(gains[rung]), (rung, gains[rung])

@@ -2,9 +2,9 @@
 
 from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.model.factor_model import FACTORS, FactorModel
-from movie_recs.rating.ladder import BEST, COMPARED_WITH, score_ladder
+from movie_recs.rating.ladder import COMPARED_WITH, Ladder, score_ladder
 
-RUNGS = ["global_mean", "bias", "reference_als", "bias_als", "taste", "taste_als"]
+RUNGS = ["global_mean", "bias", "reference_als", "als", "bias_als", "taste", "taste_als"]
 BIAS, TASTE, FACTOR = Ridge(0, 0.0, 5.0), Ridge(1, 8.0, 5.0), Ridge(1, 0.1, per_rating=True)
 
 
@@ -19,13 +19,15 @@ def test_rungs_are_the_parts_of_the_models_in_their_order(spark):
     taste_als = model(spark, 3.5, (1.0, [2.0, 4.0]), (-0.5, [0.5, 0.25]), TASTE, FACTOR)
     reference = model(spark, 0.0, (0.0, [1.5]), (0.0, [2.0]), FACTOR)
     pairs = spark.createDataFrame([(1, 10, 4.0)], "user_id int, movie_id int, rating float")
-    scored = score_ladder(taste_als, bias_als, reference, pairs)
+    als = model(spark, 0.0, (0.0, [1.0]), (0.0, [3.5]), FACTOR)
+    scored = score_ladder(Ladder(reference, als, bias_als, taste_als), pairs)
     assert scored.columns == ["user_id", "movie_id", "rating", *RUNGS]
     (row,) = scored.collect()
     expected = {
         "global_mean": 3.0,
         "bias": 3.75,  # and 0.5 and 0.25
         "reference_als": 3.0,
+        "als": 3.5,
         "bias_als": 4.0,  # and 2 / 8
         "taste": 5.0,  # 3.5 and 1 - 0.5, and 2 / 2
         "taste_als": 6.0,  # and 4 / 4
@@ -35,6 +37,5 @@ def test_rungs_are_the_parts_of_the_models_in_their_order(spark):
 
 def test_every_rung_is_compared_with_one_below():
     assert list(COMPARED_WITH) == RUNGS
-    assert RUNGS[-1] == BEST
     for place, rung in enumerate(RUNGS[1:], 1):
         assert COMPARED_WITH[rung] in RUNGS[:place]

@@ -26,8 +26,9 @@ TUNING = RatingTuningParameters(
     baseline_grid={"user_damping": [2, 50], "movie_damping": 3, "taste_reg": [5, 8], "prior_reg": 10},
     grid={"rank": [1, 2], "reg_param": 0.1, "max_iter": 2},
     seed=1,
+    beyond_edges=False,
 )
-MODELS = ["bias"] * 2 + ["taste"] * 4 + ["reference_als"] + ["bias_als"] * 2 + ["taste_als"] * 2
+MODELS = ["bias"] * 2 + ["taste"] * 4 + ["reference_als"] + ["als"] * 2 + ["bias_als"] * 2 + ["taste_als"] * 2
 COLD_MOVIE = 31  # in fold 1 only
 
 
@@ -118,7 +119,7 @@ def test_the_spark_carrier_finds_the_same_winner_with_the_same_errors(ratings, c
         search_on(ratings, catalogue, carrier=carrier, grid=grid, baseline_grid=baselines)
         for carrier in ("local", "spark")
     )
-    assert local["model"].tolist() == ["bias", "taste", "taste", "reference_als", "bias_als", "taste_als"]
+    assert local["model"].tolist() == ["bias", "taste", "taste", "reference_als", "als", "bias_als", "taste_als"]
     pd.testing.assert_frame_equal(local.drop(columns="seconds"), spark.drop(columns="seconds"), rtol=0, atol=1e-6)
     winners = [best_candidate(results, RatingCandidate, "taste_als") for results in (local, spark)]
     assert winners[0] == winners[1]
@@ -130,7 +131,7 @@ def test_a_fit_that_fails_is_recorded_and_the_others_go_on(ratings, catalogue):
     results = search_on(ratings, catalogue, grid=grid)
     failed = results["rank"] == 60
     assert results["model"].tolist() == MODELS
-    assert results.loc[failed, "model"].tolist() == ["bias_als", "taste_als"]
+    assert results.loc[failed, "model"].tolist() == ["als", "bias_als", "taste_als"]
     for error in results.loc[failed, "error"]:
         assert error.startswith("fold 0: the normal equations are singular")
         assert "; fold 1: the normal equations are singular" in error

@@ -151,6 +151,16 @@ class TestPage:
         assert "The 0 users with the most ratings (of 2) and the 0 most rated movies (of 4;" in words
         assert "This page was written on 2025-03-01 at 00:00:00 UTC." in words
 
+    def test_a_winner_that_loses_to_its_baseline_has_a_banner(self):
+        metrics = make_metrics(DATA)
+        assert "the winner loses" not in Page(render(make_content(metrics=metrics))).words()
+        metrics["rating"]["models"][1]["rmse"] = 0.95
+        words = Page(render(make_content(metrics=metrics))).words()
+        assert "Predicting stars: the winner loses. taste_als was best in cross-validation" in words
+        assert "Ranking movies: the winner loses" not in words
+        metrics["ranking"]["models"][1]["ndcg"] = 0.1
+        assert [each["loses"] for each in compare_with_baselines(metrics)] == [True, True]
+
     def test_a_measure_over_no_user_is_a_dash(self):
         metrics = make_metrics(DATA)
         metrics["ranking"]["models"][0] |= dict.fromkeys(MEASURES, None) | {"ndcg_se": None}

@@ -54,6 +54,12 @@ def test_tuning_alone_shows_the_winners():
     assert len(lines) == 2
 
 
+def test_a_winner_that_loses_to_its_baseline_is_a_warning():
+    models = [{"model": "reference_als", "rmse": 0.79}, {"model": "taste_als", "rmse": 0.8}]
+    lines = summarise({"metrics": {"dataset": DATA, "rating": {"models": models, "best_params": RATING}}}, {}, {})
+    assert "WARNING: taste_als won in cross-validation but loses to reference_als" in " ".join(lines)
+
+
 def test_synthetic_data_and_rows_set_aside_are_marked():
     data = {**DATA, "name": "sample", "synthetic": True, "set_aside": 1200}
     lines = summarise({"data_summary": data}, {}, {})

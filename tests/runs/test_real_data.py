@@ -15,6 +15,7 @@ ONE_CANDIDATE = {
         "tuning": {
             "baseline_grid": {"user_damping": 5, "movie_damping": 5, "taste_reg": 8, "prior_reg": 10},
             "grid": {"rank": 20, "reg_param": 0.2, "max_iter": 10},
+            "beyond_edges": False,
         }
     },
     "ranking": {
@@ -23,6 +24,7 @@ ONE_CANDIDATE = {
             "ease_reg": 300,
             "weight_grid": {"star_weight": 0.2, "half_life": 5, "old_weight": 1},
             "als_weight": 0.6,
+            "beyond_edges": False,
         }
     },
 }
@@ -34,7 +36,7 @@ NODES = {  # that make what is tested
         *("gather_set_aside", "split_ratings", "describe_data"),
     ),
     "rating.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train"),
-    "rating.evaluation": ("fit_reference", "fit_bias_als", "predict_test", "evaluate_models"),
+    "rating.evaluation": ("fit_reference", "fit_rivals", "predict_test", "evaluate_models"),
     "ranking.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train"),
     "ranking.evaluation": ("list_movies", "measure_lists"),
 }

@@ -31,7 +31,7 @@ def test_it_cannot_be_changed_and_has_no_other_hyperparameters():
 
 
 def test_less_is_better_of_a_loss_whatever_the_measure():
-    error, gain = Measure("rmse", is_error=True), Measure("ndcg", is_error=False)
+    error, gain = Measure("rmse", is_error=True, least_gain=0), Measure("ndcg", is_error=False, least_gain=0)
     assert (error.loss(0.9), gain.loss(0.3)) == (0.9, -0.3)
     assert (error.mean, gain.mean) == ("mean_rmse", "mean_ndcg")
 

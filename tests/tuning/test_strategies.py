@@ -7,17 +7,19 @@ import pytest
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.parameters import RatingTuningParameters
 from movie_recs.rating.search import baseline_strategy, factor_strategy
-from movie_recs.tuning.cross_validation import summarise
-from movie_recs.tuning.strategies import Strategy
+from movie_recs.tuning.cross_validation import NO_MEMORY, summarise
+from movie_recs.tuning.strategies import Strategy, run_strategies
 from movie_recs.tuning.trial import Outcome
 
 BASE = RatingCandidate(model="bias", user_damping=5, movie_damping=3)
 GRID = {"rank": [2, 40], "reg_param": [0.01, 1.0], "max_iter": [10]}
 
 
-def tuning(search="grid", budget=24, seed=1, grid=GRID) -> RatingTuningParameters:
+def tuning(search="grid", budget=24, seed=1, grid=GRID, beyond_edges=False) -> RatingTuningParameters:
     baselines = {"user_damping": [1, 5], "movie_damping": [3], "taste_reg": [2, 8], "prior_reg": [10]}
-    return RatingTuningParameters(search=search, budget=budget, baseline_grid=baselines, grid=grid, seed=seed)
+    return RatingTuningParameters(
+        search=search, budget=budget, baseline_grid=baselines, grid=grid, seed=seed, beyond_edges=beyond_edges
+    )
 
 
 def error(candidate: RatingCandidate) -> float:
@@ -30,7 +32,7 @@ def draw_all(strategy: Strategy, error=error) -> list[RatingCandidate]:
     while asked := strategy.ask():
         values = [error(candidate) for candidate in asked]
         outcomes = [
-            Outcome({"rmse": value, "rmse_warm": value}, 1.0, "" if value else "fold 0: no") for value in values
+            Outcome({"rmse": value, "rmse_warm": value}, 1.0, "fold 0: no" if value is None else "") for value in values
         ]
         strategy.tell(summarise(asked, [[outcome] * 2 for outcome in outcomes]))
         drawn += asked
@@ -45,6 +47,73 @@ def test_a_grid_is_every_combination_once():
     factors = draw_all(factor_strategy("bias_als", BASE, tuning()))
     assert [(each.rank, each.reg_param) for each in factors] == [(2, 1), (2, 0.01), (40, 1), (40, 0.01)]
     assert {(each.model, each.baseline) for each in factors} == {("bias_als", BASE.baseline)}
+
+
+class TestBeyondTheList:
+    """A list of reg_param and rank, and a made-up error."""
+
+    def path(self, error, rank=(10,), reg_param=(0.2,)) -> list[tuple[int, float]]:
+        grid = {"rank": list(rank), "reg_param": list(reg_param), "max_iter": [10]}
+        drawn = draw_all(factor_strategy("bias_als", BASE, tuning(grid=grid, beyond_edges=True)), error)
+        return [(each.rank, each.reg_param) for each in drawn]
+
+    def test_it_goes_on_until_the_best_lies_inside(self):
+        tried = self.path(lambda each: abs(math.log2(each.reg_param / 1.6)) / 100, rank=[10, 20], reg_param=[0.1, 0.2])
+        assert tried[:4] == [(10, 0.2), (10, 0.1), (20, 0.2), (20, 0.1)]
+        assert [reg for _, reg in tried[4:] if reg > 0.2] == [0.4, 0.8, 1.6, 2.0]  # 2 is the bound
+        assert {rank for rank, _ in tried} == {5, 10, 20}  # 5 is no better than 10, and simpler is tried once
+
+    def test_steps_that_gain_each_are_tried_together(self):
+        tried = self.path(
+            lambda each: (each.rank < 40) * 0.01 + (each.rank < 20) * 0.01 + (each.reg_param < 0.4) * 0.02
+        )
+        assert set(tried[1:5]) == {(5, 0.2), (20, 0.2), (10, 0.4), (10, 0.1)}
+        assert tried[5] == (20, 0.4)
+        assert (40, 0.4) in tried[6:]
+        assert (80, 0.4) in tried[6:]
+        assert len(tried) == len(set(tried))
+
+    def test_it_stops_where_a_step_gains_less_than_what_counts(self):
+        tried = self.path(lambda each: -each.rank * 1e-6 - each.reg_param * 1e-4, rank=[10, 20], reg_param=[0.1, 0.2])
+        assert max(rank for rank, _ in tried) == 20
+        assert max(reg for _, reg in tried) == 0.4  # from the simplest candidate, which is as good as the best
+
+    def test_at_a_bound_it_ends_with_a_warning(self, caplog):
+        tried = self.path(lambda each: -each.reg_param, reg_param=[0.5, 1.0])
+        assert max(reg for _, reg in tried) == 2.0
+        assert "bias_als: the best reg_param, 2, is at the bound of the search" in caplog.messages
+
+    def test_zero_is_no_multiple_of_anything(self):
+        assert self.path(lambda each: each.reg_param, reg_param=[0.0, 0.1])[:2] == [(10, 0.1), (10, 0.0)]
+        assert all(reg in (0, 0.1) for _, reg in self.path(lambda each: each.reg_param, reg_param=[0.0, 0.1]))
+
+    def test_failures_are_no_base(self):
+        tried = self.path(lambda each: None if each.reg_param < 0.2 else each.reg_param, reg_param=[0.2, 0.4])
+        assert [reg for _, reg in tried if reg < 0.2] == [0.1]
+
+    def test_each_step_is_in_the_log(self, caplog):
+        caplog.set_level("INFO")
+        self.path(lambda each: each.reg_param, rank=[5, 10, 20], reg_param=[0.2, 0.4])
+        assert "bias_als: the best reg_param, 0.2, is the last of its list; next 0.1" in caplog.messages
+
+    def test_a_step_that_is_worse_on_the_first_fold_goes_no_further(self):
+        class Measured:
+            """Lower with a higher reg_param, on every fold."""
+
+            def run(self, trials):
+                for trial in trials:
+                    value = 1 / trial.candidate.reg_param
+                    yield trial, Outcome({"rmse": value, "rmse_warm": value}, 1.0)
+
+        grid = {"rank": [10], "reg_param": [0.2], "max_iter": [10]}
+        strategy = factor_strategy("bias_als", BASE, tuning(grid=grid, beyond_edges=True))
+        results = run_strategies([strategy], 3, Measured(), NO_MEMORY, halving=False).set_index(["rank", "reg_param"])
+        assert results.loc[(10, 0.4), "mean_rmse"] == 2.5
+        assert results.loc[(10, 0.4), "seconds"] == 3
+        worse = results.loc[(10, 0.1)]
+        assert worse["seconds"] == 1
+        assert math.isnan(worse["mean_rmse"])
+        assert worse["error"] == "not better on the first fold than the best before it"
 
 
 @pytest.mark.parametrize("search", ["random", "tpe"])

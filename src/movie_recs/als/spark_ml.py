@@ -80,18 +80,18 @@ def fit_implicit_als(fit_input: FitInput, parameters: ImplicitAlsParameters, see
     return als.fit(fit_input.ratings)
 
 
-def factor_model(als_model: ALSModel, reg_param: float) -> FactorModel:
+def factor_model(als_model: ALSModel, reg_param: float | None = None) -> FactorModel:
     """ALS as a `FactorModel`: no intercept, no biases, its factors as features.
 
     Args:
         als_model: A fitted model.
-        reg_param: The lambda it was fitted with, which Spark's model does not store.
+        reg_param: The lambda it was fitted with, which Spark's model does not store; without it the model has no rule.
     """
 
     def table(factors: DataFrame) -> DataFrame:
         return factors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
 
-    rule = RidgeRule((Ridge(als_model.rank, reg_param, per_rating=True),))
+    rule = None if reg_param is None else RidgeRule((Ridge(als_model.rank, reg_param, per_rating=True),))
     return FactorModel(0.0, table(als_model.userFactors), table(als_model.itemFactors), rule)
 
 

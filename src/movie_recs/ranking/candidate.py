@@ -8,7 +8,7 @@ from movie_recs.tuning.candidate import Candidate, Measure, sortable
 class RankingCandidate(Candidate):
     """Implicit ALS, EASE, or both, and how much each of a user's ratings counts in her vector."""
 
-    MEASURE = Measure("ndcg", is_error=False)
+    MEASURE = Measure("ndcg", is_error=False, least_gain=0.0005)
     SIMPLER = {  # noqa: RUF012 - annotated in the class above
         "rank": True,
         "reg_param": False,
@@ -19,6 +19,16 @@ class RankingCandidate(Candidate):
         "old_weight": False,
         "half_life": False,
         "star_weight": True,
+    }
+    BOUNDS = {  # noqa: RUF012
+        "rank": (5, 400),
+        "reg_param": (0.005, 5),
+        "alpha": (0.05, 100),
+        "ease_reg": (1, 100_000),
+        "als_weight": (0.05, 5),
+        "star_weight": (0.05, 2),
+        "half_life": (1, 1000),
+        "old_weight": (0.01, 1),
     }
 
     rank: int | None = None

@@ -8,7 +8,7 @@ from movie_recs.tuning.candidate import Candidate, Measure, sortable
 class RatingCandidate(Candidate):
     """A baseline, factors, or both: a rung of the ladder of rating models."""
 
-    MEASURE = Measure("rmse", is_error=True, others=("rmse_warm",))
+    MEASURE = Measure("rmse", is_error=True, least_gain=0.0003, others=("rmse_warm",))
     SIMPLER = {  # noqa: RUF012 - annotated in the class above
         "rank": True,
         "reg_param": False,
@@ -17,6 +17,14 @@ class RatingCandidate(Candidate):
         "movie_damping": False,
         "user_damping": False,
         "prior_reg": False,
+    }
+    BOUNDS = {  # noqa: RUF012
+        "user_damping": (0.1, 1000),
+        "movie_damping": (0.1, 1000),
+        "taste_reg": (0.5, 1000),
+        "prior_reg": (0.5, 1000),
+        "rank": (1, 160),
+        "reg_param": (0.005, 2),
     }
 
     user_damping: float | None = None

@@ -9,10 +9,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from movie_recs.als.compiled import Targets, fit_factors
+from movie_recs.als.parameters import AlsParameters
 from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.als.spark_ml import Fit, add_factors, blocks_for, factor_model, fit_als, prepare_fit
 from movie_recs.data.blocks import Blocks, open_blocks
-from movie_recs.data.interactions import Interactions, select_seen
+from movie_recs.data.interactions import Interactions, Seen, select_seen
 from movie_recs.model.factor_model import FACTORS, FactorModel, factor_rows, factor_table
 from movie_recs.model.scoring import score
 from movie_recs.rating.biases import (
@@ -28,7 +29,12 @@ from movie_recs.rating.features import Catalogue, fit_audience, movie_features
 
 
 def fit_candidate(
-    ratings: DataFrame, catalogue: Catalogue | None, candidate: RatingCandidate, seed: int, carrier: str = "local"
+    ratings: DataFrame,
+    catalogue: Catalogue | None,
+    candidate: RatingCandidate,
+    seed: int,
+    carrier: str = "local",
+    plain_als: AlsParameters | None = None,
 ) -> Fit:
     """The candidate, fitted on these ratings; without a baseline, its factors are the whole model.
 
@@ -37,14 +43,16 @@ def fit_candidate(
     Args:
         ratings: (user_id int, movie_id int, rating float in stars).
         catalogue: All movies, every rated one among them; None without a baseline.
-        candidate: Hyperparameters, with factors.
+        candidate: Hyperparameters.
         seed: Seed of all initial factors.
         carrier: Carrier of the baseline, `local` or `spark`.
+        plain_als: Hyperparameters of the `ALSModel` if the candidate has no factors: it is fitted on the ratings
+            themselves.
 
     Raises:
-        ValueError: The candidate has no factors, or there is no catalogue for its baseline.
+        ValueError: There are no hyperparameters of factors, or there is no catalogue for the baseline.
     """
-    als = candidate.als
+    als = candidate.als or plain_als
     if als is None:
         raise ValueError(f"{candidate} has no factors.")
     blocks = blocks_for(ratings, als.rank)
@@ -54,6 +62,8 @@ def fit_candidate(
     if catalogue is None:
         raise ValueError("A baseline needs the movies.")
     base = fit_compiled(ratings, catalogue, candidate.without_factors, seed, carrier)
+    if candidate.als is None:
+        return Fit(fit_als(prepare_fit(ratings, blocks), als, seed), base)
     residuals = score(base, ratings.select("user_id", "movie_id", "rating")).select(
         "user_id", "movie_id", (F.col("rating") - F.col("score")).cast("float").alias("rating")
     )
@@ -64,17 +74,14 @@ def fit_candidate(
 def fit_compiled(
     ratings: DataFrame, catalogue: Catalogue, candidate: RatingCandidate, seed: int, carrier: str = "local"
 ) -> FactorModel:
-    """A baseline, and factors by compiled loops where the candidate has some, as the trials fit them.
+    """The candidate, its factors by compiled loops where it has some, as the trials fit them.
 
     Args:
         ratings: (user_id int, movie_id int, rating float in stars).
         catalogue: All movies, every rated one among them.
-        candidate: Hyperparameters, with a baseline.
+        candidate: Hyperparameters.
         seed: Seed of all initial factors.
         carrier: `local` or `spark`.
-
-    Raises:
-        ValueError: The candidate has no baseline.
     """
     blocks = open_blocks(carrier, ratings, catalogue.ids)
     try:
@@ -87,9 +94,9 @@ def _fit_blocks(
     spark: SparkSession, blocks: Blocks[Interactions], catalogue: Catalogue, candidate: RatingCandidate, seed: int
 ) -> FactorModel:
     baseline, als = candidate.baseline, candidate.als
-    if baseline is None:
-        raise ValueError(f"{candidate} has no baseline.")
     seen = blocks.map(select_seen)
+    if baseline is None:
+        return _fit_plain_als(spark, seen, catalogue, candidate.part(AlsParameters), seed)
     counts = count_ratings(seen)
     features = np.zeros((len(catalogue.ids), 0))
     if baseline.taste_reg is not None:
@@ -110,6 +117,17 @@ def _fit_blocks(
     return FactorModel(side.intercept, user_table, items, RidgeRule(ridges))
 
 
+def _fit_plain_als(
+    spark: SparkSession, seen: Blocks[Seen], catalogue: Catalogue, als: AlsParameters, seed: int
+) -> FactorModel:
+    """ALS of the stars themselves, whose model has the rated users and movies only, as Spark ML's has."""
+    (factors,) = fit_factors(seen.map(_stars), als, [als.max_iter], seed)
+    users = seen.zip(factors.users).table(spark, _plain_user_rows, FACTORS)
+    rated = count_ratings(seen).by_movie > 0
+    items = factor_table(spark, catalogue.ids[rated], np.zeros(rated.sum()), factors.items[rated])
+    return FactorModel(0.0, users, items, RidgeRule((Ridge(als.rank, als.reg_param, per_rating=True),)))
+
+
 class _Residuals(NamedTuple):
     """The solved users of a block, and the residuals of their ratings, (n,) float32."""
 
@@ -125,6 +143,16 @@ def _subtract(side: MovieSide, solved: SolvedUsers) -> _Residuals:
 
 def _targets(residuals: _Residuals) -> Targets:
     return Targets(residuals.solved.seen, residuals.values)
+
+
+def _stars(seen: Seen) -> Targets:
+    return Targets(seen, seen.ratings.astype(np.float32))
+
+
+def _plain_user_rows(pair: tuple[Seen, np.ndarray]) -> pa.Table:
+    seen, factors = pair
+    rated = seen.rated_users
+    return factor_rows(seen.user_ids[rated], np.zeros(rated.sum()), factors[rated])
 
 
 def _user_rows(solved: SolvedUsers) -> pa.Table:

@@ -1,5 +1,7 @@
 """The ladder of rating models, each compared with the one that it builds on."""
 
+from typing import NamedTuple
+
 from pyspark.sql import DataFrame
 
 from movie_recs.model.factor_model import FactorModel
@@ -9,20 +11,27 @@ COMPARED_WITH = {
     "global_mean": None,
     "bias": "global_mean",
     "reference_als": "bias",
+    "als": "bias",
     "bias_als": "bias",
     "taste": "bias",
     "taste_als": "taste",
 }
-BEST = "taste_als"
+RIVALS = ("als", "bias_als", "taste_als")  # the models of the ladder that are fitted even if they do not win
 
 
-def score_ladder(
-    taste_als: FactorModel, bias_als: FactorModel, reference_als: FactorModel, pairs: DataFrame
-) -> DataFrame:
-    """The columns of the pairs, and a column of scores for each model of the ladder, in its order.
+class Ladder(NamedTuple):
+    """The fitted models that the ladder is made of; `bias` and `taste` are parts of them before the factors."""
 
-    `bias` and `taste` are the parts of `bias_als` and `taste_als` before the factors.
-    """
-    scored = score_parts(bias_als, pairs, {"global_mean": 0, "bias": 1, "bias_als": 2})
-    scored = score_parts(taste_als, score(reference_als, scored, "reference_als"), {"taste": 1, "taste_als": 2})
+    reference_als: FactorModel
+    als: FactorModel
+    bias_als: FactorModel
+    taste_als: FactorModel
+
+
+def score_ladder(ladder: Ladder, pairs: DataFrame) -> DataFrame:
+    """The columns of the pairs, and a column of scores for each model of the ladder, in its order."""
+    scored = score_parts(ladder.bias_als, pairs, {"global_mean": 0, "bias": 1, "bias_als": 2})
+    for name in ("reference_als", "als"):
+        scored = score(getattr(ladder, name), scored, name)
+    scored = score_parts(ladder.taste_als, scored, {"taste": 1, "taste_als": 2})
     return scored.select(*pairs.columns, *COMPARED_WITH)

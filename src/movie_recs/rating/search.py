@@ -1,7 +1,8 @@
 """Searches the best hyperparameters of the rating model, in two stages on the same folds.
 
-First the baselines. Then ALS on the residuals of the best biases and of the best taste, and the reference, ALS on the
-ratings themselves.
+First the baselines. Then ALS: on the ratings themselves, with the reference's hyperparameters and with the best ones;
+and on the residuals of the best biases and of the best taste. Any of these can win: where users and movies have many
+ratings, plain ALS can be the best.
 """
 
 from functools import partial
@@ -20,6 +21,8 @@ from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.strategies import Listed, Strategy, choose_strategy, run_strategies
 from movie_recs.tuning.trial_log import TrialLog, digest, fingerprint, remember
 
+WINNERS = ("bias", "taste", "reference_als", "als", "bias_als", "taste_als")
+
 
 def search(
     train_ratings: DataFrame,
@@ -30,7 +33,7 @@ def search(
     carrier: str = "local",
     log: TrialLog | None = None,
 ) -> pd.DataFrame:
-    """One row per candidate of bias, taste, reference_als, bias_als and taste_als; columns of `summarise`.
+    """One row per candidate of each of `WINNERS`; columns of `summarise`.
 
     Args:
         train_ratings: (user_id int, movie_id int, rating float in stars, fold int).
@@ -54,7 +57,8 @@ def search(
         baselines = run([baseline_strategy(model, tuning) for model in ("bias", "taste")])
         listed = Listed([RatingCandidate(model="reference_als", **reference.model_dump())])
         best = {model: best_candidate(baselines, RatingCandidate, model) for model in ("bias", "taste")}
-        factors = run([listed, *(factor_strategy(f"{model}_als", base, tuning) for model, base in best.items())])
+        following = [factor_strategy(f"{model}_als", base, tuning) for model, base in best.items()]
+        factors = run([listed, factor_strategy("als", None, tuning), *following])
     finally:
         blocks.close()
     return pd.concat([baselines, factors], ignore_index=True)
@@ -69,8 +73,10 @@ def baseline_strategy(model: str, tuning: RatingTuningParameters) -> Strategy[Ra
     return choose_strategy(listed, {name: getattr(grid, name) for name in names}, tuning)
 
 
-def factor_strategy(model: str, base: RatingCandidate, tuning: RatingTuningParameters) -> Strategy[RatingCandidate]:
-    """Candidates of `bias_als` or `taste_als`: factors on the residuals of this baseline."""
-    fixed = {"model": model, **base.model_dump(include=set(BaselineParameters.model_fields))}
-    listed = [RatingCandidate(**fixed, **als.model_dump()) for als in tuning.grid.candidates()]
+def factor_strategy(
+    model: str, base: RatingCandidate | None, tuning: RatingTuningParameters
+) -> Strategy[RatingCandidate]:
+    """Candidates of `als`, or of `bias_als` or `taste_als`: factors on the residuals of this baseline."""
+    fixed = {} if base is None else base.model_dump(include=set(BaselineParameters.model_fields))
+    listed = [RatingCandidate(model=model, **fixed, **als.model_dump()) for als in tuning.grid.candidates()]
     return choose_strategy(listed, {name: getattr(tuning.grid, name) for name in Grid.model_fields}, tuning)

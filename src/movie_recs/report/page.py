@@ -51,12 +51,13 @@ class Content(NamedTuple):
 
 
 class Headline(TypedDict):
-    """The winner of an objective and its baseline, both rows of metrics, and the winner's relative change."""
+    """The winner of an objective and its baseline, both rows of metrics; its relative change, and whether it loses."""
 
     objective: str
     winner: dict[str, Any]
     baseline: dict[str, Any]
     change: float | None
+    loses: bool
 
 
 def render(content: Content) -> str:
@@ -111,13 +112,15 @@ def compare_with_baselines(metrics: dict[str, Any]) -> list[Headline]:
         One row per objective; `change` = (winner's measure - baseline's) / baseline's, None if that is 0.
     """
     found: list[Headline] = []
-    for objective, measure, baseline, _ in OBJECTIVES:
-        rows = {row["model"]: row for row in metrics[objective]["models"] if row.get(measure) is not None}
-        winner = metrics[objective]["best_params"]["model"]
-        if winner in rows and baseline in rows:
-            value, reference = rows[winner][measure], rows[baseline][measure]
+    for objective in OBJECTIVES:
+        key, measure = objective.key, objective.measure
+        rows = {row["model"]: row for row in metrics[key]["models"] if row.get(measure) is not None}
+        winner, baseline = rows.get(metrics[key]["best_params"]["model"]), rows.get(objective.baseline)
+        if winner and baseline:
+            value, reference = winner[measure], baseline[measure]
             change = (value - reference) / reference if reference else None
-            found.append({"objective": objective, "winner": rows[winner], "baseline": rows[baseline], "change": change})
+            loses = objective.loses(value, reference)
+            found.append({"objective": key, "winner": winner, "baseline": baseline, "change": change, "loses": loses})
     return found
 
 

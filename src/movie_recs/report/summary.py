@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any
 
-from movie_recs.report.words import MODELS, OBJECTIVES
+from movie_recs.report.words import MODELS, OBJECTIVES, Objective
 
 WIDTH = 80
 INDENT = 9
@@ -35,11 +35,11 @@ def summarise(
     """
     metrics = results.get("metrics", {})
     lines = _describe_data(metrics.get("dataset") or results.get("data_summary"))
-    for objective, measure, baseline, baseline_name in OBJECTIVES:
-        measured = metrics.get(objective, {})
-        if best := measured.get("best_params") or results.get(f"{objective}.best_params"):
-            compared = _compare(measured.get("models", []), measure, (best["model"], baseline), baseline_name)
-            lines += _paragraph(objective.capitalize(), *compared, _describe_model(best))
+    for objective in OBJECTIVES:
+        measured = metrics.get(objective.key, {})
+        if best := measured.get("best_params") or results.get(f"{objective.key}.best_params"):
+            compared = _compare(measured.get("models", []), objective, best["model"])
+            lines += _paragraph(objective.key.capitalize(), *compared, _describe_model(best))
     for name, (label, kind) in LISTS.items():
         if titles := lists.get(name):
             first = [f"{kind}{owner}: {'; '.join(movies)}" for owner, movies in titles.items()]
@@ -73,13 +73,16 @@ def _describe_model(best: dict[str, Any]) -> str:
     return f"{best['model']}: {MODELS[best['model']]} ({', '.join(values)})"
 
 
-def _compare(models: list[dict[str, Any]], measure: str, names: tuple[str, str], baseline_name: str) -> Iterator[str]:
-    """The measure of the winner and of the baseline; nothing if either is missing."""
+def _compare(models: list[dict[str, Any]], objective: Objective, winner: str) -> Iterator[str]:
+    """The measures of the winner and of the baseline, and a warning if it loses; nothing if either is missing."""
+    measure = objective.measure
     rows = {row["model"]: row for row in models if row.get(measure) is not None}
-    if all(name in rows for name in names):
-        winner, baseline = (rows[name] for name in names)
-        label = f"{measure.upper()}@{winner['k']}" if "k" in winner else measure.upper()
-        yield f"{label} {winner[measure]:.4f} on the test ratings; {baseline_name} {baseline[measure]:.4f}"
+    if winner in rows and objective.baseline in rows:
+        value, baseline = (rows[name][measure] for name in (winner, objective.baseline))
+        label = f"{measure.upper()}@{rows[winner]['k']}" if "k" in rows[winner] else measure.upper()
+        yield f"{label} {value:.4f} on the test ratings; {objective.baseline_name} {baseline:.4f}"
+        if objective.loses(value, baseline):
+            yield f"WARNING: {winner} won in cross-validation but loses to {objective.baseline} on the test ratings."
 
 
 def _paragraph(label: str, *sentences: str) -> list[str]:

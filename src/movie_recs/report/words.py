@@ -45,6 +45,7 @@ MODELS = {
     "global_mean": "the mean of all ratings",
     "bias": "the mean, and a bias for each user and each movie",
     "reference_als": "plain ALS, as in the notebook that this project started from",
+    "als": "plain ALS, with the hyperparameters that cross-validation found",
     "bias_als": "biases, and ALS on their residuals",
     "taste": "biases, and each user's taste for genres, years, popularity and audiences",
     "taste_als": "biases, tastes, and ALS on their residuals",
@@ -66,6 +67,10 @@ class Objective(NamedTuple):
     measure: str
     baseline: str
     baseline_name: str
+
+    def loses(self, winner: float, baseline: float) -> bool:
+        """Whether the winner's measure on the test ratings is worse than the baseline's."""
+        return winner > baseline if self.measure == "rmse" else winner < baseline
 
 
 OBJECTIVES = (

@@ -1,5 +1,6 @@
 """A candidate: one combination of hyperparameters that cross-validation compares with others of its objective."""
 
+import math
 from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
@@ -16,11 +17,13 @@ class Measure(NamedTuple):
     Args:
         name: Its key among a trial's measures, as `rmse`.
         is_error: Whether lower is better.
+        least_gain: The smallest difference for which a search goes on.
         others: Keys of further measures that are averaged and shown.
     """
 
     name: str
     is_error: bool
+    least_gain: float
     others: tuple[str, ...] = ()
 
     @property
@@ -38,6 +41,7 @@ class Candidate(Block):
 
     MEASURE: ClassVar[Measure]
     SIMPLER: ClassVar[dict[str, bool]]  # which of tied candidates is simpler: True if the lower value is
+    BOUNDS: ClassVar[dict[str, tuple[float, float]]]  # how far a search may go beyond the listed values
 
     model: str
 
@@ -49,6 +53,17 @@ class Candidate(Block):
     def from_row(cls, row: pd.Series) -> Self:
         """The candidate of a row of `cv_results`."""
         return cls(**{name: row[name] for name in cls.model_fields if pd.notna(row[name])})
+
+    @classmethod
+    def of(cls, best_params: dict[str, Any]) -> Self:
+        """The winner in `best_params`, which may have more."""
+        return cls(**{name: best_params[name] for name in cls.model_fields})
+
+    @property
+    def complexity(self) -> tuple[float, ...]:
+        """Lower for the simpler of two candidates, by `SIMPLER`; a missing hyperparameter is simplest."""
+        values = ((getattr(self, name), is_lower) for name, is_lower in self.SIMPLER.items())
+        return tuple(-math.inf if value is None else value if is_lower else -value for value, is_lower in values)
 
     @property
     def fit_key(self) -> tuple:

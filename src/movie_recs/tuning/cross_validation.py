@@ -36,6 +36,8 @@ def cross_validate(
     runner: Runner[Kind],
     memory: Memory = NO_MEMORY,
     halving: bool = False,
+    rivals: dict[Kind, Kind] | None = None,
+    earlier: dict[Kind, list[Outcome]] | None = None,
 ) -> pd.DataFrame:
     """The measure of each candidate, averaged over the folds.
 
@@ -51,26 +53,45 @@ def cross_validate(
         halving: After the first fold, and again after the second, only the better half of each model's candidates
             goes on (successive halving; Jamieson & Talwalkar 2016). Candidates are compared on the same folds, and the
             winner has been measured on all.
+        rivals: Some candidates' rivals among `earlier`. Such a candidate goes on after the first fold only if it is
+            better than its rival there.
+        earlier: The outcomes of earlier candidates by fold; those of these candidates are added.
 
     Returns:
         One row per candidate, in their order, as `summarise` returns them.
     """
-    outcomes: dict[Kind, list[Outcome]] = {candidate: [] for candidate in candidates}
+    rivals = rivals or {}
+    outcomes: dict[Kind, list[Outcome]] = {**(earlier or {}), **{candidate: [] for candidate in candidates}}
     numbers = list(range(folds)) if isinstance(folds, int) else folds
-    rounds = [numbers[:1], numbers[1:2], numbers[2:]] if halving and len(numbers) > 2 else [numbers]
-    going_on = list(outcomes)
+    halving = halving and len(numbers) > 2
+    rounds = [numbers[:1], numbers[1:2], numbers[2:]] if halving else [numbers[:1], numbers[1:]]
+    going_on, stopped = list(dict.fromkeys(candidates)), dict.fromkeys(candidates, "")
+    if not (halving or rivals):
+        rounds = [numbers]
     for number, some_folds in enumerate(rounds):
-        if number:
-            going_on = _better_half(going_on, outcomes)
+        if number == 1 and rivals:
+            lost = {each for each in going_on if each in rivals and not _wins(each, rivals[each], outcomes)}
+            stopped |= dict.fromkeys(lost, "not better on the first fold than the best before it")
+            going_on = [each for each in going_on if each not in lost]
+        if number and halving:
+            better = _better_half(going_on, outcomes)
+            worse = f"not among the better half after {number} of {len(numbers)} folds"
+            stopped |= dict.fromkeys(set(going_on) - set(better), worse)
+            going_on = better
+        if not going_on:
+            break
         found = _run([Trial(candidate, fold) for candidate in going_on for fold in some_folds], runner, memory)
         for candidate in going_on:
             outcomes[candidate] += [found[Trial(candidate, fold)] for fold in some_folds]
-    for candidate in outcomes.keys() - set(going_on):
-        if not any(outcome.error for outcome in outcomes[candidate]):
-            measured = len(outcomes[candidate])
-            stopped = f"not among the better half after {measured} of {len(numbers)} folds"
-            outcomes[candidate].append(Outcome({}, 0.0, stopped))
-    return summarise(candidates, [outcomes[candidate] for candidate in candidates])
+    if earlier is not None:
+        earlier |= {candidate: outcomes[candidate] for candidate in stopped}
+    tables = [
+        [*outcomes[each], Outcome({}, 0.0, stopped[each])]
+        if stopped[each] and not any(outcome.error for outcome in outcomes[each])
+        else outcomes[each]
+        for each in candidates
+    ]
+    return summarise(candidates, tables)
 
 
 def _run(trials: list[Trial[Kind]], runner: Runner[Kind], memory: Memory) -> dict[Trial[Kind], Outcome]:
@@ -137,6 +158,11 @@ def _loss(candidate: Candidate, outcome: Outcome | None) -> float:
     measure = candidate.MEASURE
     value = outcome and outcome.measures.get(measure.name)
     return math.inf if value is None else measure.loss(value)
+
+
+def _wins(candidate: Kind, rival: Kind, outcomes: dict[Kind, list[Outcome]]) -> bool:
+    """Whether its loss on the first fold is lower than its rival's."""
+    return _loss(candidate, outcomes[candidate][0]) < _loss(rival, outcomes[rival][0])
 
 
 def _better_half(candidates: list[Kind], outcomes: dict[Kind, list[Outcome]]) -> list[Kind]:
@@ -209,6 +235,4 @@ def best_candidate(results: pd.DataFrame, kind: type[Kind], *models: str) -> Kin
         )
     losses = kind.MEASURE.loss(finished[kind.MEASURE.mean])
     tied = finished[losses <= losses.min() + TIE]
-    # A missing hyperparameter counts as simplest.
-    best = tied.sort_values(list(kind.SIMPLER), ascending=list(kind.SIMPLER.values()), na_position="first").iloc[0]
-    return kind.from_row(best)
+    return min((kind.from_row(row) for _, row in tied.iterrows()), key=lambda candidate: candidate.complexity)

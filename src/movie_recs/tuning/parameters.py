@@ -12,12 +12,13 @@ class SearchParameters(Block):
 
     `search`: every combination of the grids, or `budget` candidates of each model from the ranges that they span, drawn
     at random or by a tree-structured Parzen estimator. `halving`: whether the worse half of the candidates stops after
-    the first fold, and again after the second.
+    the first fold, and again after the second. `beyond_edges`: whether a grid goes on where its best is at an edge.
     """
 
     search: Literal["grid", "random", "tpe"] = "grid"
     budget: int = Field(default=20, ge=1, le=10_000)
     halving: bool = False
+    beyond_edges: bool = True
     seed: Seed
 
     @model_validator(mode="after")

@@ -1,5 +1,7 @@
 """Which candidates to try next: every combination of a grid, or a budget of draws from the ranges that it spans."""
 
+import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol
 
@@ -8,7 +10,9 @@ import pandas as pd
 from movie_recs.tuning.candidate import Kind
 from movie_recs.tuning.cross_validation import Memory, cross_validate
 from movie_recs.tuning.parameters import SearchParameters
-from movie_recs.tuning.trial import Runner
+from movie_recs.tuning.trial import Outcome, Runner
+
+logger = logging.getLogger(__name__)
 
 AT_A_TIME = 8  # candidates that tpe draws between updates, constant so that the choice does not depend on the cores
 
@@ -22,20 +26,83 @@ class Strategy(Protocol[Kind]):
     def tell(self, results: pd.DataFrame) -> None:
         """Takes the results of the last candidates, as `cross_validation.summarise` returns them."""
 
+    @property
+    def rival(self) -> Kind | None:
+        """An earlier candidate that the next ones have to beat on the first fold to go on; None if there is none."""
+
 
 class Listed(Generic[Kind]):
-    """Proposes the listed candidates, all at once."""
+    """Proposes the listed candidates, all at once, and goes on beyond the ends of the lists while that gains something.
 
-    def __init__(self, candidates: list[Kind]):
-        self._left = list(dict.fromkeys(candidates))
+    The base is the simplest of the candidates that lose less than `Measure.least_gain` on the best. Where one of its
+    hyperparameters is the highest or lowest of the values tried, the next one is twice or half of it, each alone, and
+    if several of these beat the base by the least gain, next all of them together. The search ends when none does.
+
+    Args:
+        candidates: The list.
+        bounds: How far it may go with each hyperparameter; empty to stay within the list.
+    """
+
+    def __init__(self, candidates: list[Kind], bounds: dict[str, tuple[float, float]] | None = None):
+        self._next, self._bounds = list(dict.fromkeys(candidates)), bounds or {}
+        self._asked: list[Kind] = []
+        self._tried: list[Kind] = []
+        self._losses: dict[Kind, float] = {}
+        self.rival: Kind | None = None
 
     def ask(self) -> list[Kind]:
-        """All of them, then none."""
-        asked, self._left = self._left, []
-        return asked
+        """The list, then each step beyond it."""
+        self._asked, self._next = self._next, []
+        self._tried += self._asked
+        return self._asked
 
     def tell(self, results: pd.DataFrame) -> None:
-        """Does nothing: the list is fixed."""
+        """Takes the mean losses; a candidate that failed, or that did not go on, is not compared."""
+        measure = self._asked[0].MEASURE
+        losses = [measure.loss(float(value)) for value in results[measure.mean].astype(float)]
+        self._losses |= {
+            candidate: loss for candidate, loss in zip(self._asked, losses, strict=True) if not math.isnan(loss)
+        }
+        if self._losses and self._bounds:
+            self._go_on(measure.least_gain)
+
+    def _go_on(self, least_gain: float) -> None:
+        best = min(self._losses.values())
+        as_good = [each for each in self._losses if self._losses[each] <= best + least_gain]
+        base = min(as_good, key=lambda candidate: candidate.complexity)
+        if base != self.rival:
+            following = dict.fromkeys([*self._all_steps(least_gain), *self._beyond(base)])
+            self._next = [candidate for candidate in following if candidate not in self._tried]
+            self.rival = base
+
+    def _all_steps(self, least_gain: float) -> list[Kind]:
+        """The last base with all the steps that beat it."""
+        base = self.rival
+        if base is None:
+            return []
+        steps: dict[str, Any] = {}
+        for candidate in self._asked:
+            if self._losses.get(candidate, math.inf) < self._losses[base] - least_gain:
+                steps |= dict(candidate.model_dump().items() - base.model_dump().items())
+        return [base.model_copy(update=steps)]
+
+    def _beyond(self, base: Kind) -> list[Kind]:
+        """The base with one hyperparameter beyond the values tried, for each that is at their end."""
+        candidates = []
+        for name, (lowest, highest) in self._bounds.items():
+            value = getattr(base, name)
+            tried = [each for each in (getattr(candidate, name) for candidate in self._tried) if each is not None]
+            if not value:  # without it, or 0, which is no multiple of anything
+                continue
+            half = value // 2 if isinstance(value, int) else value / 2
+            higher, lower = min(2 * value, max(highest, value)), max(half, min(lowest, value))
+            for end, step in ((max(tried), higher), (min(tried), lower)):
+                if value == end and step == value:
+                    logger.warning("%s: the best %s, %g, is at the bound of the search", base.model, name, value)
+                elif value == end:
+                    logger.info("%s: the best %s, %g, is the last of its list; next %g", base.model, name, value, step)
+                    candidates.append(base.model_copy(update={name: step}))
+        return candidates
 
 
 class Drawn(Generic[Kind]):
@@ -91,6 +158,11 @@ class Drawn(Generic[Kind]):
             self._tell_study()
         return []
 
+    @property
+    def rival(self) -> None:
+        """None: the sampler learns from candidates that are measured on all folds."""
+        return None
+
     def tell(self, results: pd.DataFrame) -> None:
         """Gives the mean losses to the sampler; a candidate that failed is a failed trial."""
         measure = self._asked[0][1].MEASURE
@@ -117,9 +189,10 @@ class Drawn(Generic[Kind]):
 
 def choose_strategy(listed: list[Kind], ranges: dict[str, list[float]], tuning: SearchParameters) -> Strategy[Kind]:
     """A strategy of the listed candidates, or of draws that differ from them in the hyperparameters of `ranges`."""
-    if tuning.search == "grid":
-        return Listed(listed)
     first = listed[0]
+    if tuning.search == "grid":
+        bounds = {name: bound for name, bound in first.BOUNDS.items() if name in ranges}
+        return Listed(listed, bounds if tuning.beyond_edges else None)
     fixed = first.model_dump(exclude=set(ranges))
     return Drawn(lambda values: type(first)(**fixed, **values), ranges, tuning.search, tuning.budget, tuning.seed)
 
@@ -132,9 +205,16 @@ def run_strategies(
     The other arguments are those of `cross_validate`.
     """
     tables: list[list[pd.DataFrame]] = [[] for _ in strategies]
+    earlier: dict[Kind, list[Outcome]] = {}
     while any(asked := [strategy.ask() for strategy in strategies]):
         together = [candidate for candidates in asked for candidate in candidates]
-        results = cross_validate(together, folds, runner, memory, halving)
+        rivals = {
+            candidate: strategy.rival
+            for strategy, candidates in zip(strategies, asked, strict=True)
+            for candidate in candidates
+            if strategy.rival is not None
+        }
+        results = cross_validate(together, folds, runner, memory, halving and not rivals, rivals, earlier)
         for strategy, candidates, table in zip(strategies, asked, tables, strict=True):
             own, results = results.iloc[: len(candidates)], results.iloc[len(candidates) :]
             if candidates:

@@ -8,8 +8,8 @@ from movie_recs.pipelines.evaluation.rating_nodes import (
     count_errors,
     count_split,
     evaluate_models,
-    fit_bias_als,
     fit_reference,
+    fit_rivals,
     plot_errors,
     plot_ladder,
     plot_predictions,
@@ -27,16 +27,25 @@ def create_pipeline() -> Pipeline:
 
 def _measure_rating() -> Pipeline:
     parameters = "params:rating"
-    models = ["train_factor_model", "bias_als_model", "reference_model"]
+    rivals = ["plain_als_model", "bias_als_model", "taste_als_model"]
+    models = ["reference_model", *rivals]
     nodes = [
         Node(fit_reference, ["train_ratings", parameters], "reference_model", name="fit_reference"),
         Node(
-            fit_bias_als,
-            ["train_ratings", "movies", "data_summary", "cv_results", parameters, CARRIER],
-            "bias_als_model",
-            name="fit_bias_als",
+            fit_rivals,
+            [
+                *("train_ratings", "movies", "data_summary", "cv_results", "best_params", "train_factor_model"),
+                *(parameters, CARRIER),
+            ],
+            rivals,
+            name="fit_rivals",
         ),
-        Node(predict_test, [*models, "train_ratings", "test_ratings"], "predictions", name="predict_test"),
+        Node(
+            predict_test,
+            [*models, "best_params", "train_ratings", "test_ratings"],
+            "predictions",
+            name="predict_test",
+        ),
         Node(evaluate_models, [*models, "train_ratings", "predictions"], "model_errors", name="evaluate_models"),
         Node(tabulate_ladder, "predictions", "ladder", name="tabulate_ladder"),
         Node(plot_ladder, ["model_errors", "ladder", "data_summary"], "ladder_plot", name="plot_ladder"),

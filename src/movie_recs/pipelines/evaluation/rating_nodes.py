@@ -13,7 +13,7 @@ from movie_recs.model.scoring import to_stars
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import describe_movies
 from movie_recs.rating.fit import fit_candidate, fit_compiled
-from movie_recs.rating.ladder import BEST, COMPARED_WITH, score_ladder
+from movie_recs.rating.ladder import COMPARED_WITH, RIVALS, Ladder, score_ladder
 from movie_recs.rating.memory import choose_rating_carrier
 from movie_recs.rating.metrics import BINS, count_bin, rating_errors, rmse_gains
 from movie_recs.rating.parameters import RatingParameters
@@ -27,25 +27,34 @@ def fit_reference(train_ratings: DataFrame, parameters: RatingParameters) -> Fac
     return fit_candidate(train_ratings, None, candidate, parameters.tuning.seed).factor_model
 
 
-def fit_bias_als(
+def fit_rivals(
     train_ratings: DataFrame,
     movies: DataFrame,
     data_summary: dict[str, Any],
     cv_results: pd.DataFrame,
+    best_params: dict[str, Any],
+    winner: FactorModel,
     parameters: RatingParameters,
     carrier: str,
-) -> FactorModel:
-    """The best biases and ALS on their residuals, without movie features, fitted on the train ratings."""
-    candidate = best_candidate(cv_results, RatingCandidate, "bias_als")
+) -> list[FactorModel]:
+    """The best of each of `RIVALS` in cross-validation, fitted on the train ratings; the winner is not fitted again."""
     catalogue = describe_movies(movies, parameters.features)
     carrier = choose_rating_carrier(carrier, data_summary, catalogue, parameters.tuning, movies.sparkSession)
-    return fit_compiled(train_ratings, catalogue, candidate, parameters.tuning.seed, carrier)
+    best = {model: best_candidate(cv_results, RatingCandidate, model) for model in RIVALS}
+    return [
+        winner
+        if model == best_params["model"]
+        else fit_compiled(train_ratings, catalogue, best[model], parameters.tuning.seed, carrier)
+        for model in RIVALS
+    ]
 
 
 def predict_test(
-    taste_als: FactorModel,
-    bias_als: FactorModel,
     reference_als: FactorModel,
+    als: FactorModel,
+    bias_als: FactorModel,
+    taste_als: FactorModel,
+    best_params: dict[str, Any],
     train_ratings: DataFrame,
     test_ratings: DataFrame,
 ) -> DataFrame:
@@ -53,20 +62,22 @@ def predict_test(
 
     Returns:
         (user_id, movie_id, rating, user_ratings, movie_ratings, a column of scores for each model of the ladder,
-        predicted_stars): the stars of the last model, within 0.5 and 5.0, which scores need not be.
+        predicted_stars): the stars of the winner, within 0.5 and 5.0, which scores need not be.
     """
     pairs = test_ratings.select("user_id", "movie_id", "rating")
     for side in ("user", "movie"):
         counts = train_ratings.groupBy(f"{side}_id").agg(F.count("*").cast("int").alias(f"{side}_ratings"))
         pairs = pairs.join(counts, f"{side}_id", how="left").fillna(0, f"{side}_ratings")
     pairs = pairs.select("user_id", "movie_id", "rating", "user_ratings", "movie_ratings")
-    return score_ladder(taste_als, bias_als, reference_als, pairs).select("*", to_stars(BEST).alias("predicted_stars"))
+    scored = score_ladder(Ladder(reference_als, als, bias_als, taste_als), pairs)
+    return scored.select("*", to_stars(best_params["model"]).alias("predicted_stars"))
 
 
 def evaluate_models(
-    taste_als: FactorModel,
-    bias_als: FactorModel,
     reference_als: FactorModel,
+    als: FactorModel,
+    bias_als: FactorModel,
+    taste_als: FactorModel,
     train_ratings: DataFrame,
     predictions: DataFrame,
 ) -> list[dict[str, Any]]:
@@ -76,7 +87,8 @@ def evaluate_models(
         model; rmse, mae, n, rmse_warm, mae_warm, n_warm as in `metrics.rating_errors`; train_rmse, train_mae;
         compared_with, gain, gain_se as in `metrics.rmse_gains`.
     """
-    train = score_ladder(taste_als, bias_als, reference_als, train_ratings.select("user_id", "movie_id", "rating"))
+    pairs = train_ratings.select("user_id", "movie_id", "rating")
+    train = score_ladder(Ladder(reference_als, als, bias_als, taste_als), pairs)
     train_errors = _by_model(_long(train, F.lit(True)))
     test_errors = _by_model(_long(predictions, _is_warm()))
     compared = [(before, model) for model, before in COMPARED_WITH.items() if before]

@@ -3,9 +3,11 @@
 import logging
 
 import pandas as pd
+from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from movie_recs.als.spark_ml import factor_model
 from movie_recs.data.movie_filters import filter_movies
 from movie_recs.data.new_users import collect_new_ratings
 from movie_recs.data.schemas import RATINGS, TABLES
@@ -102,13 +104,19 @@ def recommend_to_new_users(
     return lists.join(users, "user_id", how="inner").select("name", *SHOWN).orderBy("name", "rank")
 
 
-def find_similar_movies(rating_model: FactorModel, movies: DataFrame, parameters: RecommendParameters) -> DataFrame:
+def find_similar_movies(
+    rating_model: FactorModel, als_model: ALSModel, movies: DataFrame, parameters: RecommendParameters
+) -> DataFrame:
     """The nearest movies to each requested movie by the distance of the rating model's item vectors.
+
+    A rating model of biases alone has no item vectors; then those of the ALS model are used.
 
     Returns:
         (movie_id int, rank int, similar_movie_id int, title string, year int, genres array<string>, distance double);
         title, year and genres are those of the similar movie.
     """
+    if rating_model.rule is not None and not sum(rating_model.rule.sizes):
+        rating_model = factor_model(als_model)
     is_requested = F.lit(True) if parameters.movie_ids == "all" else F.col("id").isin(parameters.movie_ids)
     requested = rating_model.items.filter(is_requested).select(F.col("id").alias("movie_id"))
     shown = _shown(movies).withColumnRenamed("movie_id", "similar_movie_id")

@@ -32,7 +32,12 @@ def create_pipeline() -> Pipeline:
                 "new_user_recommendations",
                 name="recommend_to_new_users",
             ),
-            Node(find_similar_movies, [rating, "movies", PARAMETERS], "similar_movies", name="find_similar_movies"),
+            Node(
+                find_similar_movies,
+                [rating, "rating.als_model", "movies", PARAMETERS],
+                "similar_movies",
+                name="find_similar_movies",
+            ),
             *(Node(tabulate, table, f"{table}_csv", name=f"tabulate_{table}") for table in tables),
         ],
         namespace="recommend",  # one box in kedro-viz

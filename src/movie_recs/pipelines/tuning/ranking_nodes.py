@@ -62,6 +62,6 @@ def fit_best(
 ) -> Fit:
     """Implicit ALS, and the winner, fitted on these ratings."""
     als = ImplicitAlsParameters(**best_params["als_model"])
-    winner = RankingCandidate(**{name: best_params[name] for name in RankingCandidate.model_fields})
+    winner = RankingCandidate.of(best_params)
     carrier = choose_ranking_carrier(carrier, data_summary, parameters.tuning, movies.sparkSession)
     return fit_candidate(ratings, movie_ids(movies), winner, als, parameters, carrier)

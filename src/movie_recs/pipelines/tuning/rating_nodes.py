@@ -6,15 +6,15 @@ import pandas as pd
 from plotly.graph_objects import Figure
 from pyspark.sql import DataFrame
 
+from movie_recs.als.parameters import AlsParameters
 from movie_recs.als.spark_ml import Fit
 from movie_recs.data.parameters import SplitParameters
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import describe_movies
 from movie_recs.rating.fit import fit_candidate
-from movie_recs.rating.ladder import BEST
 from movie_recs.rating.memory import choose_rating_carrier
 from movie_recs.rating.parameters import RatingParameters
-from movie_recs.rating.search import search
+from movie_recs.rating.search import WINNERS, search
 from movie_recs.report import figures
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.trial_log import TrialLog
@@ -40,8 +40,12 @@ def cross_validate_candidates(
 
 
 def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:
-    """The winner's hyperparameters."""
-    return best_candidate(cv_results, RatingCandidate, BEST).model_dump()
+    """The winner's hyperparameters; if it has no factors, under `als_model` those of the best plain ALS, fitted too."""
+    best = best_candidate(cv_results, RatingCandidate, *WINNERS)
+    if best.als:
+        return best.model_dump()
+    als = best_candidate(cv_results, RatingCandidate, "reference_als", "als").als
+    return {**best.model_dump(), "als_model": None if als is None else als.model_dump()}
 
 
 def plot_tuning(cv_results: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
@@ -60,4 +64,6 @@ def fit_best(
     """The winner, fitted on these ratings."""
     catalogue = describe_movies(movies, parameters.features)
     carrier = choose_rating_carrier(carrier, data_summary, catalogue, parameters.tuning, movies.sparkSession)
-    return fit_candidate(ratings, catalogue, RatingCandidate(**best_params), parameters.tuning.seed, carrier)
+    best, als = RatingCandidate.of(best_params), best_params.get("als_model")
+    plain_als = None if als is None else AlsParameters(**als)
+    return fit_candidate(ratings, catalogue, best, parameters.tuning.seed, carrier, plain_als)
