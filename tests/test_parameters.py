@@ -96,15 +96,21 @@ def test_a_wrong_value_is_named_with_what_is_allowed(shipped, name, value, said)
         ("rating.features.genre", "rating.features.genre is no parameter (there are genres, year, popularity"),
         (
             "rating.tuning.grids",
-            "grids is no parameter (there are search, budget, halving, seed, baseline_grid, grid)",
+            "grids is no parameter (there are search, budget, halving, beyond_edges, seed, baseline_grid, grid)",
         ),
         (
             "rating.tuning.baseline_grid.user_reg",
             "user_reg is no parameter (there are user_damping, movie_damping, taste_reg, prior_reg)",
         ),
         # Parameters of earlier versions, in the place of which is `carrier`.
-        ("rating.tuning.engine", "rating.tuning.engine is no parameter (there are search, budget, halving, seed"),
-        ("ranking.tuning.engine", "ranking.tuning.engine is no parameter (there are search, budget, halving, seed"),
+        (
+            "rating.tuning.engine",
+            "rating.tuning.engine is no parameter (there are search, budget, halving, beyond_edges",
+        ),
+        (
+            "ranking.tuning.engine",
+            "ranking.tuning.engine is no parameter (there are search, budget, halving, beyond_edges",
+        ),
         ("rating.tuning.parallelism", "rating.tuning.parallelism is no parameter (there are search, budget, halving"),
         ("rating.evaluation.reference.alpha", "reference.alpha is no parameter (there are rank, reg_param, max_iter)"),
         ("rating.tuning.grid.ranks", "grid.ranks is no parameter (there are rank, reg_param, max_iter)"),
