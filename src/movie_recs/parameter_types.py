@@ -32,6 +32,7 @@ IdentifiersOrAll = Annotated[
     Discriminator(lambda value: "all" if value == "all" else "some"),
 ]
 Rank = Annotated[int, Field(ge=1, le=1000)]
+RankValues = Annotated[list[Rank], Field(min_length=1), BeforeValidator(split_words)]
 RegParam = Annotated[float, Field(ge=0)]
 MaxIter = Annotated[int, Field(ge=1, le=1000)]
 Weight = Annotated[float, Field(ge=0, le=100)]

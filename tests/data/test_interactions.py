@@ -10,11 +10,13 @@ from movie_recs.data.interactions import (
     Interactions,
     group_rows,
     interaction_columns,
+    is_in_sample,
     movie_ids,
     read_interactions,
     rows_of,
     select_seen,
     take,
+    take_users,
 )
 
 CATALOGUE = np.array([10, 20, 30, 40], np.int32)
@@ -148,3 +150,34 @@ def test_many_rows_are_grouped_as_a_stable_sort_does():
     starts, order = group_rows(keys, 400)
     np.testing.assert_array_equal(order, np.argsort(keys, kind="stable"))
     np.testing.assert_array_equal(np.diff(starts), np.bincount(keys, minlength=400))
+
+
+class TestSample:
+    IDS = np.arange(1, 100_001, dtype=np.int32)
+
+    def test_it_has_about_the_share(self):
+        for share in (0.0, 0.1, 0.5, 1.0):
+            assert is_in_sample(self.IDS, share, 42).mean() == pytest.approx(share, abs=0.005)
+        assert is_in_sample(self.IDS, 1e9, 42).all()
+
+    def test_an_id_is_in_it_or_not_whatever_the_others(self):
+        whole = is_in_sample(self.IDS, 0.3, 42)
+        np.testing.assert_array_equal(is_in_sample(self.IDS[::-7], 0.3, 42), whole[::-7])
+
+    def test_a_larger_share_has_more_and_another_seed_others(self):
+        some, more = (is_in_sample(self.IDS, share, -(2**63)) for share in (0.2, 0.4))
+        assert (more | ~some).all()
+        other = is_in_sample(self.IDS, 0.2, 5)
+        assert (some & other).mean() == pytest.approx(0.04, abs=0.005)
+
+
+def test_the_ratings_of_some_users_are_theirs_alone():
+    users, movies = np.array([0, 0, 1, 3, 3, 3], np.int32), np.array([4, 5, 6, 4, 6, 7], np.int32)
+    ids = np.array([10, 20, 30, 40], np.int32), np.arange(8, dtype=np.int32)
+    zeros = np.zeros(6, np.int16), np.zeros(6, np.int64)
+    whole = Interactions(users, movies, np.arange(6, dtype=np.float32), *zeros, *ids)
+    own = take_users(whole, np.array([2, 3]))
+    assert own.user_ids.tolist() == [30, 40]
+    assert own.users.tolist() == [1, 1, 1]
+    assert own.movies.tolist() == [4, 6, 7]
+    assert own.ratings.tolist() == [3, 4, 5]

@@ -121,30 +121,65 @@ class TestDecompose:
         np.testing.assert_allclose(some.squares, whole.squares[-4:])
         np.testing.assert_allclose(projection(some.vectors), projection(whole.vectors[:, -4:]), atol=1e-9)
 
-    @pytest.mark.parametrize("shape", SHAPES)
-    def test_a_large_matrix_is_decomposed_by_iteration_into_the_same(self, shape, monkeypatch):
-        preferred = preferences(rated_at_random(*shape))
-        exact = decompose(preferred, 6, 1)
-        monkeypatch.setattr(ease, "LARGEST_EXACT", 10)
-        monkeypatch.setattr(ease, "eigh", None)  # it is not called
-        iterated, again = decompose(preferred, 6, 1), decompose(preferred, 6, 1)
-        np.testing.assert_allclose(iterated.squares, exact.squares, rtol=1e-9)
-        signs = np.sign((iterated.vectors * exact.vectors).sum(axis=0))
-        np.testing.assert_allclose(iterated.vectors * signs, exact.vectors, atol=1e-8)
-        np.testing.assert_array_equal(again.vectors, iterated.vectors)
-
-    def test_a_large_matrix_has_one_vector_less_than_its_size_at_most(self, monkeypatch):
-        monkeypatch.setattr(ease, "LARGEST_EXACT", 10)
-        assert decompose(preferences(rated_at_random(60, 25)), ALL, 1).vectors.shape == (25, 24)
-
-    def test_a_seed_may_be_negative_as_sparks_are(self, monkeypatch):
-        monkeypatch.setattr(ease, "LARGEST_EXACT", 10)
+    def test_all_singular_vectors_of_a_large_matrix_can_be_had_too(self, monkeypatch):
         preferred = preferences(rated_at_random(60, 25))
-        np.testing.assert_allclose(decompose(preferred, 3, -(2**63)).squares, decompose(preferred, 3, 5).squares)
+        exact = decompose(preferred, ALL, 1)
+        monkeypatch.setattr(ease, "LARGEST_EXACT", 10)
+        np.testing.assert_array_equal(decompose(preferred, None, 1).vectors, exact.vectors)
 
 
-# Few users, few movies, and neither where more than 7 are many; rank 3 is exact with an iteration too.
-@pytest.mark.parametrize(("shape", "largest"), [((7, 9), 4000), ((14, 9), 4000), ((8, 9), 7)])
+@pytest.fixture(scope="module")
+def preferred() -> LocalBlocks[Seen]:
+    """Of 400 users and 300 movies of ten kinds, of which each user likes some."""
+    rng = np.random.default_rng(3)
+    likes = rng.random((400, 10)) < 0.3
+    return preferences(rng.random((400, 300)) < np.where(likes[:, rng.integers(0, 10, 300)], 0.6, 0.05))
+
+
+@pytest.fixture(scope="module")
+def exact(preferred) -> Spectrum:
+    return decompose(preferred, None, 1)
+
+
+class TestApproximation:
+    RANK = 10
+
+    @pytest.fixture
+    def approximate(self, monkeypatch):
+        monkeypatch.setattr(ease, "LARGEST_EXACT", 10)
+        return decompose
+
+    def test_it_is_near_to_the_exact_one(self, preferred, exact, approximate):
+        found = approximate(preferred, self.RANK, 1)
+        assert found.vectors.shape == (300, self.RANK)
+        assert found.vectors.dtype == np.float32
+        np.testing.assert_allclose(found.squares, exact.squares[-self.RANK :], rtol=1e-4)
+        np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(self.RANK), atol=1e-5)
+        cosines = np.linalg.svd(found.vectors.T @ exact.vectors[:, -self.RANK :], compute_uv=False)
+        assert cosines.min() > 0.999
+
+    def test_the_signs_are_fixed(self, preferred, approximate):
+        """The entry that is furthest from 0 is positive, whatever the first vectors are."""
+        one, other = (approximate(preferred, 5, seed).vectors for seed in (1, -(2**63)))
+        for vectors in (one, other):
+            assert (vectors[np.abs(vectors).argmax(axis=0), np.arange(5)] > 0).all()
+        np.testing.assert_allclose(one[:, -1], other[:, -1], atol=1e-3)
+
+    def test_the_number_of_threads_changes_no_bit(self, preferred, approximate, monkeypatch):
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        alone = approximate(preferred, self.RANK, 1)
+        monkeypatch.setenv("OMP_NUM_THREADS", "3")
+        together = approximate(preferred, self.RANK, 1)
+        np.testing.assert_array_equal(alone.vectors, together.vectors)
+
+    def test_where_the_basis_would_be_the_whole_space_it_is_exact(self, approximate):
+        preferred = preferences(rated_at_random(60, 25))
+        whole = decompose(preferred, None, 1)
+        np.testing.assert_allclose(approximate(preferred, 9, 1).squares, whole.largest(9).squares)
+
+
+# Few users, few movies, and neither where more than 7 are many.
+@pytest.mark.parametrize(("shape", "largest"), [((7, 9), 4000), ((14, 9), 4000), ((60, 70), 7)])
 def test_on_either_carrier_it_is_the_decomposition_of_the_same_matrix(spark, carrier, monkeypatch, shape, largest):
     """The first user's ratings are held out, and she has a row of zeros."""
     rated = rated_at_random(*shape)
@@ -152,11 +187,14 @@ def test_on_either_carrier_it_is_the_decomposition_of_the_same_matrix(spark, car
     ratings = spark.createDataFrame(rows, "user_id int, movie_id int, rating float, fold int")
     blocks = open_blocks(carrier, ratings, np.arange(shape[1], dtype=np.int32))
     monkeypatch.setattr(ease, "LARGEST_EXACT", largest)
-    if largest < min(shape):
-        monkeypatch.setattr(ease, "eigh", None)  # it is not called
     spectrum = decompose(blocks.map(partial(select_seen, held_out=1)), 3, 1)
     blocks.close()
     assert len(blocks.user_ids) == shape[0]
+    if largest < min(shape):
+        approximate = decompose(preferences(rated), 3, 1)
+        np.testing.assert_allclose(spectrum.squares, approximate.squares, rtol=1e-5)
+        np.testing.assert_allclose(spectrum.vectors, approximate.vectors, atol=1e-4)
+        return
     _, values, vectors = np.linalg.svd(weighted(rated), full_matrices=False)
     np.testing.assert_allclose(spectrum.squares, values[2::-1] ** 2, rtol=1e-6)
     np.testing.assert_allclose(projection(spectrum.vectors), projection(vectors[:3].T), atol=1e-6)

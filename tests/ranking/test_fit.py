@@ -82,7 +82,7 @@ def blocks(ratings, carrier):
 @pytest.fixture(scope="module")
 def parts(spark, ratings, local) -> RankingParts:
     als_model = fit_als(local, ALS, PARAMETERS, spark)
-    return make_parts(als_model, ratings, MOVIE_IDS, fit_ease(local, 2.0, PARAMETERS))
+    return make_parts(als_model, ratings, MOVIE_IDS, fit_ease(local, EASE, PARAMETERS))
 
 
 @pytest.fixture(scope="module")
@@ -153,10 +153,10 @@ class TestParts:
         assert parts.bias.max() == TIE_BREAK == 1e-6
 
     def test_ease_is_of_the_preferences_alone(self, ratings, local):
-        liked = fit_ease(local, 2.0, with_preference(preferred="liked"))
-        alone = fit_ease(local_blocks(ratings.filter("rating >= 4"), MOVIE_IDS), 2.0, PARAMETERS)
+        liked = fit_ease(local, EASE, with_preference(preferred="liked"))
+        alone = fit_ease(local_blocks(ratings.filter("rating >= 4"), MOVIE_IDS), EASE, PARAMETERS)
         np.testing.assert_allclose(liked @ liked.T, alone @ alone.T, atol=1e-6)
-        everything = fit_ease(local, 2.0, PARAMETERS)
+        everything = fit_ease(local, EASE, PARAMETERS)
         assert np.abs(liked @ liked.T - everything @ everything.T).max() > 0.1
 
 
@@ -223,7 +223,7 @@ class TestCollectParts:
     ):
         winner = compose(parts, candidate, PREFERENCE, local, spark)
         mixed = winner._replace(items=winner.items.repartition(3, "id"))
-        found = collect_parts(parts.als_model, mixed, blocks, ratings, 2.0, PARAMETERS)
+        found = collect_parts(parts.als_model, mixed, blocks, ratings, EASE, PARAMETERS)
         assert not decomposed
         np.testing.assert_array_equal(found.ease_items, parts.ease_items)
         np.testing.assert_array_equal(found.als_items, parts.als_items)
@@ -231,7 +231,7 @@ class TestCollectParts:
 
     def test_without_them_the_preferences_are_decomposed_once(self, spark, ratings, blocks, local, parts, decomposed):
         winner = compose(parts, RECENT_ALS, PREFERENCE, local, spark)
-        found = collect_parts(parts.als_model, winner, blocks, ratings, 2.0, PARAMETERS)
+        found = collect_parts(parts.als_model, winner, blocks, ratings, EASE, PARAMETERS)
         assert decomposed == [1]
         products = (each.ease_items.astype(float) @ each.ease_items.T for each in (found, parts))
         np.testing.assert_allclose(*products, atol=1e-6)

@@ -64,7 +64,9 @@ def local(ratings):
 
 @pytest.fixture(scope="module")
 def parts(spark, ratings, local) -> RankingParts:
-    return make_parts(fit_als(local, ALS, PARAMETERS, spark), ratings, MOVIE_IDS, fit_ease(local, 3.0, PARAMETERS))
+    return make_parts(
+        fit_als(local, ALS, PARAMETERS, spark), ratings, MOVIE_IDS, fit_ease(local, CANDIDATES["ease"], PARAMETERS)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -152,7 +152,7 @@ class TestTrialLog:
         assert not begun
         pd.testing.assert_frame_equal(again, results)
 
-    @pytest.mark.parametrize("change", ["a fold", "a time", "a star", "movies", "k", "ease_rank", "preference", "seed"])
+    @pytest.mark.parametrize("change", ["a fold", "a time", "a star", "movies", "k", "users", "preference", "seed"])
     def test_trials_of_anything_else_are_not_taken_for_finished(self, ratings, results, log_path, begun, change):
         is_last = F.col("rated_at") == ratings.agg(F.max("rated_at")).first()[0]
 
@@ -165,7 +165,7 @@ class TestTrialLog:
             "a star": lambda: changed("rating", F.lit(0.5).cast("float")),
             "movies": lambda: {"movie_ids": np.append(MOVIE_IDS, 999).astype(np.int32)},
             "k": lambda: {"evaluation": {"k": K + 1}},
-            "ease_rank": lambda: {"tuning": {"ease_rank": 99}},
+            "users": lambda: {"tuning": {"most_measured": 39}},
             "preference": lambda: {"preference": {"preferred": "liked"}},
             "seed": lambda: {"tuning": {"seed": 2}},
         }[change]()

@@ -92,7 +92,9 @@ def measured(data) -> list[dict[str, float]]:
 
 def errors_of(scored) -> dict[str, float]:
     row = rating_errors(scored).first()
-    return {name: row[name] for name in ("rmse", "rmse_warm")}
+    squares = (F.least(F.greatest("score", F.lit(0.5)), F.lit(5.0)) - F.col("rating")) ** 2
+    spread, rows = scored.agg(F.stddev_pop(squares), F.count("*")).first()  # by the delta method
+    return {**{name: row[name] for name in ("rmse", "rmse_warm")}, "rmse_se": spread / (2 * row["rmse"] * rows**0.5)}
 
 
 @pytest.mark.parametrize("place", [1, 2, 3], ids=lambda place: CANDIDATES[place].model)
@@ -125,6 +127,7 @@ def test_of_plain_als_cold_rows_have_mean_factors(measured, table, ratings):
     squares = (held_out["rating"].to_numpy() - scores.clip(0.5, 5)) ** 2
     is_warm = (held_out["user_id"] != COLD_USER) & (held_out["movie_id"] != COLD_MOVIE)
     expected = {"rmse": np.sqrt(squares.mean()), "rmse_warm": np.sqrt(squares[is_warm.to_numpy()].mean())}
+    expected["rmse_se"] = squares.std(ddof=0) / (2 * expected["rmse"] * len(squares) ** 0.5)
     assert measured[0] == pytest.approx(expected, abs=1e-6)
 
 
@@ -150,7 +153,7 @@ def test_without_warm_rows_their_error_is_none(spark, table):
 
 def test_a_fold_without_ratings_has_no_error(local):
     (found,) = local.open(7).measure([BIAS])
-    assert found == {"rmse": None, "rmse_warm": None}
+    assert found == {"rmse": None, "rmse_se": None, "rmse_warm": None}
 
 
 @pytest.mark.parametrize("candidate", [PLAIN, TASTE_ALS], ids=str)
@@ -171,13 +174,13 @@ def test_candidates_of_one_fold_do_not_change_each_other(local, measured):
 class TestAudience:
     def test_is_missing_for_the_folds_of_tastes_that_have_none_yet(self, local):
         trials = [Trial(TASTE, 3), Trial(TASTE_ALS, 1), Trial(BIAS, 5), Trial(PLAIN, 6), Trial(TASTE, 2)]
-        assert local.missing_folds(trials) == [2, 3]
+        assert local.missing_parts(trials) == [2, 3]
 
     def test_is_missing_nowhere_where_it_has_no_weight(self, local):
         weights = WEIGHTS.model_copy(update={"audience": 0})
         without = local._replace(catalogue=CATALOGUE._replace(weights=weights), audience={})
-        assert without.missing_folds([Trial(TASTE, 0)]) == []
-        assert local._replace(catalogue=None, audience={}).missing_folds([Trial(PLAIN, 0)]) == []
+        assert without.missing_parts([Trial(TASTE, 0)]) == []
+        assert local._replace(catalogue=None, audience={}).missing_parts([Trial(PLAIN, 0)]) == []
 
     def test_is_that_of_who_rated_what_outside_the_fold(self, local, ratings):
         others = local_blocks(ratings.filter("fold = 1"), IDS).map(select_seen)

@@ -68,7 +68,7 @@ class Scripted:
         lines = [line.split() for line in self.log.read_text().splitlines()] if self.log.exists() else []
         return [line[1:] for line in lines if line[0] == first_word]
 
-    def missing_folds(self, trials):
+    def missing_parts(self, trials):
         return [fold for fold in self.shared_folds if fold not in self.parts]
 
     def fit_shared(self, fold):

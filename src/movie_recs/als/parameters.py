@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from movie_recs.parameter_types import Block, MaxIter, Rank, RegParam, Weight, split_words, unique
+from movie_recs.parameter_types import Block, MaxIter, Rank, RankValues, RegParam, Weight, split_words, unique
 
 
 class AlsParameters(Block):
@@ -26,7 +26,7 @@ class ImplicitAlsParameters(AlsParameters):
 class Grid(Block):
     """Values to combine; every combination is a candidate."""
 
-    rank: Annotated[list[Rank], Field(min_length=1), BeforeValidator(split_words)]
+    rank: RankValues
     reg_param: Annotated[list[RegParam], Field(min_length=1), BeforeValidator(split_words)]
     max_iter: Annotated[list[MaxIter], Field(min_length=1), BeforeValidator(split_words)]
 

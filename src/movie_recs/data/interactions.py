@@ -154,6 +154,32 @@ def take(interactions: Interactions, rows: np.ndarray) -> Interactions:
     )
 
 
+def take_users(interactions: Interactions, rows: np.ndarray) -> Interactions:
+    """The ratings of some users, the only ones in `user_ids`; `first_user` no longer means anything.
+
+    Args:
+        interactions: The ratings.
+        rows: (k,) rows of `user_ids`, ascending.
+    """
+    places = np.full(len(interactions.user_ids), -1, np.int32)
+    places[rows] = np.arange(len(rows), dtype=np.int32)
+    own = take(interactions, places[interactions.users] >= 0)
+    return own._replace(users=places[own.users], user_ids=interactions.user_ids[rows])
+
+
+def is_in_sample(ids: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """(n,) bool: True for about this share of the ids; which ones depends on nothing but the id and the seed.
+
+    An id is hashed by SplitMix64 (Steele, Lea & Flood 2014).
+    """
+    with np.errstate(over="ignore"):
+        bits = (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed % 2**64)
+        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        bits ^= bits >> np.uint64(31)
+    return bits >> np.uint64(11) < share * 2.0**53
+
+
 def movie_ids(movies: DataFrame) -> np.ndarray:
     """(m,) int32: the ids of the movies, ascending."""
     return np.sort(movies.select("movie_id").toArrow()["movie_id"].to_numpy())

@@ -15,6 +15,7 @@ class RankingCandidate(Candidate):
         "max_iter": True,
         "alpha": True,
         "ease_reg": False,
+        "ease_rank": True,
         "als_weight": True,
         "old_weight": False,
         "half_life": False,
@@ -25,6 +26,7 @@ class RankingCandidate(Candidate):
         "reg_param": (0.005, 5),
         "alpha": (0.05, 100),
         "ease_reg": (1, 100_000),
+        "ease_rank": (25, 1000),
         "als_weight": (0.05, 5),
         "star_weight": (0.05, 2),
         "half_life": (1, 1000),
@@ -36,6 +38,7 @@ class RankingCandidate(Candidate):
     max_iter: int | None = None
     alpha: float | None = None
     ease_reg: float | None = None
+    ease_rank: int | None = None  # None: all singular vectors
     als_weight: float | None = None
     star_weight: float | None = None
     half_life: float | None = None

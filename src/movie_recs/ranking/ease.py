@@ -16,20 +16,25 @@ fewer singular vectors are an approximation. The entries of X are 1 / n_u^(1/4) 
 of thousands of ratings do not dominate, divided by their root mean square, so that `reg` is in ratings.
 """
 
+import math
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import eigh, qr
 from scipy.sparse import csr_array, vstack
-from scipy.sparse.linalg import LinearOperator, svds
 
 from movie_recs.data.blocks import Blocks, add_up
 from movie_recs.data.interactions import Seen
+from movie_recs.threads import in_threads
 
 USER_EXPONENT = 0.25  # of 0, 0.25, 0.4 and 0.5 the best in cross-validation, by 0.003
-LARGEST_EXACT = 4_000  # rows of a Gram matrix that is decomposed whole, in half a minute on one core
+LARGEST_EXACT = 1_000  # users or movies, the fewer, of a matrix that is decomposed whole, in a second on one core
 LEAST = 1e-6  # smallest eigenvalue that is kept, over the largest: those below are rounding errors
+KRYLOV_BLOCKS = 10  # passes over the ratings of an approximate decomposition
+SUBSPACE = 3  # its dimensions for each vector that is kept
+PARTS = 8  # of the rows of a product, summed in their order, so that the number of threads changes no bit
 
 
 class Spectrum(NamedTuple):
@@ -38,45 +43,48 @@ class Spectrum(NamedTuple):
     vectors: np.ndarray
     squares: np.ndarray
 
+    def largest(self, rank: int) -> "Spectrum":
+        """The `rank` largest at most."""
+        first = max(len(self.squares) - rank, 0)
+        return Spectrum(self.vectors[:, first:], self.squares[first:])
 
-def decompose(preferred: Blocks[Seen], rank: int, seed: int) -> Spectrum:
+
+def is_exact(users: int, movies: int) -> bool:
+    """Whether a matrix of this size has all its singular vectors, and so no rank to choose."""
+    return min(users, movies) <= LARGEST_EXACT
+
+
+def decompose(preferred: Blocks[Seen], rank: int | None, seed: int) -> Spectrum:
     """The decomposition of X, with the `rank` largest singular values at most.
 
     Args:
         preferred: The preferences.
-        rank: Largest number of singular values; an approximation if below the number of users and of movies.
-        seed: Seed of the initial vector of the iteration for a large matrix.
+        rank: Largest number of singular values; an approximation if below the number of users and of movies. None for
+            all of them.
+        seed: Seed of the first vectors of an approximation.
     """
     users, movies = len(preferred.user_ids), len(preferred.movie_ids)
-    size, matrix = min(users, movies), _scaled(preferred)
-    if size > LARGEST_EXACT:
-        _, values, vectors = svds(_Products(matrix), k=min(rank, size - 1), random_state=seed % 2**32)
-        order = np.argsort(values)
-        return Spectrum(vectors[order].T, values[order] ** 2)
+    matrix, smaller = _scaled(preferred), min(users, movies)
+    subspace = KRYLOV_BLOCKS * math.ceil(SUBSPACE * (rank or smaller) / KRYLOV_BLOCKS)
+    if rank is not None and not is_exact(users, movies) and subspace < smaller:
+        return _approximate(matrix, movies, subspace, seed).largest(rank)
     if users > movies:
-        return Spectrum(*_largest(add_up(matrix.collect(_gram)), rank))
-    whole = vstack(matrix.collect(lambda rows: rows.values), format="csr")  # small, as there are few users
-    vectors, squares = _largest((whole @ whole.T).toarray(), rank)
+        return Spectrum(*_largest(add_up(matrix.collect(_gram)), rank or movies))
+    whole = vstack(matrix.collect(lambda rows: rows), format="csr")  # small, as there are few users
+    vectors, squares = _largest((whole @ whole.T).toarray(), rank or users)
     return Spectrum(whole.T @ vectors / np.sqrt(squares), squares)
 
 
-class _Rows(NamedTuple):
-    """The rows of X for the users of a block, and the number of users before them."""
-
-    first_user: int
-    values: csr_array
-
-
-def _scaled(preferred: Blocks[Seen]) -> Blocks[_Rows]:
+def _scaled(preferred: Blocks[Seen]) -> "Blocks[csr_array]":
     sums = preferred.collect(lambda seen: (np.sum(_user_values(seen) ** 2), len(seen.users)))
     total, number = (sum(each) for each in zip(*sums, strict=True))
     return preferred.map(partial(_scaled_rows, np.sqrt(total / number) if number else 1.0))
 
 
-def _scaled_rows(scale: float, seen: Seen) -> _Rows:
+def _scaled_rows(scale: float, seen: Seen) -> csr_array:
+    """The rows of X for the users of a block."""
     shape = len(seen.user_ids), len(seen.movie_ids)
-    values = csr_array((_user_values(seen) / scale, seen.movies, seen.user_starts), shape=shape)
-    return _Rows(seen.first_user, values)
+    return csr_array((_user_values(seen) / scale, seen.movies, seen.user_starts), shape=shape)
 
 
 def _user_values(seen: Seen) -> np.ndarray:
@@ -84,8 +92,8 @@ def _user_values(seen: Seen) -> np.ndarray:
     return np.repeat(np.maximum(counts, 1) ** -USER_EXPONENT, counts)
 
 
-def _gram(rows: _Rows) -> np.ndarray:
-    return (rows.values.T @ rows.values).toarray()
+def _gram(rows: csr_array) -> np.ndarray:
+    return (rows.T @ rows).toarray()
 
 
 def _largest(gram: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
@@ -96,26 +104,33 @@ def _largest(gram: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
     return vectors[:, kept], squares[kept]
 
 
-class _Products(LinearOperator):
-    """X as a linear operator, each product a pass over the blocks."""
+def _approximate(matrix: "Blocks[csr_array]", movies: int, subspace: int, seed: int) -> Spectrum:
+    """The decomposition within a block Krylov subspace of this many dimensions (Musco & Musco 2015), float32.
 
-    def __init__(self, matrix: Blocks[_Rows]):
-        super().__init__(np.dtype(float), (len(matrix.user_ids), len(matrix.movie_ids)))
-        self._matrix = matrix
+    The first vectors are random. Each block of the subspace is X^T X times the one before, made orthogonal to all
+    before it; the singular vectors are those of X on the subspace. A pass over the ratings makes one block.
+    """
+    matrix, width = matrix.map(lambda rows: rows.astype(np.float32)), subspace // KRYLOV_BLOCKS
+    block = np.random.default_rng(seed % 2**64).standard_normal((movies, width), dtype=np.float32)
+    basis, products = np.zeros((movies, 0), np.float32), []
+    for _ in range(KRYLOV_BLOCKS):
+        for _ in range(2):  # twice is enough (Parlett 1998, section 6.9)
+            block, _ = qr(block - basis @ (basis.T @ block), mode="economic")
+        basis = np.hstack([basis, block])
+        products.append(add_up(matrix.collect(partial(_gram_times, block))))
+        block = products[-1]
+    squares, rotation = eigh((basis.T @ np.hstack(products)).astype(float))
+    vectors = basis @ rotation.astype(np.float32)
+    strongest = vectors[np.abs(vectors).argmax(axis=0), np.arange(subspace)]
+    kept = squares > LEAST * max(squares[-1], 1.0)
+    return Spectrum((vectors * np.sign(strongest))[:, kept], squares[kept])
 
-    def _matvec(self, vector: np.ndarray) -> np.ndarray:
-        return np.concatenate(self._matrix.collect(partial(_times, vector.ravel())))
 
-    def _rmatvec(self, vector: np.ndarray) -> np.ndarray:
-        return add_up(self._matrix.collect(partial(_transposed_times, vector.ravel())))
-
-
-def _times(vector: np.ndarray, rows: _Rows) -> np.ndarray:
-    return rows.values @ vector
-
-
-def _transposed_times(vector: np.ndarray, rows: _Rows) -> np.ndarray:
-    return rows.values.T @ vector[rows.first_user : rows.first_user + rows.values.shape[0]]
+def _gram_times(vectors: np.ndarray, rows: csr_array) -> np.ndarray:
+    """X^T (X v) of a block's rows."""
+    edges = np.linspace(0, rows.shape[0], PARTS + 1).astype(int)
+    parts = [rows[first:last] for first, last in pairwise(edges)]
+    return add_up(in_threads(lambda part: part.T @ (part @ vectors), parts))
 
 
 def ease_features(spectrum: Spectrum, reg: float) -> np.ndarray:

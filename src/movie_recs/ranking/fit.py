@@ -76,13 +76,13 @@ def fit_candidate(
         movie_ids: (m,) ascending, all movies that may be recommended.
         candidate: Hyperparameters of the model.
         als: Hyperparameters of implicit ALS, those of the candidate if it has some.
-        parameters: Preferences, EASE's rank and the seed.
+        parameters: Preferences and the seed.
         carrier: Carrier of all but ALS's fit, `local` or `spark`.
     """
     spark, blocks = ratings.sparkSession, open_blocks(carrier, ratings, movie_ids)
     try:
         als_model = fit_als(blocks, als, parameters, spark)
-        ease_items = None if candidate.ease_reg is None else fit_ease(blocks, candidate.ease_reg, parameters)
+        ease_items = None if candidate.ease_reg is None else fit_ease(blocks, candidate, parameters)
         parts = make_parts(als_model, ratings, movie_ids, ease_items)
         return Fit(als_model, compose(parts, candidate, parameters.preference, blocks, spark))
     finally:
@@ -94,7 +94,7 @@ def collect_parts(
     factor_model: FactorModel,
     blocks: Blocks[Interactions],
     ratings: DataFrame,
-    ease_reg: float | None,
+    ease: RankingCandidate | None,
     parameters: RankingParameters,
 ) -> RankingParts:
     """The parts of a saved fit, from which the other models can be composed.
@@ -104,15 +104,15 @@ def collect_parts(
         factor_model: The winner of the same fit: if it has EASE's features, they are not computed again.
         blocks: The ratings.
         ratings: The same: (user_id int, movie_id int, rating float in stars, rated_at timestamp).
-        ease_reg: EASE's regularisation, the winner's if it has one; None if no model needs EASE.
-        parameters: Preferences, EASE's rank and the seed.
+        ease: Hyperparameters of EASE, the winner's if it has some; None if no model needs EASE.
+        parameters: Preferences and the seed.
     """
     rule, ease_items = factor_model.rule, None
     if isinstance(rule, PreferenceRule) and rule.ease_size:
         items = factor_model.items.select("id", "features").toArrow().sort_by("id")
         ease_items = feature_matrix(items["features"].combine_chunks())[:, rule.als_size :]
-    elif ease_reg is not None:
-        ease_items = fit_ease(blocks, ease_reg, parameters)
+    elif ease is not None:
+        ease_items = fit_ease(blocks, ease, parameters)
     return make_parts(als_model, ratings, blocks.movie_ids, ease_items)
 
 
@@ -136,16 +136,21 @@ def make_parts(
     return RankingParts(als_model, movie_ids, als_items, ease_items, recent_popularity(ratings, movie_ids) * TIE_BREAK)
 
 
-def fit_ease(blocks: Blocks[Interactions], ease_reg: float, parameters: RankingParameters) -> np.ndarray:
+def fit_ease(blocks: Blocks[Interactions], ease: RankingCandidate, parameters: RankingParameters) -> np.ndarray:
     """EASE's item features, (m, r) float32.
 
     Args:
         blocks: The ratings.
-        ease_reg: EASE's regularisation.
-        parameters: Preferences, EASE's rank and the seed.
+        ease: Hyperparameters, those of EASE among them.
+        parameters: Preferences and the seed.
+
+    Raises:
+        ValueError: The candidate has no EASE.
     """
+    if ease.ease_reg is None:
+        raise ValueError(f"{ease} has no EASE.")
     preferred = blocks.map(partial(_select_preferred, parameters.preference.preferred))
-    return ease_features(decompose(preferred, parameters.tuning.ease_rank, parameters.tuning.seed), ease_reg)
+    return ease_features(decompose(preferred, ease.ease_rank, parameters.tuning.seed), ease.ease_reg)
 
 
 def compose(

@@ -4,7 +4,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from movie_recs.ranking.ease import LARGEST_EXACT
+from movie_recs.ranking.ease import SUBSPACE, is_exact
 from movie_recs.ranking.parameters import RankingTuningParameters
 from movie_recs.tuning.memory import PER_NUMBER, PER_RATING, PROCESS, DataSize, choose_carrier
 
@@ -14,14 +14,15 @@ def choose_ranking_carrier(
 ) -> str:
     """`local` or `spark`, the same for every stage of a run; see `choose_carrier`."""
     size = DataSize.of(data_summary)
-    return choose_carrier(choice, size, estimate_memory(size, max(tuning.grid.rank), tuning.ease_rank), spark)
+    return choose_carrier(choice, size, estimate_memory(size, max(tuning.grid.rank), max(tuning.ease_rank)), spark)
 
 
 def estimate_memory(size: DataSize, rank: int, ease_rank: int) -> int:
     """Most bytes that the Python process of a ranking trial takes.
 
-    The process itself; each rating's share; the decomposition: Gram matrix, its vectors and LAPACK's copies of them if
-    it is decomposed whole; and the vectors of users and movies, those of movies three times.
+    The process itself; each rating's share; the decomposition: the Gram matrix, its vectors and LAPACK's copies of them
+    where it is exact, else the float32 basis, its products with the matrix and a copy of each; and the vectors of
+    movies, three times, and of users.
 
     Args:
         size: Size of the data.
@@ -29,9 +30,11 @@ def estimate_memory(size: DataSize, rank: int, ease_rank: int) -> int:
         ease_rank: Largest number of singular vectors.
     """
     smaller = min(size.users, size.movies)
-    ease_size = min(smaller, ease_rank)
-    gram = 4 * PER_NUMBER * smaller**2 if smaller <= LARGEST_EXACT else 0
+    if is_exact(size.users, size.movies):
+        ease_size, decomposition = smaller, 4 * PER_NUMBER * smaller**2
+    else:
+        ease_size, decomposition = min(smaller, ease_rank), 2 * PER_NUMBER * SUBSPACE * ease_rank * size.movies
     per_movie = 3 * ease_size + 2 * rank
     per_user = 2 * ease_size + 2 * rank
     vectors = PER_NUMBER * (per_movie * size.movies + per_user * size.users)
-    return PROCESS + PER_RATING * size.ratings + gram + vectors
+    return PROCESS + PER_RATING * size.ratings + decomposition + vectors

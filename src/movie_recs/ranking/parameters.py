@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from movie_recs.als.parameters import ImplicitGrid
-from movie_recs.parameter_types import Block, Damping, DampingValues, Rank, Share, Weight, split_words, unique
+from movie_recs.parameter_types import Block, Damping, DampingValues, RankValues, Share, Weight, split_words, unique
 from movie_recs.tuning.parameters import SearchParameters
 
 
@@ -58,13 +58,18 @@ class PreferenceParameters(Block):
 
 
 class RankingTuningParameters(SearchParameters):
-    """The search of the ranking model: implicit ALS and EASE, then how a user's ratings count, then both together."""
+    """The search of the ranking model: implicit ALS and EASE, then how a user's ratings count, then both together.
+
+    `ease_rank`: singular vectors that EASE keeps; all of them where `ease.is_exact`. `most_measured`: about how many
+    users' lists a trial measures.
+    """
 
     grid: ImplicitGrid
     ease_reg: DampingValues
-    ease_rank: Rank
+    ease_rank: RankValues
     weight_grid: WeightGrid
     als_weight: DampingValues
+    most_measured: int = Field(default=10_000, ge=1)
 
 
 class RankingEvaluationParameters(Block):

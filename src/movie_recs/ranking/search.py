@@ -4,7 +4,9 @@ First implicit ALS and EASE, all ratings of a user with the same weight. Then, f
 newer ratings and higher stars in a user's vector. Last the blend of both models. The winner is the best of all.
 """
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from pyspark.sql import DataFrame
 from movie_recs.als.parameters import ImplicitGrid
 from movie_recs.data.blocks import open_blocks
 from movie_recs.ranking.candidate import RankingCandidate
+from movie_recs.ranking.ease import is_exact
 from movie_recs.ranking.parameters import RankingParameters, RankingTuningParameters, WeightGrid
 from movie_recs.ranking.trial import RankingTrialData
 from movie_recs.tuning.carriers import TrialRunner
@@ -49,14 +52,15 @@ def search(
         "movies": digest([movie_ids.tobytes()]),
         "preference": preference.model_dump(),
         "k": k,
-        "ease_rank": tuning.ease_rank,
+        "most_measured": tuning.most_measured,
     }
     blocks = open_blocks(carrier, train_ratings, movie_ids)
     try:
-        data = RankingTrialData(blocks, preference, tuning.ease_rank, k, tuning.seed)
+        data = RankingTrialData(blocks, preference, k, tuning.seed, tuning.most_measured, {})
         runner = TrialRunner(train_ratings.sparkSession, data, carrier)
         run = partial(run_strategies, runner=runner, folds=folds, memory=remember(log, context), halving=tuning.halving)
-        plain = run(_plain(tuning))
+        exact = is_exact(len(blocks.user_ids), len(blocks.movie_ids))
+        plain = run(_plain(tuning, ranks=[None] if exact else tuning.ease_rank))
         als, ease = (best_candidate(plain, RankingCandidate, model) for model in ("implicit_als", "ease"))
         weighed = run([_weighed(ease, tuning)])
         ease = best_candidate(pd.concat([plain, weighed]), RankingCandidate, "ease")
@@ -67,12 +71,18 @@ def search(
     return pd.concat([plain, weighed, others], ignore_index=True)
 
 
-def _plain(tuning: RankingTuningParameters) -> list[Strategy[RankingCandidate]]:
+def _plain(tuning: RankingTuningParameters, ranks: Sequence[int | None]) -> list[Strategy[RankingCandidate]]:
     als = [RankingCandidate(model="implicit_als", **each.model_dump()) for each in tuning.grid.candidates()]
-    ease = [RankingCandidate(model="ease", ease_reg=reg, star_weight=0) for reg in tuning.ease_reg]
+    ease = [
+        RankingCandidate(model="ease", ease_reg=reg, ease_rank=rank, star_weight=0)
+        for reg, rank in product(tuning.ease_reg, ranks)
+    ]
+    ease_ranges: dict[str, list[float]] = {"ease_reg": tuning.ease_reg}
+    if None not in ranks:
+        ease_ranges["ease_rank"] = [rank for rank in ranks if rank is not None]
     return [
         choose_strategy(als, {name: getattr(tuning.grid, name) for name in ALS_FIELDS}, tuning),
-        choose_strategy(ease, {"ease_reg": tuning.ease_reg}, tuning),
+        choose_strategy(ease, ease_ranges, tuning),
     ]
 
 

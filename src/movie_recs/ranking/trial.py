@@ -9,15 +9,30 @@ import numpy as np
 
 from movie_recs.als.compiled import Factors, Targets, fit_factors
 from movie_recs.data.blocks import Blocks
-from movie_recs.data.interactions import Interactions, Seen, select_seen, take
+from movie_recs.data.interactions import (
+    Interactions,
+    Seen,
+    is_in_sample,
+    select_seen,
+    starts_of,
+    take,
+    take_users,
+)
 from movie_recs.model.exact_search import DOT, NOTHING, Items, best_items, prepare_items, prepare_queries
 from movie_recs.model.top_n import BLOCK
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import Spectrum, decompose, ease_features
 from movie_recs.ranking.metrics import ndcg_of_lists
-from movie_recs.ranking.parameters import PreferenceParameters, RatingWeights
+from movie_recs.ranking.parameters import PreferenceParameters
 from movie_recs.ranking.preferences import PreferenceRule, are_preferred, make_rule, weigh, weigh_stars
 from movie_recs.tuning.trial import Measures, Trial
+
+
+class Part(NamedTuple):
+    """A decomposition that trials share: of the preferences outside a fold, with this many singular vectors."""
+
+    fold: int
+    rank: int
 
 
 class RankingTrialData(NamedTuple):
@@ -26,27 +41,37 @@ class RankingTrialData(NamedTuple):
     Args:
         blocks: The train ratings with their folds, in the catalogue of all movies that may be recommended.
         preference: Which ratings count in a fit, and how much.
-        ease_rank: See `ease.decompose`.
         k: Length of the lists.
-        seed: Seed of the initial factors.
+        seed: Seed of initial factors and vectors, and of the sample of users.
+        most_measured: About how many users' lists are measured, a sample of all.
+        spectra: Results of `fit_shared`, for each fold that of the highest rank so far.
     """
 
     blocks: Blocks[Interactions]
     preference: PreferenceParameters
-    ease_rank: int
     k: int
     seed: int
+    most_measured: int
+    spectra: dict[Part, Spectrum]
 
-    def missing_folds(self, trials: list[Trial[RankingCandidate]]) -> list[int]:  # noqa: ARG002 - nothing is shared
-        """None: the trials of a fold share no fit."""
-        return []
+    def missing_parts(self, trials: list[Trial[RankingCandidate]]) -> list[Part]:
+        """For each fold the decomposition with the highest rank of these trials, where there is not one yet."""
+        ranks: dict[int, int] = {}
+        for candidate, fold in trials:
+            if candidate.ease_rank is not None:
+                ranks[fold] = max(ranks.get(fold, 0), candidate.ease_rank)
+        known = {part.fold: part.rank for part in self.spectra}
+        return [Part(fold, rank) for fold, rank in sorted(ranks.items()) if rank > known.get(fold, 0)]
 
-    def fit_shared(self, fold: int) -> None:
-        """Does nothing."""
+    def fit_shared(self, part: Part) -> Spectrum:
+        """The decomposition."""
+        return self.open(part.fold).decompose(part.rank)
 
-    def with_shared(self, parts: dict[int, None]) -> "RankingTrialData":  # noqa: ARG002 - as `missing_folds`
-        """The same data."""
-        return self
+    def with_shared(self, parts: dict[Part, Spectrum]) -> "RankingTrialData":
+        """The data with these decompositions as well."""
+        folds = {part.fold for part in parts}
+        others = {part: spectrum for part, spectrum in self.spectra.items() if part.fold not in folds}
+        return self._replace(spectra=others | parts)
 
     def open(self, fold: int) -> "RankingFold":
         """The fold."""
@@ -54,21 +79,28 @@ class RankingTrialData(NamedTuple):
 
 
 class FoldBlock(NamedTuple):
-    """A block's ratings for one fold.
-
-    Args:
-        seen: The preferences in all other folds.
-        times: (n,), times of the preferences.
-        stars: (n,) float64, weights of the preferences in a fit.
-        rated: Ids of the movies rated in all other folds, user after user.
-        rated_counts: (u,), number of these of each user.
-        held_out: (h,) int64, ascending: user row * number of movies + movie row of each held-out rating.
-        relevant: (u,), number of held-out ratings.
-    """
+    """A block's preferences outside a fold, which a fit sees, and their weights in it, (n,) float64."""
 
     seen: Seen
-    times: np.ndarray
     stars: np.ndarray
+
+
+class AskedUsers(NamedTuple):
+    """The users of a block whose lists are measured on a fold.
+
+    Args:
+        rows: (a,), their rows in the block.
+        seen: Their preferences in all other folds.
+        times: (n,), times of the preferences.
+        rated: Ids of the movies rated in all other folds, user after user.
+        rated_counts: (a,), number of these of each user.
+        held_out: (h,) int64, ascending: user * number of movies + movie row of each held-out rating.
+        relevant: (a,), number of held-out ratings, at least 1.
+    """
+
+    rows: np.ndarray
+    seen: Seen
+    times: np.ndarray
     rated: np.ndarray
     rated_counts: np.ndarray
     held_out: np.ndarray
@@ -76,14 +108,16 @@ class FoldBlock(NamedTuple):
 
 
 class RankingFold:
-    """A held-out fold, the preferences in all others, and the decomposition of these."""
+    """A held-out fold, the preferences in all others, and the users whose lists are measured."""
 
     def __init__(self, data: RankingTrialData, fold: int):
-        self._data = data
+        self._data, self._fold = data, fold
         self._blocks = data.blocks.map(partial(_open_block, fold, data.preference))
+        share = data.most_measured / max(len(data.blocks.user_ids), 1)
+        self._asked = data.blocks.map(partial(_ask, fold, data.preference, share, data.seed))
 
     def measure(self, candidates: list[RankingCandidate]) -> Iterator[Measures]:
-        """`ndcg`, the mean over the users with a held-out rating, and its standard error."""
+        """`ndcg`, the mean over the users that are asked, and its standard error."""
         als, targets = candidates[0].als, self._blocks.map(_targets)
         by_iterations = [(number, list(same)) for number, same in groupby(candidates, lambda each: each.iterations)]
         iterations = [number for number, _ in by_iterations]
@@ -93,22 +127,31 @@ class RankingFold:
             for candidate in same:
                 yield self._measure(candidate, factors)
 
+    def decompose(self, rank: int | None) -> Spectrum:
+        """The decomposition of the preferences that a fit sees; None for all singular vectors."""
+        return decompose(self._blocks.map(lambda block: block.seen), rank, self._data.seed)
+
     def _measure(self, candidate: RankingCandidate, factors: Factors | None) -> Measures:
         als_items = self._nothing if factors is None else factors.items
-        ease_items = self._nothing if candidate.ease_reg is None else self._ease(candidate.ease_reg)
+        ease_items = self._nothing
+        if candidate.ease_reg is not None:
+            ease_items = self._ease(candidate.ease_rank, candidate.ease_reg)
         items = np.hstack([als_items, ease_items])
         if factors is not None and candidate.weights is None:
-            return self._ndcg(factors.users, items)
+            return self._ndcg(self._asked.zip(factors.users).map(_fitted_users), items)
         rule = make_rule(candidate, self._data.preference, als_items.shape[1], ease_items.shape[1])
-        return self._ndcg(self._blocks.map(partial(_fold_users, rule, items)), items)
+        return self._ndcg(self._asked.map(partial(_fold_users, rule, items)), items)
 
-    @lru_cache(maxsize=1)  # noqa: B019 - candidates of the same regularisation follow one another; a fold is short-lived
-    def _ease(self, reg: float) -> np.ndarray:
-        return ease_features(self._spectrum, reg)
+    @lru_cache(maxsize=1)  # noqa: B019 - candidates of the same EASE follow one another; a fold is short-lived
+    def _ease(self, rank: int | None, reg: float) -> np.ndarray:
+        if rank is None:
+            return ease_features(self._whole_spectrum, reg)
+        shared = [each for part, each in self._data.spectra.items() if part.fold == self._fold and part.rank >= rank]
+        return ease_features(shared[0].largest(rank) if shared else self.decompose(rank), reg)
 
     @cached_property
-    def _spectrum(self) -> Spectrum:
-        return decompose(self._blocks.map(lambda block: block.seen), self._data.ease_rank, self._data.seed)
+    def _whole_spectrum(self) -> Spectrum:
+        return self.decompose(None)
 
     @property
     def _nothing(self) -> np.ndarray:
@@ -116,29 +159,41 @@ class RankingFold:
 
     def _ndcg(self, users: Blocks[np.ndarray], items: np.ndarray) -> Measures:
         catalogue = prepare_items(self._data.blocks.movie_ids, np.zeros(len(items)), items, DOT)
-        values = np.concatenate(self._blocks.zip(users).collect(partial(_ndcg_of_users, catalogue, self._data.k)))
+        values = np.concatenate(self._asked.zip(users).collect(partial(_ndcg_of_users, catalogue, self._data.k)))
         if not len(values):
             return {"ndcg": None, "ndcg_se": None}
         spread = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None
         return {"ndcg": values.mean(), "ndcg_se": spread}
 
 
+def _select_preferred(fold: int, preference: PreferenceParameters, interactions: Interactions) -> Interactions:
+    """The preferences outside the fold."""
+    others = take(interactions, interactions.folds != fold)
+    starts = starts_of(others.users, len(others.user_ids))
+    return take(others, are_preferred(starts, others.ratings.astype(float), preference.preferred))
+
+
 def _open_block(fold: int, preference: PreferenceParameters, interactions: Interactions) -> FoldBlock:
-    everything = select_seen(interactions, fold)
-    rows = np.flatnonzero(interactions.folds != fold)
-    kept = are_preferred(everything.user_starts, everything.ratings, preference.preferred)
-    preferred = take(interactions, rows[kept])
-    seen = select_seen(preferred)
-    held_out = interactions.folds == fold
-    users, movies = interactions.users[held_out], interactions.movies[held_out]
-    return FoldBlock(
-        seen,
+    seen = select_seen(_select_preferred(fold, preference, interactions))
+    return FoldBlock(seen, weigh_stars(seen.user_starts, seen.ratings, preference.star_weight))
+
+
+def _ask(
+    fold: int, preference: PreferenceParameters, share: float, seed: int, interactions: Interactions
+) -> AskedUsers:
+    relevant = np.bincount(interactions.users[interactions.folds == fold], minlength=len(interactions.user_ids))
+    rows = np.flatnonzero((relevant > 0) & is_in_sample(interactions.user_ids, share, seed))
+    own = take_users(interactions, rows)
+    held_out, rated = take(own, own.folds == fold), take(own, own.folds != fold)
+    preferred = _select_preferred(fold, preference, own)
+    return AskedUsers(
+        rows,
+        select_seen(preferred),
         preferred.times,
-        weigh_stars(seen.user_starts, seen.ratings, preference.star_weight),
-        interactions.movie_ids[everything.movies],
-        np.diff(everything.user_starts),
-        np.sort(users.astype(np.int64) * len(interactions.movie_ids) + movies),
-        np.bincount(users, minlength=len(interactions.user_ids)),
+        own.movie_ids[rated.movies],
+        np.bincount(rated.users, minlength=len(rows)),
+        np.sort(held_out.users.astype(np.int64) * len(own.movie_ids) + held_out.movies),
+        relevant[rows],
     )
 
 
@@ -146,27 +201,27 @@ def _targets(block: FoldBlock) -> Targets:
     return Targets(block.seen, block.stars.astype(np.float32))
 
 
-def _fold_users(rule: PreferenceRule, items: np.ndarray, block: FoldBlock) -> np.ndarray:
-    seen, weights = block.seen, _weigh(block, rule.weights)
+def _fitted_users(pair: tuple[AskedUsers, np.ndarray]) -> np.ndarray:
+    asked, factors = pair
+    return factors[asked.rows]
+
+
+def _fold_users(rule: PreferenceRule, items: np.ndarray, asked: AskedUsers) -> np.ndarray:
+    seen = asked.seen
+    weights = weigh(seen.user_starts, seen.ratings, asked.times, seen.movies, rule.weights)
     return rule.fold(seen.user_starts, seen.movies, weights, items)
 
 
-def _weigh(block: FoldBlock, weights: RatingWeights) -> np.ndarray:
-    seen = block.seen
-    return weigh(seen.user_starts, seen.ratings, block.times, seen.movies, weights)
-
-
-def _ndcg_of_users(items: Items, k: int, pair: tuple[FoldBlock, np.ndarray]) -> np.ndarray:
-    """The NDCG of each user of a block with a held-out rating; 0 for one without a list."""
-    block, users = pair
-    measured = np.flatnonzero(block.relevant)
-    if not len(measured):
+def _ndcg_of_users(items: Items, k: int, pair: tuple[AskedUsers, np.ndarray]) -> np.ndarray:
+    """The NDCG of each user that is asked; 0 for one without a list."""
+    asked, users = pair
+    if not len(asked.rows):
         return np.zeros(0)
-    queries = prepare_queries(np.zeros(len(users)), users, block.rated, block.rated_counts, items)
+    queries = prepare_queries(np.zeros(len(users)), users, asked.rated, asked.rated_counts, items)
     hits = np.zeros((len(users), k), bool)
     for rows, lists in best_items(queries, items, min(k, len(items.ids)), BLOCK):
-        pairs = np.arange(rows.start, rows.stop)[:, None] * len(block.seen.movie_ids) + lists.places
-        places = np.minimum(np.searchsorted(block.held_out, pairs), len(block.held_out) - 1)
-        hits[rows, : pairs.shape[1]] = (block.held_out[places] == pairs) & (lists.scores > NOTHING)
-    hits[block.rated_counts == 0] = False
-    return ndcg_of_lists(hits[measured], block.relevant[measured])
+        pairs = np.arange(rows.start, rows.stop)[:, None] * len(asked.seen.movie_ids) + lists.places
+        places = np.minimum(np.searchsorted(asked.held_out, pairs), len(asked.held_out) - 1)
+        hits[rows, : pairs.shape[1]] = (asked.held_out[places] == pairs) & (lists.scores > NOTHING)
+    hits[asked.rated_counts == 0] = False
+    return ndcg_of_lists(hits, asked.relevant)

@@ -42,7 +42,7 @@ class RatingTrialData(NamedTuple):
     seed: int
     audience: dict[int, np.ndarray]
 
-    def missing_folds(self, trials: list[Trial[RatingCandidate]]) -> list[int]:
+    def missing_parts(self, trials: list[Trial[RatingCandidate]]) -> list[int]:
         """Folds of trials with a taste whose audience factors have not been fitted yet."""
         if self.catalogue is None or not self.catalogue.weights.audience:
             return []
@@ -95,7 +95,10 @@ class RatingFold:
         self._last: Baseline | None = None
 
     def measure(self, candidates: list[RatingCandidate]) -> Iterator[Measures]:
-        """`rmse` and `rmse_warm` of each; they differ in `max_iter` alone, so one without factors is the only one."""
+        """`rmse`, its standard error `rmse_se`, and `rmse_warm` of each candidate.
+
+        They differ in `max_iter` alone, so one without factors is the only one.
+        """
         als, parameters = candidates[0].als, candidates[0].baseline
         if parameters is None:
             scored = self._blocks.map(_score_zero)
@@ -128,9 +131,11 @@ class RatingFold:
         return user, items[self._counts.by_movie > 0].mean(axis=0, dtype=float)
 
     def _errors(self, sums: list[np.ndarray]) -> Measures:
-        squares, rows, warm_squares, warm_rows = add_up(sums)
+        squares, fourths, rows, warm_squares, warm_rows = add_up(sums)
+        mean = squares / max(rows, 1)
         return {
-            "rmse": np.sqrt(squares / rows) if rows else None,
+            "rmse": np.sqrt(mean) if rows else None,
+            "rmse_se": np.sqrt((fourths / rows - mean**2) / (4 * mean * rows)) if rows and mean else None,
             "rmse_warm": np.sqrt(warm_squares / warm_rows) if warm_rows else None,
         }
 
@@ -205,8 +210,11 @@ def _sum_errors_with_factors(
 
 
 def _sum_errors(movie_counts: np.ndarray, scored: ScoredBlock) -> np.ndarray:
-    """Sum of squared errors and number of held-out ratings, of all and of those whose user and movie are in `seen`."""
+    """Sums over the held-out ratings: squared errors, their squares, rows; squared errors and rows of the warm ones.
+
+    A rating is warm if its user and its movie are in `seen`.
+    """
     block = scored.block
     squares = (block.stars - np.clip(scored.scores, MIN_STARS, MAX_STARS)) ** 2
     warm = squares[block.seen.rated_users[block.users] & (movie_counts[block.movies] > 0)]
-    return np.array([squares.sum(), len(squares), warm.sum(), len(warm)])
+    return np.array([squares.sum(), (squares**2).sum(), len(squares), warm.sum(), len(warm)])

@@ -279,6 +279,7 @@ def _values(candidate: pd.Series) -> str:
         "max_iter": "iter",
         "alpha": "alpha",
         "ease_reg": "ease reg",
+        "ease_rank": "ease rank",
         "als_weight": "als",
         "star_weight": "star",
         "half_life": "half-life",

@@ -119,6 +119,7 @@ PARAMETERS = {
     "max_iter": "iterations of ALS",
     "alpha": "confidence in a rating is 1 + alpha times its weight",
     "ease_reg": "regularisation of EASE",
+    "ease_rank": "singular vectors that EASE keeps",
     "als_weight": "weight of the ALS score, added to the score of EASE",
     "star_weight": "added to a rating's weight for each star above the user's mean",
     "half_life": "number of later ratings that halve a rating's weight",

@@ -20,6 +20,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from movie_recs.data.blocks import tasks_at_a_time
+from movie_recs.threads import cores
 from movie_recs.tuning.candidate import Kind
 from movie_recs.tuning.trial import Measures, Outcome, Trial, attempt, failed
 
@@ -38,14 +39,14 @@ class Fold(Protocol[Kind]):
 class TrialData(Protocol[Kind]):
     """What all trials need, on either carrier."""
 
-    def missing_folds(self, trials: list[Trial[Kind]]) -> list[int]:
-        """Folds that need `fit_shared` before these trials run."""
+    def missing_parts(self, trials: list[Trial[Kind]]) -> list[Any]:
+        """What has to be fitted by `fit_shared` before these trials run."""
 
-    def fit_shared(self, fold: int) -> Any:
-        """The fits that all trials of a fold share."""
+    def fit_shared(self, part: Any) -> Any:
+        """A fit that several trials share."""
 
-    def with_shared(self, parts: dict[int, Any]) -> "TrialData[Kind]":
-        """The data with these results of `fit_shared`, by fold."""
+    def with_shared(self, parts: dict[Any, Any]) -> "TrialData[Kind]":
+        """The data with these results of `fit_shared` as well."""
 
     def open(self, fold: int) -> Fold[Kind]:
         """The fold, ready for its trials."""
@@ -89,14 +90,19 @@ class TrialRunner(Generic[Kind]):
         return PickledData(data) if self._is_local else DriverData(data)
 
     def _fit_shared(self, trials: list[Trial[Kind]]) -> None:
-        if folds := self._data.missing_folds(trials):
-            parts = {}
-            for place, part in self._each(partial(_fit_shared, self._handle), folds):
-                if isinstance(part, Exception):
-                    raise part
-                parts[folds[place]] = part
-            self._data = self._data.with_shared(parts)
-            self._handle = self._hold(self._data)
+        missing = self._data.missing_parts(trials)
+        if not missing:
+            return
+        fitted = {}
+        if len(missing) < cores():  # in this process, whose threads have all cores; a task has one
+            fitted = {part: self._data.fit_shared(part) for part in missing}
+        else:
+            for place, result in self._each(partial(_fit_shared, self._handle), missing):
+                if isinstance(result, Exception):
+                    raise result
+                fitted[missing[place]] = result
+        self._data = self._data.with_shared(fitted)
+        self._handle = self._hold(self._data)
 
     def _each(
         self, function: Callable[[Any], Result], arguments: list[Any]
@@ -151,9 +157,9 @@ class PickledData:
         """The fold, cached in the worker for the next trials of the same one."""
         return _open_in_worker(self, fold)
 
-    def fit_shared(self, fold: int) -> Any:
+    def fit_shared(self, part: Any) -> Any:
         """See `TrialData`."""
-        return _load_in_worker(self).fit_shared(fold)
+        return _load_in_worker(self).fit_shared(part)
 
 
 class DriverData:
@@ -169,9 +175,9 @@ class DriverData:
             self._last = fold, self._data.open(fold)
         return self._last[1]
 
-    def fit_shared(self, fold: int) -> Any:
+    def fit_shared(self, part: Any) -> Any:
         """See `TrialData`."""
-        return self._data.fit_shared(fold)
+        return self._data.fit_shared(part)
 
 
 def _paths(trials: Iterable[Trial[Kind]]) -> list[list[Trial[Kind]]]:
@@ -201,8 +207,8 @@ def _run_path(data: PickledData | DriverData, path: list[Trial]) -> list[Outcome
     return attempt(lambda: data.open(path[0].fold).measure(candidates), path)
 
 
-def _fit_shared(data: PickledData | DriverData, fold: int) -> Any:
-    return data.fit_shared(fold)
+def _fit_shared(data: PickledData | DriverData, part: Any) -> Any:
+    return data.fit_shared(part)
 
 
 @lru_cache(maxsize=1)

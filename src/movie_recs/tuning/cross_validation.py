@@ -188,7 +188,7 @@ def summarise(candidates: Sequence[Candidate], outcomes: list[list[Outcome]]) ->
         other measures; seconds (summed), error. With one fold the standard error is the trial's own, if it has one.
     """
     rows = [_summary(*pair) for pair in zip(candidates, outcomes, strict=True)]
-    texts, integers = ("model", "error"), ("rank", "max_iter")
+    texts, integers = ("model", "error"), ("rank", "max_iter", "ease_rank")
     kinds = {name: "Int64" if name in integers else "float64" for name in rows[0] if name not in texts}
     return pd.DataFrame(rows).astype(kinds)
 

@@ -51,7 +51,7 @@ def list_movies(
     users = train_ratings.select("user_id").union(test_ratings.select("user_id")).distinct()
     blocks = open_blocks(carrier, train_ratings, movie_ids(movies))
     try:
-        parts = collect_parts(als_model, factor_model, blocks, train_ratings, best["ease"].ease_reg, parameters)
+        parts = collect_parts(als_model, factor_model, blocks, train_ratings, best["ease"], parameters)
         return lists.list_movies(ListingTask(parts, best, rating_model, train_ratings, blocks, users), parameters)
     finally:
         blocks.close()
