@@ -96,7 +96,8 @@ def test_a_wrong_value_is_named_with_what_is_allowed(shipped, name, value, said)
         ("rating.features.genre", "rating.features.genre is no parameter (there are genres, year, popularity"),
         (
             "rating.tuning.grids",
-            "grids is no parameter (there are search, budget, halving, beyond_edges, seed, baseline_grid, grid)",
+            "grids is no parameter (there are search, budget, halving, beyond_edges, "
+            "one_fold_from, most_ratings, seed, baseline_grid, grid)",
         ),
         (
             "rating.tuning.baseline_grid.user_reg",

@@ -33,11 +33,11 @@ class TestTables:
     @pytest.mark.parametrize("shape", [(3, 2), (1, 4), (2, 0)])
     def test_lists_of_features_become_the_same_matrix_again(self, shape):
         matrix = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-        np.testing.assert_array_equal(feature_matrix(feature_lists(matrix)), matrix)
+        np.testing.assert_array_equal(feature_matrix(feature_lists(matrix).combine_chunks()), matrix)
 
     def test_a_slice_of_lists_is_a_slice_of_the_matrix(self):
         matrix = np.arange(12, dtype=float).reshape(4, 3)
-        np.testing.assert_array_equal(feature_matrix(feature_lists(matrix)[1:3]), matrix[1:3])
+        np.testing.assert_array_equal(feature_matrix(feature_lists(matrix).combine_chunks()[1:3]), matrix[1:3])
 
     def test_without_lists_there_is_no_matrix(self):
         assert feature_matrix(pa.array([], pa.list_(pa.float32()))).shape == (0, 0)
@@ -72,3 +72,10 @@ def test_newcomers_have_zeros_and_those_that_are_known_stay_as_they_are(spark):
     model = add_newcomers(FactorModel(3.0, users, items), asked)
     assert model.users.dtypes == users.dtypes
     assert rows(model.users) == [(1, 0.5, [1.0, 2.0]), (7, 0.0, [0.0, 0.0]), (8, 0.0, [0.0, 0.0])]
+
+
+def test_lists_of_many_values_are_in_several_chunks():
+    matrix = np.arange(35, dtype=np.float32).reshape(7, 5)
+    lists = feature_lists(matrix, most_values=14)
+    assert [len(chunk) for chunk in lists.chunks] == [2, 2, 2, 1]
+    np.testing.assert_array_equal(feature_matrix(lists.combine_chunks()), matrix)

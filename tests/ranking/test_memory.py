@@ -7,7 +7,7 @@ from movie_recs.ranking.parameters import RankingTuningParameters
 from movie_recs.tuning import memory
 from movie_recs.tuning.memory import DataSize
 
-SUMMARY = {"ratings": 10**6, "users": 5000, "movies": 8000, "density": 0.1}
+SIZE = DataSize(10**6, 5000, 8000)
 TUNING = RankingTuningParameters(
     grid={"rank": [1, 30], "reg_param": 0.1, "alpha": 2, "max_iter": 5},
     ease_reg=[2],
@@ -36,10 +36,10 @@ def test_a_matrix_that_is_not_decomposed_whole_needs_no_gram_matrix():
 def test_auto_is_local_where_the_richest_candidate_fits_into_a_tasks_memory(monkeypatch, missing, expected):
     needed = estimate_memory(DataSize(10**6, 5000, 8000), 30, 100)
     monkeypatch.setattr(memory, "task_memory", lambda spark: needed - missing)
-    assert choose_ranking_carrier("auto", SUMMARY, TUNING, None) == expected
+    assert choose_ranking_carrier("auto", SIZE, TUNING, None) == expected
 
 
 @pytest.mark.parametrize("named", ["local", "spark"])
 def test_a_carrier_that_is_named_is_taken_whatever_it_needs(monkeypatch, named):
     monkeypatch.setattr(memory, "task_memory", None)
-    assert choose_ranking_carrier(named, SUMMARY, TUNING, None) == named
+    assert choose_ranking_carrier(named, SIZE, TUNING, None) == named

@@ -9,7 +9,6 @@ from movie_recs.rating.parameters import FeatureWeights, RatingTuningParameters
 from movie_recs.tuning import memory
 from movie_recs.tuning.memory import DataSize
 
-SUMMARY = {"ratings": 100_000, "users": 600, "movies": 1000, "density": 0.1}
 SIZE = DataSize(100_000, 600, 1000)
 CATALOGUE = Catalogue(
     np.arange(1, 11, dtype=np.int32), np.zeros((10, 3)), FeatureWeights(genres=1, year=1, popularity=1, audience=1)
@@ -40,10 +39,10 @@ def test_auto_is_local_where_the_richest_candidate_fits_into_a_tasks_memory(monk
     """Three features are known; a bias, the popularity and the audience are added."""
     needed = estimate_memory(SIZE, 10, 1 + 3 + 1 + 20)
     monkeypatch.setattr(memory, "task_memory", lambda spark: needed - missing)
-    assert choose_rating_carrier("auto", SUMMARY, CATALOGUE, TUNING, None) == expected
+    assert choose_rating_carrier("auto", SIZE, CATALOGUE, TUNING, None) == expected
 
 
 @pytest.mark.parametrize("named", ["local", "spark"])
 def test_a_carrier_that_is_named_is_taken_whatever_it_needs(monkeypatch, named):
     monkeypatch.setattr(memory, "task_memory", None)
-    assert choose_rating_carrier(named, SUMMARY, CATALOGUE, TUNING, None) == named
+    assert choose_rating_carrier(named, SIZE, CATALOGUE, TUNING, None) == named

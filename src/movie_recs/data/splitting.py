@@ -102,6 +102,17 @@ def hold_out_last(train_ratings: DataFrame, test_fraction: float, seed: int) -> 
     )
 
 
+def sample_users(ratings: DataFrame, share: float, seed: int) -> DataFrame:
+    """All ratings of about this share of the users; which ones depends on nothing but the user's id and the seed.
+
+    Args:
+        ratings: (user_id int, ...).
+        share: Between 0 and 1.
+        seed: Seed of the hash.
+    """
+    return ratings.filter(_uniform(seed, "sample", "user_id") < share)
+
+
 def _share_of(count: Column, fraction: float) -> Column:
     """floor(count * fraction), in decimals: in doubles 0.29 * 100 is 28.999999999999996."""
     return F.floor(count.cast("decimal(10, 0)") * F.lit(round(Decimal(str(fraction)), DECIMALS)))
@@ -111,7 +122,7 @@ def _fold(folds: int, seed: int) -> Column:
     return F.floor(_uniform(seed, "fold") * folds).cast("int").alias("fold")
 
 
-def _uniform(seed: int, purpose: str) -> Column:
-    """A number in [0, 1) from the user, the movie, the seed and the purpose: the top 53 bits of a 64-bit hash."""
-    bits = F.shiftrightunsigned(F.xxhash64("user_id", "movie_id", F.lit(seed), F.lit(purpose)), 11)
+def _uniform(seed: int, purpose: str, *keys: str) -> Column:
+    """A number in [0, 1) from the keys, by default user and movie, the seed and the purpose: the top bits of a hash."""
+    bits = F.shiftrightunsigned(F.xxhash64(*(keys or ("user_id", "movie_id")), F.lit(seed), F.lit(purpose)), 11)
     return bits.cast("double") / F.lit(float(2**53))

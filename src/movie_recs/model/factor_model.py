@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from movie_recs.data.interactions import Interactions, rows_of
 
+MOST_VALUES = 2**31 - 1  # that 32-bit offsets can tell apart
 FACTORS = "id int, bias float, features array<float>"
 
 
@@ -111,10 +112,15 @@ def factor_rows(ids: np.ndarray, bias: np.ndarray, features: np.ndarray) -> pa.T
     return pa.table(columns, ["id", "bias", "features"])
 
 
-def feature_lists(features: np.ndarray) -> pa.ListArray:
-    """The rows (m, rank) as lists of float32."""
-    edges = np.arange(len(features) + 1, dtype=np.int32) * features.shape[1]
-    return pa.ListArray.from_arrays(pa.array(edges), pa.array(features.astype(np.float32).ravel()))
+def feature_lists(features: np.ndarray, most_values: int = MOST_VALUES) -> pa.ChunkedArray:
+    """The rows (m, rank) as lists of float32, in chunks of at most so many values."""
+    rank, values = features.shape[1], features.astype(np.float32, copy=False)
+    rows = max(most_values // max(rank, 1), 1)
+    chunks = [
+        pa.ListArray.from_arrays(pa.array(np.arange(len(part) + 1, dtype=np.int32) * rank), pa.array(part.ravel()))
+        for part in (values[first : first + rows] for first in range(0, max(len(values), 1), rows))
+    ]
+    return pa.chunked_array(chunks)
 
 
 def feature_matrix(features: pa.ListArray) -> np.ndarray:

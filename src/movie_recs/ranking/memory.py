@@ -1,7 +1,5 @@
 """The memory that the objective `ranking` takes, which decides its carrier."""
 
-from typing import Any
-
 from pyspark.sql import SparkSession
 
 from movie_recs.ranking.ease import SUBSPACE, is_exact
@@ -9,11 +7,8 @@ from movie_recs.ranking.parameters import RankingTuningParameters
 from movie_recs.tuning.memory import PER_NUMBER, PER_RATING, PROCESS, DataSize, choose_carrier
 
 
-def choose_ranking_carrier(
-    choice: str, data_summary: dict[str, Any], tuning: RankingTuningParameters, spark: SparkSession
-) -> str:
-    """`local` or `spark`, the same for every stage of a run; see `choose_carrier`."""
-    size = DataSize.of(data_summary)
+def choose_ranking_carrier(choice: str, size: DataSize, tuning: RankingTuningParameters, spark: SparkSession) -> str:
+    """`local` or `spark`; see `choose_carrier`."""
     return choose_carrier(choice, size, estimate_memory(size, max(tuning.grid.rank), max(tuning.ease_rank)), spark)
 
 

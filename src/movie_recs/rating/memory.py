@@ -1,7 +1,5 @@
 """The memory that the objective `rating` takes, which decides its carrier."""
 
-from typing import Any
-
 from pyspark.sql import SparkSession
 
 from movie_recs.rating.features import AUDIENCE, Catalogue
@@ -10,10 +8,9 @@ from movie_recs.tuning.memory import PER_NUMBER, PER_RATING, PROCESS, DataSize, 
 
 
 def choose_rating_carrier(
-    choice: str, data_summary: dict[str, Any], catalogue: Catalogue, tuning: RatingTuningParameters, spark: SparkSession
+    choice: str, size: DataSize, catalogue: Catalogue, tuning: RatingTuningParameters, spark: SparkSession
 ) -> str:
-    """`local` or `spark`, the same for every stage of a run; see `choose_carrier`."""
-    size = DataSize.of(data_summary)
+    """`local` or `spark`; see `choose_carrier`."""
     features = 1 + catalogue.features.shape[1] + 1 + AUDIENCE.rank
     return choose_carrier(choice, size, estimate_memory(size, max(tuning.grid.rank), features), spark)
 

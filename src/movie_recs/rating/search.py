@@ -29,7 +29,7 @@ def search(
     catalogue: Catalogue,
     tuning: RatingTuningParameters,
     reference: AlsParameters,
-    folds: int,
+    folds: int | list[int],
     carrier: str = "local",
     log: TrialLog | None = None,
 ) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def search(
         catalogue: All movies, every rated one among them.
         tuning: The candidates, and how they are searched.
         reference: Hyperparameters of the reference.
-        folds: Number of folds.
+        folds: Number of folds, or the numbers of those that are held out in turn.
         carrier: `local` or `spark`.
         log: Finished trials, which are not run again; new ones are added.
     """

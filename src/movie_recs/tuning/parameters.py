@@ -13,12 +13,15 @@ class SearchParameters(Block):
     `search`: every combination of the grids, or `budget` candidates of each model from the ranges that they span, drawn
     at random or by a tree-structured Parzen estimator. `halving`: whether the worse half of the candidates stops after
     the first fold, and again after the second. `beyond_edges`: whether a grid goes on where its best is at an edge.
+    `one_fold_from`, `most_ratings`: sizes from which the search uses a part of the data (`part` has the rule).
     """
 
     search: Literal["grid", "random", "tpe"] = "grid"
     budget: int = Field(default=20, ge=1, le=10_000)
     halving: bool = False
     beyond_edges: bool = True
+    one_fold_from: int = Field(default=500_000, ge=1)
+    most_ratings: int = Field(default=5_000_000, ge=1)
     seed: Seed
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from movie_recs.rating.metrics import BINS, count_bin, rating_errors, rmse_gains
 from movie_recs.rating.parameters import RatingParameters
 from movie_recs.report import figures
 from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.memory import DataSize
 
 
 def fit_reference(train_ratings: DataFrame, parameters: RatingParameters) -> FactorModel:
@@ -39,7 +40,9 @@ def fit_rivals(
 ) -> list[FactorModel]:
     """The best of each of `RIVALS` in cross-validation, fitted on the train ratings; the winner is not fitted again."""
     catalogue = describe_movies(movies, parameters.features)
-    carrier = choose_rating_carrier(carrier, data_summary, catalogue, parameters.tuning, movies.sparkSession)
+    carrier = choose_rating_carrier(
+        carrier, DataSize.of(data_summary), catalogue, parameters.tuning, movies.sparkSession
+    )
     best = {model: best_candidate(cv_results, RatingCandidate, model) for model in RIVALS}
     return [
         winner

@@ -18,6 +18,8 @@ from movie_recs.ranking.parameters import RankingParameters
 from movie_recs.ranking.search import ALS_FIELDS, WINNERS, search
 from movie_recs.report import figures
 from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.memory import DataSize
+from movie_recs.tuning.part import choose_part
 from movie_recs.tuning.trial_log import TrialLog
 
 
@@ -34,11 +36,12 @@ def cross_validate_candidates(
 
     With a temporal split, each user's last train ratings are held out once, instead of the folds.
     """
-    folds: int | list[int] = split.folds
+    part = choose_part(train_ratings, DataSize.of(data_summary), split.folds, parameters.tuning)
+    ratings, folds = part.ratings, part.folds
     if split.strategy == "temporal":
-        train_ratings, folds = hold_out_last(train_ratings, split.test_fraction, split.seed), [HELD_OUT]
-    carrier = choose_ranking_carrier(carrier, data_summary, parameters.tuning, movies.sparkSession)
-    return search(train_ratings, movie_ids(movies), parameters, folds, carrier, finished_trials)
+        ratings, folds = hold_out_last(ratings, split.test_fraction, split.seed), [HELD_OUT]
+    carrier = choose_ranking_carrier(carrier, part.size, parameters.tuning, movies.sparkSession)
+    return search(ratings, movie_ids(movies), parameters, folds, carrier, finished_trials)
 
 
 def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:
@@ -63,5 +66,5 @@ def fit_best(
     """Implicit ALS, and the winner, fitted on these ratings."""
     als = ImplicitAlsParameters(**best_params["als_model"])
     winner = RankingCandidate.of(best_params)
-    carrier = choose_ranking_carrier(carrier, data_summary, parameters.tuning, movies.sparkSession)
+    carrier = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
     return fit_candidate(ratings, movie_ids(movies), winner, als, parameters, carrier)

@@ -17,6 +17,8 @@ from movie_recs.rating.parameters import RatingParameters
 from movie_recs.rating.search import WINNERS, search
 from movie_recs.report import figures
 from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.memory import DataSize
+from movie_recs.tuning.part import choose_part
 from movie_recs.tuning.trial_log import TrialLog
 
 
@@ -35,8 +37,9 @@ def cross_validate_candidates(
     """
     catalogue = describe_movies(movies, parameters.features)
     tuning, reference = parameters.tuning, parameters.evaluation.reference
-    carrier = choose_rating_carrier(carrier, data_summary, catalogue, tuning, movies.sparkSession)
-    return search(train_ratings, catalogue, tuning, reference, split.folds, carrier, finished_trials)
+    part = choose_part(train_ratings, DataSize.of(data_summary), split.folds, tuning)
+    carrier = choose_rating_carrier(carrier, part.size, catalogue, tuning, movies.sparkSession)
+    return search(part.ratings, catalogue, tuning, reference, part.folds, carrier, finished_trials)
 
 
 def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:
@@ -63,7 +66,9 @@ def fit_best(
 ) -> Fit:
     """The winner, fitted on these ratings."""
     catalogue = describe_movies(movies, parameters.features)
-    carrier = choose_rating_carrier(carrier, data_summary, catalogue, parameters.tuning, movies.sparkSession)
+    carrier = choose_rating_carrier(
+        carrier, DataSize.of(data_summary), catalogue, parameters.tuning, movies.sparkSession
+    )
     best, als = RatingCandidate.of(best_params), best_params.get("als_model")
     plain_als = None if als is None else AlsParameters(**als)
     return fit_candidate(ratings, catalogue, best, parameters.tuning.seed, carrier, plain_als)
