@@ -146,13 +146,13 @@ class TestContributions:
         return bias + items.features[self.ASKED] @ features
 
     def test_they_add_up_exactly_to_what_the_user_adds_to_the_score(self, rule, items):
-        movies, terms = rule.contributions(self.of(items, self.STARS), items, MU, self.ASKED)
+        movies, terms = rule.explainer(items, MU)(self.of(items, self.STARS), self.ASKED)
         assert movies.tolist() == list(range(10))
         assert terms.shape == (10, 10)
         np.testing.assert_allclose(terms.sum(axis=1), self.scores(rule, items, self.STARS), atol=1e-9)
 
     def test_each_is_what_a_raised_rating_adds_by_how_far_the_rating_is_from_expected(self, rule, items):
-        terms = rule.contributions(self.of(items, self.STARS), items, MU, self.ASKED).terms
+        terms = rule.explainer(items, MU)(self.of(items, self.STARS), self.ASKED).terms
         before = self.scores(rule, items, self.STARS)
         for place, stars in enumerate(self.STARS):
             raised = self.scores(rule, items, self.STARS + (np.arange(10) == place))
@@ -160,11 +160,11 @@ class TestContributions:
             np.testing.assert_allclose(terms[:, place], expected, atol=1e-9)
 
     def test_ratings_of_unknown_movies_add_nothing(self, rule, items):
-        known = rule.contributions(self.of(items, self.STARS), items, MU, self.ASKED)
+        known = rule.explainer(items, MU)(self.of(items, self.STARS), self.ASKED)
         own = self.of(items, self.STARS)
         more = own._replace(
             **{name: np.append(getattr(own, name), value).astype(getattr(own, name).dtype)
                for name, value in {"users": 0, "movies": 20, "ratings": 5, "folds": 0, "times": 0}.items()}
         )  # fmt: skip
-        for one, other in zip(known, rule.contributions(more, items, MU, self.ASKED), strict=True):
+        for one, other in zip(known, rule.explainer(items, MU)(more, self.ASKED), strict=True):
             np.testing.assert_array_equal(one, other)

@@ -317,7 +317,7 @@ class TestContributions:
         starts, rows, _ = by_user(rated, model.rule)
         for user in (1, 2, 3):
             own = interactions_of(rated[rated["user_id"] == user])
-            movies, terms = model.rule.contributions(own, items, model.intercept, rows_asked)
+            movies, terms = model.rule.explainer(items, model.intercept)(own, rows_asked)
             assert movies.tolist() == rows[starts[user - 1] : starts[user]].tolist()
             assert terms.shape == (len(asked_ids), len(movies))
             scores = scored[scored["user_id"] == user]["score"] - items.bias[rows_asked]
@@ -327,7 +327,7 @@ class TestContributions:
         """Movie 45 is not known, and has no term."""
         items, rule, asked = arrays(models["ease"].items), RULES["ease"], np.array([0, 7, 9])
         own = pd.DataFrame({"user_id": 1, "movie_id": [20, 45, 60], "rating": [2.0, 5.0, 4.0], "rated_at": DAY_ONE})
-        movies, terms = rule.contributions(interactions_of(own), items, 0.0, asked)
+        movies, terms = rule.explainer(items, 0.0)(interactions_of(own), asked)
         assert movies.tolist() == [1, 5]
         f, weights = items.features[:-1], weighed([2.0, 4.0], RECENT)
         d = self_influence(f)
@@ -337,9 +337,8 @@ class TestContributions:
     @pytest.mark.parametrize("name", RULES)
     def test_without_preferences_there_are_none(self, models, name):
         own = pd.DataFrame({"user_id": [1], "movie_id": [45], "rating": [5.0], "rated_at": [DAY_ONE]})
-        movies, terms = RULES[name].contributions(
-            interactions_of(own), arrays(models[name].items), 0.0, np.array([1, 2])
-        )
+        explain = RULES[name].explainer(arrays(models[name].items), 0.0)
+        movies, terms = explain(interactions_of(own), np.array([1, 2]))
         assert movies.shape == (0,)
         assert terms.shape == (2, 0)
 
@@ -382,7 +381,7 @@ class TestExplain:
     def test_they_follow_from_the_contributions(self, models, ratings, rated, name):
         model = models[name]._replace(rule=RULES[name]._replace(preferred="above_mean"))
         own = interactions_of(rated[rated["user_id"] == 7])
-        movies, terms = model.rule.contributions(own, arrays(model.items), 0.0, np.arange(MOVIES))
+        movies, terms = model.rule.explainer(arrays(model.items), 0.0)(own, np.arange(MOVIES))
         expected = {
             10 * movie + 10: [int(10 * movies[j] + 10) for j in np.argsort(-row) if row[j] > 0]
             for movie, row in enumerate(terms)

@@ -9,13 +9,14 @@ which is the user step of ALS-WR (Zhou, Wilkinson, Schreiber & Pan 2008, section
 regression (Hoerl & Kennard 1970) for tastes and biases.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from movie_recs.als import kernels
 from movie_recs.data.interactions import Interactions, starts_of, take
-from movie_recs.model.factor_model import Arrays, Contributions, Vectors
+from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Vectors
 
 LEAST_PULL = 1e-9  # without it the system of a user with few ratings is singular
 
@@ -115,8 +116,14 @@ class RidgeRule(NamedTuple):
             weights.append(solution)
         return Vectors(bias, np.hstack(weights))
 
-    def contributions(self, ratings: Interactions, items: Arrays, intercept: float, asked: np.ndarray) -> Contributions:
-        """See `Rule`.
+    def explainer(self, items: Arrays, intercept: float) -> Explainer:
+        """See `Rule`."""
+        return partial(self._contributions, items, intercept, self._parts(items.features))
+
+    def _contributions(
+        self, items: Arrays, intercept: float, parts: list[np.ndarray], ratings: Interactions, asked: np.ndarray
+    ) -> Contributions:
+        """See `Explainer`.
 
         With M and X as above, X_i the features of the movie to explain, and parts a, b, ..., exactly
 
@@ -128,7 +135,7 @@ class RidgeRule(NamedTuple):
         targets = known.ratings.astype(float) - intercept - items.bias[known.movies]
         influence = np.zeros((len(asked), len(targets)))
         before: list[tuple[np.ndarray, np.ndarray]] = []
-        for ridge, features in zip(self.ridges, self._parts(items.features), strict=True):
+        for ridge, features in zip(self.ridges, parts, strict=True):
             part = features[known.movies]
             pulls = ridge.pulls * ridge.scales(np.array([len(part)]))
             solver = np.linalg.solve(part.T @ part + np.diag(pulls), part.T)

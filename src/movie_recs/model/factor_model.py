@@ -51,6 +51,18 @@ class Contributions(NamedTuple):
     terms: np.ndarray
 
 
+class Explainer(Protocol):
+    """Explains the scores of one user after the other."""
+
+    def __call__(self, ratings: Interactions, asked: np.ndarray) -> Contributions:
+        """The terms that add up to p_u . q_i, plus b_u if the rule gives a bias, for one user and some movies.
+
+        Args:
+            ratings: All ratings of one user, as in `Rule.user_vectors`.
+            asked: (scores,), rows of the movies' side: the movies whose scores are explained.
+        """
+
+
 class Rule(Protocol):
     """How a user's vector follows from her ratings, the movies' side being fixed."""
 
@@ -67,14 +79,12 @@ class Rule(Protocol):
             intercept: The intercept of the model.
         """
 
-    def contributions(self, ratings: Interactions, items: Arrays, intercept: float, asked: np.ndarray) -> Contributions:
-        """The terms that add up to p_u . q_i, plus b_u if the rule gives a bias, for one user and some movies.
+    def explainer(self, items: Arrays, intercept: float) -> Explainer:
+        """Explains users' scores; what all users share is computed once, here.
 
         Args:
-            ratings: All ratings of one user, as in `user_vectors`.
             items: The movies' side.
             intercept: The intercept of the model.
-            asked: (scores,), rows of `items`: the movies whose scores are explained.
         """
 
 

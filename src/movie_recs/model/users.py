@@ -1,14 +1,14 @@
 """Users' vectors and reasons for their scores, from their ratings by the model's `Rule`; nothing is fitted."""
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from movie_recs.data.interactions import Interactions, interaction_columns, read_interactions
-from movie_recs.model.factor_model import FACTORS, Arrays, FactorModel, Rule, arrays, factor_rows
+from movie_recs.model.factor_model import FACTORS, Arrays, Explainer, FactorModel, Rule, arrays, factor_rows
 
 REASONS = "user_id int, movie_id int, because_movie_ids array<int>"
 
@@ -39,7 +39,7 @@ def user_rows(rule: Rule, items: Arrays, intercept: float, ratings: Interactions
 
 
 def explain(model: FactorModel, recommendations: DataFrame, ratings: DataFrame, reasons: int) -> DataFrame:
-    """The user's own ratings that add most to each recommendation's score, exactly (`Rule.contributions`).
+    """The user's own ratings that add most to each recommendation's score, exactly (`Rule.explainer`).
 
     Args:
         model: The model whose scores are explained.
@@ -54,7 +54,7 @@ def explain(model: FactorModel, recommendations: DataFrame, ratings: DataFrame, 
     Raises:
         ValueError: The model has no rule.
     """
-    strongest = partial(_strongest, _rule_of(model), arrays(model.items), model.intercept, reasons)
+    strongest = _Strongest(_rule_of(model), arrays(model.items), model.intercept, reasons)
     users = recommendations.select("user_id").distinct()
     rated = interaction_columns(ratings.join(users, "user_id", how="left_semi")).groupBy("user_id")
     asked = recommendations.select("user_id", "movie_id").groupBy("user_id")
@@ -77,13 +77,24 @@ def _fold_in_batches(
         yield from user_rows(rule, items, intercept, block).to_batches()
 
 
-def _strongest(rule: Rule, items: Arrays, intercept: float, reasons: int, asked: pa.Table, rated: pa.Table) -> pa.Table:
-    """Runs in a task: the reasons for one user's recommendations."""
-    because: list[list[int]] = [[] for _ in range(len(asked))]
-    if len(rated):
-        rows = items.rows_of(asked["movie_id"].to_numpy())
-        movies, terms = rule.contributions(read_interactions(rated, items.ids), items, intercept, rows)
-        order = np.argsort(-terms, axis=1, kind="stable")[:, :reasons]
-        because = [items.ids[movies[best[row[best] > 0]]].tolist() for row, best in zip(terms, order, strict=True)]
-    lists = pa.array(because, pa.list_(pa.int32()))
-    return pa.table({"user_id": asked["user_id"], "movie_id": asked["movie_id"], "because_movie_ids": lists})
+class _Strongest:
+    """Finds the reasons in a task, for the recommendations of one user after the other."""
+
+    def __init__(self, rule: Rule, items: Arrays, intercept: float, reasons: int):
+        self._rule, self._items, self._intercept, self._reasons = rule, items, intercept, reasons
+
+    @cached_property
+    def _explain(self) -> Explainer:
+        return self._rule.explainer(self._items, self._intercept)  # once a task
+
+    def __call__(self, asked: pa.Table, rated: pa.Table) -> pa.Table:
+        """(user_id, movie_id, because_movie_ids) of one user: her recommendations, and all her ratings."""
+        ids = self._items.ids
+        because: list[list[int]] = [[] for _ in range(len(asked))]
+        if len(rated):
+            rows = self._items.rows_of(asked["movie_id"].to_numpy())
+            movies, terms = self._explain(read_interactions(rated, ids), rows)
+            order = np.argsort(-terms, axis=1, kind="stable")[:, : self._reasons]
+            because = [ids[movies[best[row[best] > 0]]].tolist() for row, best in zip(terms, order, strict=True)]
+        lists = pa.array(because, pa.list_(pa.int32()))
+        return pa.table({"user_id": asked["user_id"], "movie_id": asked["movie_id"], "because_movie_ids": lists})

@@ -16,6 +16,7 @@ the number of her preferences i,
 So neither new ratings nor new users need a fit.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from scipy.sparse import csr_array
 from movie_recs.als.compiled import solve_side
 from movie_recs.data.interactions import Interactions, starts_of, take
 from movie_recs.data.schemas import LIKED_STARS
-from movie_recs.model.factor_model import Arrays, Contributions, Vectors
+from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Vectors
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import self_influence
 from movie_recs.ranking.parameters import PreferenceParameters, RatingWeights
@@ -83,25 +84,31 @@ class PreferenceRule(NamedTuple):
         rows = csr_array((weights * self_influence(own)[movies], movies, starts), shape=(users, len(items)))
         return np.hstack([factors, (rows @ own).astype(np.float32)])
 
-    def contributions(
+    def explainer(self, items: Arrays, intercept: float) -> Explainer:  # noqa: ARG002 - see `Rule`
+        """See `Rule`."""
+        factors, own = np.split(items.features[:-1].astype(float), [self.als_size], axis=1)
+        return partial(self._contributions, items, factors, factors.T @ factors, own)
+
+    def _contributions(
         self,
-        ratings: Interactions,
         items: Arrays,
-        intercept: float,  # noqa: ARG002 - see `Rule`
+        factors: np.ndarray,
+        gram: np.ndarray,
+        own: np.ndarray,
+        ratings: Interactions,
         asked: np.ndarray,
     ) -> Contributions:
-        """See `Rule`.
+        """See `Explainer`.
 
         The term of her preference j is, of ALS's part, als_weight y_i^T (...)^-1 y_j (1 + alpha w_j), the exact
         decomposition of Hu, Koren & Volinsky 2008, section 5; of EASE's, w_j d_j f_j . f_i.
         """
         _, movies, weights = self._weighted(ratings, items)
-        factors, own = np.split(items.features[:-1].astype(float), [self.als_size], axis=1)
         mine = own[movies] * (weights * self_influence(own[movies]))[:, None]
         terms = own[asked] @ mine.T
         if self.als_size and len(movies):
             rated_factors, more = factors[movies], self.alpha * weights
-            system = factors.T @ factors + (rated_factors.T * more) @ rated_factors
+            system = gram + (rated_factors.T * more) @ rated_factors
             system += self.reg_param * len(movies) * np.eye(self.als_size)
             effect = np.linalg.solve(system, rated_factors.T * (1 + more))
             terms += self.als_weight * factors[asked] @ effect
