@@ -97,7 +97,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(shipped, name, value, said)
         (
             "rating.tuning.grids",
             "grids is no parameter (there are search, budget, halving, beyond_edges, "
-            "one_fold_from, most_ratings, seed, baseline_grid, grid)",
+            "final_fit, one_fold_from, most_ratings, seed, baseline_grid, grid)",
         ),
         (
             "rating.tuning.baseline_grid.user_reg",

@@ -128,6 +128,17 @@ def test_both_carriers_fit_the_same_factors(ratings, table, alpha):
             np.testing.assert_allclose(our_side, their_side, atol=1e-6)
 
 
+@pytest.mark.parametrize("alpha", [EXPLICIT, 2.0], ids=["explicit", "implicit"])
+def test_the_number_of_threads_changes_no_bit(targets, monkeypatch, alpha):
+    parameters, fitted = AlsParameters(rank=3, reg_param=0.1, max_iter=2), []
+    for number in ("1", "2", "7", "1000"):  # the last are more than there are users
+        monkeypatch.setenv("OMP_NUM_THREADS", number)
+        fitted += [collect(factors) for factors in fit_factors(targets, parameters, [2], 1, alpha)]
+    for users, items in fitted[1:]:
+        np.testing.assert_array_equal(users, fitted[0][0])
+        np.testing.assert_array_equal(items, fitted[0][1])
+
+
 def test_a_planted_low_rank_matrix_is_recovered_down_to_its_noise():
     rng, noise = np.random.default_rng(5), 0.1
     truth = rng.uniform(0.5, 1.5, (80, 2)) @ rng.uniform(0.5, 1.5, (60, 2)).T

@@ -36,6 +36,11 @@ def expected_factors(starts, others, ratings, fixed, reg_param, alpha):
     return np.array(solutions)
 
 
+def solve(starts, others, ratings, fixed, solved, reg_param, alpha) -> int:
+    is_dual = kernels.use_dual(starts, len(fixed), fixed.shape[1], reg_param, alpha)
+    return kernels.solve_factors(starts, others, ratings, fixed, solved, reg_param, alpha, is_dual)
+
+
 @pytest.mark.parametrize("rank", [1, 3, 8])
 @pytest.mark.parametrize("alpha", [EXPLICIT, 0.5, 10.0], ids=["explicit", "implicit", "very sure"])
 def test_factors_solve_their_normal_equations(rows, rank, alpha):
@@ -43,7 +48,7 @@ def test_factors_solve_their_normal_equations(rows, rank, alpha):
     ratings = rng.choice(np.array([-1.5, 0, 0.5, 3, 5], np.float32), len(others))
     fixed = rng.normal(size=(20, rank)).astype(np.float32)
     solved = np.full((len(starts) - 1, rank), np.nan, np.float32)
-    assert kernels.solve_factors(starts, others, ratings, fixed, solved, 0.3, alpha) == -1
+    assert solve(starts, others, ratings, fixed, solved, 0.3, alpha) == -1
     np.testing.assert_allclose(
         solved, expected_factors(starts, others, ratings, fixed, 0.3, alpha), rtol=2e-4, atol=1e-5
     )
@@ -59,8 +64,8 @@ def test_many_groups_of_few_ratings_solve_their_normal_equations_too(alpha):
     fixed = rng.normal(size=(30, 12)).astype(np.float32)
     fixed[:, 5] = 0  # nobody has it: the sum of all is singular, which the pull mends
     solved = np.full((len(starts) - 1, 12), np.nan, np.float32)
-    assert kernels._axes_pay(starts, 30, 12)
-    assert kernels.solve_factors(starts, others, ratings, fixed, solved, 0.3, alpha) == -1
+    assert kernels.use_dual(starts, 30, 12, 0.3, alpha)
+    assert solve(starts, others, ratings, fixed, solved, 0.3, alpha) == -1
     expected = expected_factors(starts, others, ratings, fixed, 0.3, alpha)
     np.testing.assert_allclose(solved, expected, rtol=2e-4, atol=1e-5)
 
@@ -69,14 +74,14 @@ def test_the_first_singular_group_is_named(rows):
     starts, others, rng = rows
     fixed, solved = rng.normal(size=(20, 4)).astype(np.float32), np.zeros((len(starts) - 1, 4), np.float32)
     ratings = np.ones(len(others), np.float32)
-    assert kernels.solve_factors(starts, others, ratings, fixed, solved, 0.0, EXPLICIT) == 1  # one row, rank 4
+    assert solve(starts, others, ratings, fixed, solved, 0.0, EXPLICIT) == 1  # one row, rank 4
 
 
 def test_factors_that_are_no_numbers_are_not_solved(rows):
     starts, others, _ = rows
     fixed, solved = np.full((20, 2), np.nan, np.float32), np.zeros((len(starts) - 1, 2), np.float32)
     ratings = np.ones(len(others), np.float32)
-    assert kernels.solve_factors(starts, others, ratings, fixed, solved, 0.1, EXPLICIT) == 1
+    assert solve(starts, others, ratings, fixed, solved, 0.1, EXPLICIT) == 1
 
 
 @pytest.mark.parametrize("alpha", [EXPLICIT, 1.0], ids=["explicit", "implicit"])
@@ -86,7 +91,7 @@ def test_a_rating_that_is_no_number_does_not_pass_for_a_solution(rows, alpha):
     for group in (1, 6):  # by the dual system and by the normal equations
         ratings = np.ones(len(others), np.float32)
         ratings[starts[group]] = np.nan
-        failed = kernels.solve_factors(starts, others, ratings, fixed, solved, 0.1, alpha)
+        failed = solve(starts, others, ratings, fixed, solved, 0.1, alpha)
         assert failed == group or not np.isfinite(solved[group]).any()
 
 

@@ -9,6 +9,7 @@ from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.testing import assertDataFrameEqual
 
 from movie_recs.als.ridge import Ridge, RidgeRule
+from movie_recs.als.spark_ml import last_factors
 from movie_recs.data.schemas import RATINGS
 from movie_recs.datasets.models import MARKER, ALSModelDataset, FactorModelDataset
 from movie_recs.model.factor_model import FACTORS, FactorModel
@@ -46,6 +47,23 @@ def test_an_als_model_is_loaded_as_saved_with_and_without_this_project(tmp_path,
         assert model.rank == 2
         assertDataFrameEqual(model.userFactors, als_model.userFactors)
         assertDataFrameEqual(model.itemFactors, als_model.itemFactors)
+
+
+def test_factors_of_compiled_loops_are_loaded_as_spark_mls_model(tmp_path, spark, als_model, factor_model):
+    factors = last_factors(factor_model, 1)
+    folder = tmp_path / "als_model"
+    versioned(ALSModelDataset, folder, EARLIER).save(factors)
+    loaded = ALSModel.load(str(folder / EARLIER / "als_model"))
+    assert loaded.rank == 1
+    assert {param.name for param, _ in loaded.extractParamMap().items()} == {
+        param.name for param, _ in als_model.extractParamMap().items()
+    }
+    pairs = spark.createDataFrame([(1, 10), (1, 20), (2, 10)], "user_id int, movie_id int")
+    found = loaded.transform(pairs).toPandas().set_index(["user_id", "movie_id"])["prediction"]
+    assert found[1, 10] == 2.0 * 4.0
+    assert found[1, 20] == 2.0 * 6.0
+    assert found.isna()[2, 10]  # as Spark ML answers for an unknown user
+    assert loaded.recommendForAllUsers(1).first()["recommendations"][0]["movie_id"] == 20
 
 
 def test_a_factor_model_is_loaded_as_saved(tmp_path, factor_model):

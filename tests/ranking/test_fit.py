@@ -103,6 +103,22 @@ def with_preference(**changes) -> RankingParameters:
     return PARAMETERS.model_copy(update={"preference": PREFERENCE.model_copy(update=changes)})
 
 
+def test_a_compiled_final_fit_ranks_as_spark_mls(spark, ratings, blocks):
+    """From other first values, so that single places may differ."""
+    long = ALS.model_copy(update={"max_iter": 30})
+    compiled = PARAMETERS.model_copy(update={"tuning": PARAMETERS.tuning.model_copy(update={"final_fit": "compiled"})})
+    scores = []
+    for parameters in (PARAMETERS, compiled):
+        model = fit_als(blocks, long, parameters, spark)
+        assert model.rank == long.rank
+        users, items = (
+            np.stack(side.toPandas().sort_values("id")["features"].to_list())
+            for side in (model.userFactors, model.itemFactors)
+        )
+        scores.append((users @ items.T).ravel())
+    assert np.corrcoef(scores)[0, 1] > 0.99
+
+
 class TestFitAls:
     # The means are 3 and 4; with star_weight 0.6 the lowest weight is a tenth, not 1 - 0.6 * 2.
     ROWS = ((1, 10, 1.0), (1, 20, 3.0), (1, 30, 5.0), (2, 20, 3.5), (2, 30, 4.5), (3, 40, 2.0))

@@ -90,6 +90,7 @@ DAMPINGS = {"user_damping": 3, "movie_damping": 3}  # about noise^2 / strength^2
 FACTORS = {"rank": RANK, "reg_param": 0.015, "max_iter": 5}
 TASTE_ALS = RatingCandidate(model="taste_als", **DAMPINGS, taste_reg=3, prior_reg=1, **FACTORS)
 BIAS_ALS = RatingCandidate(model="bias_als", **DAMPINGS, **FACTORS)
+PLAIN = RatingCandidate(model="als", rank=8, reg_param=0.2, max_iter=5)
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +160,41 @@ def test_a_candidate_without_a_baseline_is_plain_als(spark):
     fit = fit_candidate(ratings, catalogue, reference, seed=1)
     both = fit.als_model.transform(score(fit.factor_model, ratings)).toPandas()
     np.testing.assert_allclose(both["score"], both["prediction"], atol=1e-4)
+
+
+@pytest.mark.parametrize("candidate", [TASTE_ALS, PLAIN], ids=["taste_als", "als"])
+def test_a_compiled_final_fit_is_as_good_as_spark_mls(everything, candidate):
+    """From other first values: the regularised squared error and the test RMSE are within 0.1 %."""
+    ratings, catalogue = everything
+    train, test = ratings.filter("fold > 0"), ratings.filter("fold = 0")
+    longer = candidate.model_copy(update={"max_iter": 30})
+    measured = []
+    for final_fit in ("spark", "compiled"):
+        fit = fit_candidate(train, catalogue, longer, seed=1, final_fit=final_fit)
+        model = kept(fit.factor_model)
+        squares = score(model, train).agg(F.sum((F.col("rating") - F.col("score")) ** 2)).first()[0]
+        pulls = 0.0
+        for side, key in ((fit.als_model.userFactors, "user_id"), (fit.als_model.itemFactors, "movie_id")):
+            norm = F.aggregate("features", F.lit(0.0), lambda total, value: total + value * value)
+            counts = train.groupBy(F.col(key).alias("id")).count()
+            pulls += side.join(counts, "id").agg(F.sum(F.col("count") * norm)).first()[0]
+        errors = rating_errors(score(model, test).withColumn("warm", F.lit(True))).first()
+        measured.append((squares + candidate.reg_param * pulls, errors["rmse"]))
+    for ours, sparks in zip(*measured, strict=True):
+        assert ours == pytest.approx(sparks, rel=1e-3)
+
+
+def test_a_winner_without_factors_has_an_als_model_beside_it(everything):
+    ratings, catalogue = everything
+    taste = TASTE_ALS.without_factors.model_copy(update={"model": "taste"})
+    als = AlsParameters(rank=2, reg_param=0.1, max_iter=1)
+    for final_fit in ("spark", "compiled"):
+        fit = fit_candidate(ratings, catalogue, taste, 1, plain_als=als, final_fit=final_fit)
+        assert fit.als_model.rank == 2
+        assert len(fit.factor_model.items.first()["features"]) == 3
+        assert fit.als_model.userFactors.count() == 250
+    with pytest.raises(ValueError, match="no factors"):
+        fit_candidate(ratings, catalogue, taste, 1)
 
 
 # Either carrier, with a movie that nobody has rated.

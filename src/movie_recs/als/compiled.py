@@ -6,6 +6,7 @@ factors (`spark_ml`).
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from movie_recs.als import kernels
 from movie_recs.als.parameters import AlsParameters
 from movie_recs.data.blocks import Blocks, Entries
 from movie_recs.data.interactions import Seen
+from movie_recs.threads import cores, in_threads
 
 EXPLICIT = -1.0  # no alpha: ratings are targets, not confidences
 DRAWN_AT_A_TIME = 100_000  # rows that are skipped at a time
@@ -111,10 +113,20 @@ def solve_side(
 ) -> np.ndarray:
     """Half an alternation: the factors of one side, zeros for a group without ratings; see `kernels.solve_factors`.
 
+    Groups are solved on all cores, each in the same way whatever their number.
+
     Raises:
         ArithmeticError: A system of normal equations is singular.
     """
     solved = np.zeros((len(starts) - 1, fixed.shape[1]), np.float32)
-    if kernels.solve_factors(starts, others, values, fixed, solved, reg_param, alpha) >= 0:
+    is_dual = kernels.use_dual(starts, len(fixed), fixed.shape[1], reg_param, alpha)
+
+    def solve_some(groups: tuple[int, int]) -> bool:
+        first, last = groups
+        own = starts[first : last + 1], others, values, fixed, solved[first:last]
+        return kernels.solve_factors(*own, reg_param, alpha, is_dual) < 0
+
+    edges = np.searchsorted(starts, np.linspace(0, starts[-1], cores() + 1)[1:-1])  # about as many ratings in each part
+    if not all(in_threads(solve_some, pairwise([0, *edges.tolist(), len(starts) - 1]))):
         raise ArithmeticError("the normal equations are singular: raise reg_param, or lower the rank")
     return solved

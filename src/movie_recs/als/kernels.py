@@ -3,7 +3,7 @@
 All normal equations are summed and solved in float64 by Cholesky factorisation, as Spark ML's ALS does it; factors are
 float32. A group of few ratings has a smaller, dual system with the same solution. The implicit model uses it only where
 many groups are small, so the last digits of a group may depend on the other groups. Every loop runs in one thread and
-in one order, so that the same arrays give the same bits.
+in one order, so that the same arrays give the same bits; threads may run loops on different groups at the same time.
 
 They are one file because Numba's cache does not notice a change of a compiled function in another file.
 
@@ -20,7 +20,7 @@ AT_A_TIME = 4  # vectors whose outer products are summed in one pass over the ma
 
 # The compiler may reorder the sums within a row, so as to vectorise them; NaN and infinity keep their meaning. The
 # machine code is cached on disk: only the first run on a machine compiles.
-_compiled: Callable = njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+_compiled: Callable = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
 
 @_compiled
@@ -77,6 +77,7 @@ def solve_factors(
     solved: np.ndarray,
     reg_param: float,
     alpha: float,
+    is_dual: bool,
 ) -> int:
     """Half an alternation of ALS: the factors of one side, those of the other being fixed.
 
@@ -93,6 +94,7 @@ def solve_factors(
         solved: (g, rank) float32, written; a group without ratings stays as it is.
         reg_param: lambda.
         alpha: The implicit model's confidence is 1 + alpha |r|; negative for the explicit model.
+        is_dual: Result of `use_dual` for all groups of the side, of which these may be some.
 
     Returns:
         -1, or the first group whose system is singular.
@@ -102,10 +104,8 @@ def solve_factors(
     vectors, weights = np.zeros((max(rank, AT_A_TIME), rank)), np.ones(max(rank, AT_A_TIME))
     roots, rotated = np.empty(rank), np.empty(rank)
     base, axes, spread, turned = np.zeros((rank, rank)), np.zeros((0, 0)), np.zeros(rank), np.zeros((0, rank))
-    is_dual = reg_param > 0
     if not is_explicit:
         base = _gram(fixed)
-        is_dual = is_dual and alpha > 0 and _axes_pay(starts, len(fixed), rank)
         if is_dual:  # the dual system needs a diagonal base, as it is along its eigenvectors
             spread, axes = np.linalg.eigh(base)  # reads the lower triangle
             spread = np.maximum(spread, 0)
@@ -233,8 +233,16 @@ def _dual_saves(count: int, rank: int, is_explicit: bool) -> float:
 
 
 @_compiled
-def _axes_pay(starts: np.ndarray, others: int, rank: int) -> bool:
-    """Whether the implicit model's dual systems save more than the eigenvectors of the base cost."""
+def use_dual(starts: np.ndarray, others: int, rank: int, reg_param: float, alpha: float) -> bool:
+    """Whether groups of few ratings are solved by their dual systems.
+
+    In the implicit model that is where these save more than the eigenvectors of the base cost. Arguments are those of
+    `solve_factors`, and `others` is the number of rows of the other side.
+    """
+    if reg_param <= 0 or alpha == 0:
+        return False
+    if alpha < 0:
+        return True
     saved = 0.0
     for group in range(len(starts) - 1):
         count = starts[group + 1] - starts[group]

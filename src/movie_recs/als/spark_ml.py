@@ -5,9 +5,13 @@
 n_u and n_i count the ratings of a user and of a movie (ALS-WR; Zhou, Wilkinson, Schreiber & Pan 2008).
 """
 
+import json
 import math
+import time
 from typing import NamedTuple
+from uuid import uuid4
 
+import pyarrow as pa
 from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -16,14 +20,49 @@ from movie_recs.als.parameters import AlsParameters, ImplicitAlsParameters
 from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.model.factor_model import FactorModel
 
+BLOCK_SIZE = 4096  # Spark ML's default
 RATINGS_PER_BLOCK = 2_000_000  # a block is a task of every half iteration: fewer blocks, less overhead
 WIDE = 32  # from this rank on two tasks on two cores are faster than one: the algebra outweighs a task's overhead
 
 
-class Fit(NamedTuple):
-    """A fit: Spark ML's own model, and the composed model that every later step scores with."""
+class AlsFactors(NamedTuple):
+    """Factors of compiled loops in the place of an `ALSModel`: its attributes, and its format on disk.
 
-    als_model: ALSModel
+    Args:
+        rank: Number of factors.
+        userFactors: (id int, features array<float>).
+        itemFactors: The same for movies.
+    """
+
+    rank: int
+    userFactors: DataFrame  # noqa: N815 - Spark ML's names
+    itemFactors: DataFrame  # noqa: N815
+
+    def save(self, path: str) -> None:
+        """Writes what `ALSModel.load(path)` reads."""
+        spark = self.userFactors.sparkSession
+        metadata = {
+            "class": "org.apache.spark.ml.recommendation.ALSModel",
+            "timestamp": int(1000 * time.time()),
+            "sparkVersion": spark.version,
+            "uid": f"ALS_{uuid4().hex[-12:]}",
+            "paramMap": {"userCol": "user_id", "itemCol": "movie_id", "blockSize": BLOCK_SIZE},
+            "defaultParamMap": {
+                **{"userCol": "user", "itemCol": "item", "predictionCol": "prediction"},
+                **{"coldStartStrategy": "nan", "blockSize": BLOCK_SIZE},
+            },
+            "rank": self.rank,
+        }
+        rows = pa.table({"value": [json.dumps(metadata)]})
+        spark.createDataFrame(rows, "value string").coalesce(1).write.text(f"{path}/metadata")
+        self.userFactors.write.parquet(f"{path}/userFactors")
+        self.itemFactors.write.parquet(f"{path}/itemFactors")
+
+
+class Fit(NamedTuple):
+    """A fit: the ALS model, and the composed model that every later step scores with."""
+
+    als_model: ALSModel | AlsFactors
     factor_model: FactorModel
 
 
@@ -78,6 +117,16 @@ def fit_implicit_als(fit_input: FitInput, parameters: ImplicitAlsParameters, see
     """
     als = _als(fit_input, parameters, seed).setImplicitPrefs(True).setAlpha(parameters.alpha)
     return als.fit(fit_input.ratings)
+
+
+def last_factors(model: FactorModel, rank: int) -> AlsFactors:
+    """The factors that are the last part of a model's vectors, of the users and movies that have some."""
+
+    def table(vectors: DataFrame) -> DataFrame:
+        factors = F.slice("features", -rank, rank).alias("features")
+        return vectors.select("id", factors).filter(F.exists("features", lambda value: value != 0))
+
+    return AlsFactors(rank, table(model.users), table(model.items))
 
 
 def factor_model(als_model: ALSModel, reg_param: float | None = None) -> FactorModel:

@@ -15,6 +15,7 @@ from kedro_datasets._utils.spark_utils import get_spark_filesystem
 from pyspark.ml.recommendation import ALSModel
 
 from movie_recs.als.ridge import Ridge, RidgeRule
+from movie_recs.als.spark_ml import AlsFactors
 from movie_recs.model.factor_model import FactorModel, Rule
 from movie_recs.ranking.parameters import RatingWeights
 from movie_recs.ranking.preferences import PreferenceRule
@@ -75,15 +76,15 @@ class _ModelDataset(AbstractVersionedDataset[Model, Model]):
         raise NotImplementedError
 
 
-class ALSModelDataset(_ModelDataset[ALSModel]):
-    """Spark ML's own `ALSModel`, in its own format: `ALSModel.load(path)` reads it without this project."""
+class ALSModelDataset(_ModelDataset[ALSModel | AlsFactors]):
+    """An `ALSModel`, in Spark ML's own format: `ALSModel.load(path)` reads it without this project."""
 
     def _read(self, path: str) -> ALSModel:
         spark_session()  # Spark ML uses the active session
         return ALSModel.load(path)
 
-    def _write(self, model: ALSModel, path: str) -> None:
-        model.write().overwrite().save(path)
+    def _write(self, model: ALSModel | AlsFactors, path: str) -> None:
+        model.save(path)
 
 
 class FactorModelDataset(_ModelDataset[FactorModel]):

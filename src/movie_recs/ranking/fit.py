@@ -1,4 +1,4 @@
-"""Ranking models: implicit ALS by Spark ML, EASE, and both together, all of which are `FactorModel`s.
+"""Ranking models: implicit ALS, EASE, and both together, all of which are `FactorModel`s.
 
 Ties are ordered by recent popularity, which is also the ranking for a user without ratings.
 """
@@ -12,11 +12,20 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from movie_recs.als.compiled import Targets, fit_factors
 from movie_recs.als.parameters import ImplicitAlsParameters
-from movie_recs.als.spark_ml import Fit, blocks_for, fit_implicit_als, prepare_fit
+from movie_recs.als.spark_ml import AlsFactors, Fit, blocks_for, fit_implicit_als, last_factors, prepare_fit
 from movie_recs.data.blocks import Blocks, open_blocks
 from movie_recs.data.interactions import Interactions, Seen, select_seen, take
-from movie_recs.model.factor_model import FACTORS, Arrays, FactorModel, factor_table, feature_matrix, with_zeros
+from movie_recs.model.factor_model import (
+    FACTORS,
+    Arrays,
+    FactorModel,
+    factor_rows,
+    factor_table,
+    feature_matrix,
+    with_zeros,
+)
 from movie_recs.model.users import user_rows
 from movie_recs.ranking.baselines import recent_popularity
 from movie_recs.ranking.candidate import RankingCandidate
@@ -31,14 +40,14 @@ class RankingParts(NamedTuple):
     """The movies' side of a fit, from which the models are composed.
 
     Args:
-        als_model: Spark ML's own model.
+        als_model: Implicit ALS.
         ids: (m,) all movies, ascending.
         als_items: (m, rank) float32, zeros for a movie without preferences.
         ease_items: (m, r) float32; (m, 0) if no model needs them.
         bias: (m,), breaks ties.
     """
 
-    als_model: ALSModel
+    als_model: ALSModel | AlsFactors
     ids: np.ndarray
     als_items: np.ndarray
     ease_items: np.ndarray
@@ -47,18 +56,33 @@ class RankingParts(NamedTuple):
 
 def fit_als(
     blocks: Blocks[Interactions], als: ImplicitAlsParameters, parameters: RankingParameters, spark: SparkSession
-) -> ALSModel:
-    """Implicit ALS of the preferences, by Spark ML on either carrier.
+) -> ALSModel | AlsFactors:
+    """Implicit ALS of the preferences: by Spark ML on either carrier, or by compiled loops.
 
     Args:
         blocks: The ratings.
         als: Its hyperparameters.
-        parameters: Preferences and the seed.
+        parameters: Preferences, the seed, and which of them fits.
         spark: The session that fits it.
     """
+    if parameters.tuning.final_fit == "compiled":
+        return _fit_compiled(blocks, als, parameters, spark)
     weigh = partial(_weighted_rows, parameters.preference)
     weighted = blocks.table(spark, weigh, "user_id int, movie_id int, rating float")
     return fit_implicit_als(prepare_fit(weighted, blocks_for(weighted, als.rank)), als, parameters.tuning.seed)
+
+
+def _fit_compiled(
+    blocks: Blocks[Interactions], als: ImplicitAlsParameters, parameters: RankingParameters, spark: SparkSession
+) -> AlsFactors:
+    targets = blocks.map(partial(_weighted_targets, parameters.preference)).keep()
+    try:
+        (factors,) = fit_factors(targets, als, [als.max_iter], parameters.tuning.seed, als.alpha)
+        users = targets.zip(factors.users).table(spark, _user_factor_rows, FACTORS)
+    finally:
+        targets.close()
+    items = factor_table(spark, blocks.movie_ids, np.zeros(len(blocks.movie_ids)), factors.items)
+    return last_factors(FactorModel(0.0, users, items), als.rank)
 
 
 def fit_candidate(
@@ -117,7 +141,7 @@ def collect_parts(
 
 
 def make_parts(
-    als_model: ALSModel, ratings: DataFrame, movie_ids: np.ndarray, ease_items: np.ndarray | None = None
+    als_model: ALSModel | AlsFactors, ratings: DataFrame, movie_ids: np.ndarray, ease_items: np.ndarray | None = None
 ) -> RankingParts:
     """The parts in memory.
 
@@ -198,9 +222,19 @@ def _select_preferred(preferred: str, interactions: Interactions) -> Seen:
     return select_seen(take(interactions, are_preferred(everything.user_starts, everything.ratings, preferred)))
 
 
-def _weighted_rows(preference: PreferenceParameters, interactions: Interactions) -> pa.Table:
-    """(user_id, movie_id, rating): the ratings that count, `rating` being their weight (s in `preferences`)."""
+def _weighted_targets(preference: PreferenceParameters, interactions: Interactions) -> Targets:
+    """The ratings that count, and their weights (s in `preferences`)."""
     seen = _select_preferred(preference.preferred, interactions)
-    weights = weigh_stars(seen.user_starts, seen.ratings, preference.star_weight).astype(np.float32)
+    return Targets(seen, weigh_stars(seen.user_starts, seen.ratings, preference.star_weight).astype(np.float32))
+
+
+def _user_factor_rows(pair: tuple[Targets, np.ndarray]) -> pa.Table:
+    (seen, _), factors = pair
+    return factor_rows(seen.user_ids, np.zeros(len(factors)), factors)
+
+
+def _weighted_rows(preference: PreferenceParameters, interactions: Interactions) -> pa.Table:
+    """(user_id, movie_id, rating): the ratings that count, `rating` being their weight."""
+    seen, weights = _weighted_targets(preference, interactions)
     ids = seen.user_ids[seen.users], seen.movie_ids[seen.movies]
     return pa.table([*ids, weights], ["user_id", "movie_id", "rating"])

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from movie_recs.als.compiled import Targets, fit_factors
 from movie_recs.als.parameters import AlsParameters
 from movie_recs.als.ridge import Ridge, RidgeRule
-from movie_recs.als.spark_ml import Fit, add_factors, blocks_for, factor_model, fit_als, prepare_fit
+from movie_recs.als.spark_ml import Fit, add_factors, blocks_for, factor_model, fit_als, last_factors, prepare_fit
 from movie_recs.data.blocks import Blocks, open_blocks
 from movie_recs.data.interactions import Interactions, Seen, select_seen
 from movie_recs.model.factor_model import FACTORS, FactorModel, factor_rows, factor_table
@@ -35,10 +35,11 @@ def fit_candidate(
     seed: int,
     carrier: str = "local",
     plain_als: AlsParameters | None = None,
+    final_fit: str = "spark",
 ) -> Fit:
     """The candidate, fitted on these ratings; without a baseline, its factors are the whole model.
 
-    The factors are Spark ML's, whatever the carrier.
+    The factors are Spark ML's whatever the carrier, or those of `fit_compiled`.
 
     Args:
         ratings: (user_id int, movie_id int, rating float in stars).
@@ -48,6 +49,7 @@ def fit_candidate(
         carrier: Carrier of the baseline, `local` or `spark`.
         plain_als: Hyperparameters of the `ALSModel` if the candidate has no factors: it is fitted on the ratings
             themselves.
+        final_fit: `spark` or `compiled`.
 
     Raises:
         ValueError: There are no hyperparameters of factors, or there is no catalogue for the baseline.
@@ -55,6 +57,10 @@ def fit_candidate(
     als = candidate.als or plain_als
     if als is None:
         raise ValueError(f"{candidate} has no factors.")
+    if catalogue is not None and final_fit == "compiled":
+        model = fit_compiled(ratings, catalogue, candidate, seed, carrier)
+        with_factors = model if candidate.als else fit_compiled(ratings, catalogue, plain(als), seed, carrier)
+        return Fit(last_factors(with_factors, als.rank), model)
     blocks = blocks_for(ratings, als.rank)
     if candidate.baseline is None:
         als_model = fit_als(prepare_fit(ratings, blocks), als, seed)
@@ -69,6 +75,11 @@ def fit_candidate(
     )
     als_model = fit_als(prepare_fit(residuals, blocks), als, seed)
     return Fit(als_model, add_factors(base, als_model, als.reg_param))
+
+
+def plain(als: AlsParameters) -> RatingCandidate:
+    """ALS of the stars themselves, with these hyperparameters."""
+    return RatingCandidate(model="als", **als.model_dump())
 
 
 def fit_compiled(

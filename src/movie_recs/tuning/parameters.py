@@ -14,12 +14,14 @@ class SearchParameters(Block):
     at random or by a tree-structured Parzen estimator. `halving`: whether the worse half of the candidates stops after
     the first fold, and again after the second. `beyond_edges`: whether a grid goes on where its best is at an edge.
     `one_fold_from`, `most_ratings`: sizes from which the search uses a part of the data (`part` has the rule).
+    `final_fit`: whether the saved models' ALS factors are fitted by Spark ML or by the trials' compiled loops.
     """
 
     search: Literal["grid", "random", "tpe"] = "grid"
     budget: int = Field(default=20, ge=1, le=10_000)
     halving: bool = False
     beyond_edges: bool = True
+    final_fit: Literal["spark", "compiled"] = "spark"
     one_fold_from: int = Field(default=500_000, ge=1)
     most_ratings: int = Field(default=5_000_000, ge=1)
     seed: Seed

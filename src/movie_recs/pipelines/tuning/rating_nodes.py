@@ -71,4 +71,5 @@ def fit_best(
     )
     best, als = RatingCandidate.of(best_params), best_params.get("als_model")
     plain_als = None if als is None else AlsParameters(**als)
-    return fit_candidate(ratings, catalogue, best, parameters.tuning.seed, carrier, plain_als)
+    tuning = parameters.tuning
+    return fit_candidate(ratings, catalogue, best, tuning.seed, carrier, plain_als, tuning.final_fit)
