@@ -1,11 +1,15 @@
 """What a ranking trial takes of memory, by hand, and the carrier that follows from it."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from movie_recs.ranking.memory import choose_ranking_carrier, estimate_memory
 from movie_recs.ranking.parameters import RankingTuningParameters
 from movie_recs.tuning import memory
-from movie_recs.tuning.memory import DataSize
+from movie_recs.tuning.memory import Choice, DataSize
+
+SESSION = SimpleNamespace(conf=SimpleNamespace(get=lambda key, default: default))
 
 SIZE = DataSize(10**6, 5000, 8000)
 TUNING = RankingTuningParameters(
@@ -35,11 +39,11 @@ def test_a_matrix_that_is_not_decomposed_whole_needs_no_gram_matrix():
 @pytest.mark.parametrize(("missing", "expected"), [(0, "local"), (1, "spark")])
 def test_auto_is_local_where_the_richest_candidate_fits_into_a_tasks_memory(monkeypatch, missing, expected):
     needed = estimate_memory(DataSize(10**6, 5000, 8000), 30, 100)
-    monkeypatch.setattr(memory, "task_memory", lambda spark: needed - missing)
-    assert choose_ranking_carrier("auto", SIZE, TUNING, None) == expected
+    monkeypatch.setattr(memory, "memory_for_python", lambda *_: needed - missing)
+    assert choose_ranking_carrier("auto", SIZE, TUNING, SESSION).carrier == expected
 
 
 @pytest.mark.parametrize("named", ["local", "spark"])
 def test_a_carrier_that_is_named_is_taken_whatever_it_needs(monkeypatch, named):
-    monkeypatch.setattr(memory, "task_memory", None)
-    assert choose_ranking_carrier(named, SIZE, TUNING, None) == named
+    monkeypatch.setattr(memory, "memory_for_python", None)
+    assert choose_ranking_carrier(named, SIZE, TUNING, None) == Choice(named)

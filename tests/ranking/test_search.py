@@ -15,6 +15,7 @@ from movie_recs.ranking.parameters import RankingParameters
 from movie_recs.ranking.search import WINNERS, search
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.memory import Choice
 from movie_recs.tuning.trial import Outcome, Trial
 from movie_recs.tuning.trial_log import TrialLog
 
@@ -183,7 +184,7 @@ def test_the_spark_carrier_finds_the_same_winner_with_the_same_ndcg(ratings, mon
     grid = PARAMETERS.tuning.grid.model_copy(update={"rank": [2], "max_iter": [2]})
     weights = PARAMETERS.tuning.weight_grid.model_copy(update={"star_weight": [0.2], "old_weight": [0.3]})
     parameters = with_tuning(grid=grid, weight_grid=weights, als_weight=[0.5])
-    local, spark = (search(ratings, MOVIE_IDS, parameters, [0], carrier) for carrier in ("local", "spark"))
+    local, spark = (search(ratings, MOVIE_IDS, parameters, [0], Choice(carrier)) for carrier in ("local", "spark"))
     assert local["model"].tolist() == ["implicit_als", "ease", "ease", "ease", "recent_als", "blend"]
     pd.testing.assert_frame_equal(local.drop(columns="seconds"), spark.drop(columns="seconds"), rtol=0, atol=1e-6)
     winners = [best_candidate(results, RankingCandidate, *WINNERS) for results in (local, spark)]

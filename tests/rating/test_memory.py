@@ -1,5 +1,7 @@
 """What a rating trial takes of memory, by hand, and the carrier that follows from it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,9 @@ from movie_recs.rating.features import AUDIENCE, Catalogue
 from movie_recs.rating.memory import choose_rating_carrier, estimate_memory
 from movie_recs.rating.parameters import FeatureWeights, RatingTuningParameters
 from movie_recs.tuning import memory
-from movie_recs.tuning.memory import DataSize
+from movie_recs.tuning.memory import Choice, DataSize
+
+SESSION = SimpleNamespace(conf=SimpleNamespace(get=lambda key, default: default))
 
 SIZE = DataSize(100_000, 600, 1000)
 CATALOGUE = Catalogue(
@@ -38,11 +42,11 @@ def test_the_estimate_grows_with_the_data(change):
 def test_auto_is_local_where_the_richest_candidate_fits_into_a_tasks_memory(monkeypatch, missing, expected):
     """Three features are known; a bias, the popularity and the audience are added."""
     needed = estimate_memory(SIZE, 10, 1 + 3 + 1 + 20)
-    monkeypatch.setattr(memory, "task_memory", lambda spark: needed - missing)
-    assert choose_rating_carrier("auto", SIZE, CATALOGUE, TUNING, None) == expected
+    monkeypatch.setattr(memory, "memory_for_python", lambda *_: needed - missing)
+    assert choose_rating_carrier("auto", SIZE, CATALOGUE, TUNING, SESSION).carrier == expected
 
 
 @pytest.mark.parametrize("named", ["local", "spark"])
 def test_a_carrier_that_is_named_is_taken_whatever_it_needs(monkeypatch, named):
-    monkeypatch.setattr(memory, "task_memory", None)
-    assert choose_rating_carrier(named, SIZE, CATALOGUE, TUNING, None) == named
+    monkeypatch.setattr(memory, "memory_for_python", None)
+    assert choose_rating_carrier(named, SIZE, CATALOGUE, TUNING, None) == Choice(named)

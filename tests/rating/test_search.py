@@ -17,6 +17,7 @@ from movie_recs.rating.parameters import BaselineGrid, FeatureWeights, RatingTun
 from movie_recs.rating.search import search
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.memory import Choice
 from movie_recs.tuning.trial import Outcome
 from movie_recs.tuning.trial_log import TrialLog
 
@@ -56,7 +57,7 @@ def catalogue():
 
 def search_on(ratings, catalogue, log=None, carrier="local", **changes):
     tuning = TUNING.model_copy(update=changes)
-    return search(ratings, catalogue, tuning, REFERENCE, FOLDS, carrier, log)
+    return search(ratings, catalogue, tuning, REFERENCE, FOLDS, Choice(carrier), log)
 
 
 @pytest.fixture(scope="module")

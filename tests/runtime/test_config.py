@@ -4,7 +4,7 @@ import pytest
 from click import ClickException
 from conftest import ROOT
 
-from movie_recs.runtime.config import ConfigLoader
+from movie_recs.runtime.config import ConfigLoader, java_sizes
 from movie_recs.settings import CONFIG_LOADER_ARGS
 
 
@@ -58,3 +58,32 @@ def test_a_remote_data_folder_needs_a_named_data_set(monkeypatch):
     with pytest.raises(ClickException, match="Name it"):
         catalog()
     assert catalog(dataset="ml-32m")["raw_movies"]["filepath"] == "s3a://bucket/data/01_raw/ml-32m/movies.csv"
+
+
+class TestJavaSizes:
+    GIB = 2**30
+
+    def test_small_data_have_one_compiler_and_4_gb(self):
+        assert java_sizes(0, 24 * self.GIB) == {"driver_memory": "4096m", "java_compilers": "-XX:TieredStopAtLevel=1"}
+
+    def test_memory_grows_with_the_file_up_to_half_of_the_machine(self):
+        sizes = [
+            int(java_sizes(megabytes * 2**20, 24 * self.GIB)["driver_memory"][:-1]) for megabytes in (128, 640, 9999)
+        ]
+        assert sizes == [4096, 8192, 12288]
+        assert java_sizes(0, 4 * self.GIB)["driver_memory"] == "2048m"
+        assert java_sizes(0, self.GIB)["driver_memory"] == "1024m"
+
+    def test_a_million_ratings_have_both_compilers(self):
+        assert java_sizes(25 * 10**6, 24 * self.GIB)["java_compilers"] == ""
+
+    @pytest.mark.parametrize(("dataset", "compilers"), [("sample", 1), ("large", 0), ("missing", 1)])
+    def test_they_follow_the_data_set_of_the_run(self, monkeypatch, tmp_path, dataset, compilers):
+        fill(tmp_path / "sets" / "large")
+        with (tmp_path / "sets" / "large" / "ratings.csv").open("wb") as file:
+            file.truncate(2**30)  # takes no space
+        monkeypatch.setenv("MOVIELENS_DIR", str(tmp_path / "sets"))
+        options = ConfigLoader(str(ROOT / "conf"), runtime_params={"dataset": dataset}, **CONFIG_LOADER_ARGS)["spark"]
+        assert options["spark.driver.extraJavaOptions"].count("TieredStopAtLevel") == compilers
+        memory = int(options["spark.driver.memory"].removesuffix("m"))
+        assert memory > 4096 if dataset == "large" else memory <= 4096

@@ -112,8 +112,9 @@ class TestExistingSession:
         caplog.set_level("INFO", spark.__name__)
 
     def test_it_is_used_as_it_is(self, no_java, caplog):
-        before = dict(os.environ)
-        configure_spark(options_of("base"), BASE)
+        before, options = dict(os.environ), options_of("base")
+        caplog.clear()
+        configure_spark(options, BASE)
         assert os.environ == before
         assert caplog.messages == ["Using the Spark session that already exists; conf/*/spark.yml is not applied to it"]
 

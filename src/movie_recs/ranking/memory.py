@@ -4,12 +4,16 @@ from pyspark.sql import SparkSession
 
 from movie_recs.ranking.ease import SUBSPACE, is_exact
 from movie_recs.ranking.parameters import RankingTuningParameters
-from movie_recs.tuning.memory import PER_NUMBER, PER_RATING, PROCESS, DataSize, choose_carrier
+from movie_recs.tuning.memory import PER_NUMBER, PER_RATING, PROCESS, Choice, DataSize, choose_carrier
 
 
-def choose_ranking_carrier(choice: str, size: DataSize, tuning: RankingTuningParameters, spark: SparkSession) -> str:
-    """`local` or `spark`; see `choose_carrier`."""
-    return choose_carrier(choice, size, estimate_memory(size, max(tuning.grid.rank), max(tuning.ease_rank)), spark)
+def choose_ranking_carrier(
+    choice: str, size: DataSize, tuning: RankingTuningParameters, spark: SparkSession, in_tasks: bool = False
+) -> Choice:
+    """See `choose_carrier`; for a search of its trials, `in_tasks`."""
+    return choose_carrier(
+        choice, size, estimate_memory(size, max(tuning.grid.rank), max(tuning.ease_rank)), spark, in_tasks
+    )
 
 
 def estimate_memory(size: DataSize, rank: int, ease_rank: int) -> int:

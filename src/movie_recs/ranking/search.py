@@ -20,6 +20,7 @@ from movie_recs.ranking.parameters import RankingParameters, RankingTuningParame
 from movie_recs.ranking.trial import RankingTrialData
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.memory import LOCAL, Choice
 from movie_recs.tuning.strategies import Strategy, choose_strategy, run_strategies
 from movie_recs.tuning.trial_log import TrialLog, digest, fingerprint, remember
 
@@ -32,7 +33,7 @@ def search(
     movie_ids: np.ndarray,
     parameters: RankingParameters,
     folds: int | list[int],
-    carrier: str = "local",
+    choice: Choice = LOCAL,
     log: TrialLog | None = None,
 ) -> pd.DataFrame:
     """One row per candidate of implicit_als, ease, recent_als and blend; columns of `cross_validation.summarise`.
@@ -42,7 +43,7 @@ def search(
         movie_ids: (m,) ascending, all movies that may be recommended.
         parameters: The candidates, and how they are searched.
         folds: Number of folds, or the numbers of those that are held out in turn.
-        carrier: `local` or `spark`.
+        choice: The carrier, and how many trials run at a time.
         log: Finished trials, which are not run again; new ones are added.
     """
     tuning, preference, k = parameters.tuning, parameters.preference, parameters.evaluation.k
@@ -54,10 +55,10 @@ def search(
         "k": k,
         "most_measured": tuning.most_measured,
     }
-    blocks = open_blocks(carrier, train_ratings, movie_ids)
+    blocks = open_blocks(choice.carrier, train_ratings, movie_ids)
     try:
         data = RankingTrialData(blocks, preference, k, tuning.seed, tuning.most_measured, {})
-        runner = TrialRunner(train_ratings.sparkSession, data, carrier)
+        runner = TrialRunner(train_ratings.sparkSession, data, *choice)
         run = partial(run_strategies, runner=runner, folds=folds, memory=remember(log, context), halving=tuning.halving)
         exact = is_exact(len(blocks.user_ids), len(blocks.movie_ids))
         plain = run(_plain(tuning, ranks=[None] if exact else tuning.ease_rank))

@@ -4,15 +4,20 @@ from pyspark.sql import SparkSession
 
 from movie_recs.rating.features import AUDIENCE, Catalogue
 from movie_recs.rating.parameters import RatingTuningParameters
-from movie_recs.tuning.memory import PER_NUMBER, PER_RATING, PROCESS, DataSize, choose_carrier
+from movie_recs.tuning.memory import PER_NUMBER, PER_RATING, PROCESS, Choice, DataSize, choose_carrier
 
 
 def choose_rating_carrier(
-    choice: str, size: DataSize, catalogue: Catalogue, tuning: RatingTuningParameters, spark: SparkSession
-) -> str:
-    """`local` or `spark`; see `choose_carrier`."""
+    choice: str,
+    size: DataSize,
+    catalogue: Catalogue,
+    tuning: RatingTuningParameters,
+    spark: SparkSession,
+    in_tasks: bool = False,
+) -> Choice:
+    """See `choose_carrier`; for a search of its trials, `in_tasks`."""
     features = 1 + catalogue.features.shape[1] + 1 + AUDIENCE.rank
-    return choose_carrier(choice, size, estimate_memory(size, max(tuning.grid.rank), features), spark)
+    return choose_carrier(choice, size, estimate_memory(size, max(tuning.grid.rank), features), spark, in_tasks)
 
 
 def estimate_memory(size: DataSize, rank: int, features: int) -> int:

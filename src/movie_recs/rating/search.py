@@ -18,6 +18,7 @@ from movie_recs.rating.parameters import BaselineGrid, BaselineParameters, Ratin
 from movie_recs.rating.trial import RatingTrialData
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.memory import LOCAL, Choice
 from movie_recs.tuning.strategies import Listed, Strategy, choose_strategy, run_strategies
 from movie_recs.tuning.trial_log import TrialLog, digest, fingerprint, remember
 
@@ -30,7 +31,7 @@ def search(
     tuning: RatingTuningParameters,
     reference: AlsParameters,
     folds: int | list[int],
-    carrier: str = "local",
+    choice: Choice = LOCAL,
     log: TrialLog | None = None,
 ) -> pd.DataFrame:
     """One row per candidate of each of `WINNERS`; columns of `summarise`.
@@ -41,7 +42,7 @@ def search(
         tuning: The candidates, and how they are searched.
         reference: Hyperparameters of the reference.
         folds: Number of folds, or the numbers of those that are held out in turn.
-        carrier: `local` or `spark`.
+        choice: The carrier, and how many trials run at a time.
         log: Finished trials, which are not run again; new ones are added.
     """
     context = {
@@ -50,9 +51,9 @@ def search(
         "movies": digest([catalogue.ids.tobytes(), catalogue.features.tobytes()]),
         "weights": catalogue.weights.model_dump(),
     }
-    blocks = open_blocks(carrier, train_ratings, catalogue.ids)
+    blocks = open_blocks(choice.carrier, train_ratings, catalogue.ids)
     try:
-        runner = TrialRunner(train_ratings.sparkSession, RatingTrialData(blocks, catalogue, tuning.seed, {}), carrier)
+        runner = TrialRunner(train_ratings.sparkSession, RatingTrialData(blocks, catalogue, tuning.seed, {}), *choice)
         run = partial(run_strategies, runner=runner, folds=folds, memory=remember(log, context), halving=tuning.halving)
         baselines = run([baseline_strategy(model, tuning) for model in ("bias", "taste")])
         listed = Listed([RatingCandidate(model="reference_als", **reference.model_dump())])

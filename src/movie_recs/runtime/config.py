@@ -1,5 +1,6 @@
 """Kedro's configuration loader, extended by the data set of a run and the place of its raw files."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +10,42 @@ from kedro.config import OmegaConfigLoader
 from movie_recs.data.movielens import resolve_dataset
 from movie_recs.errors import UserError
 
+MIB = 2**20
+LARGE = 128 * MIB  # of ratings.csv: five million ratings
+LONG = 16 * MIB  # of ratings.csv: runs of minutes
+
 PROJECT = Path(__file__).parents[3]
 
 
 class ConfigLoader(OmegaConfigLoader):
     """`OmegaConfigLoader` that gives the catalog `${globals:dataset}`, `raw_dir` and `new_user_ratings`.
 
+    To conf/*/spark.yml it gives `${globals:driver_memory}` and `java_compilers`, by the size of the data set's ratings.
     They follow from the parameters `dataset` and `recommend.new_user_ratings`, which may come from any parameters file
     or from the command line; only the loader sees all of these before the catalog is read, with and without hooks.
     """
+
+    _found: dict[str, str] | None = None  # the warning that a data set is synthetic is given once
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key == "catalog":
             person = (self["parameters"].get("recommend") or {}).get("new_user_ratings")
             self["globals"] = {**super().__getitem__("globals"), **self._dataset(), "new_user_ratings": person}
+        elif key == "spark":
+            self["globals"] = {**super().__getitem__("globals"), **java_sizes(self._ratings_bytes(), machine_memory())}
         return super().__getitem__(key)
+
+    def _ratings_bytes(self) -> int:
+        """The size of ratings.csv; 0 where it is not known before Spark starts."""
+        try:
+            return (Path(self._dataset()["raw_dir"]) / "ratings.csv").stat().st_size
+        except (ClickException, OSError):
+            return 0
 
     def _dataset(self) -> dict[str, str]:
         name, data_dir = str(self["parameters"].get("dataset", "auto")), str(self._globals["data_dir"])
+        if self._found:
+            return self._found
         if "://" in data_dir:
             if name == "auto":
                 raise ClickException(f"Which data set in {data_dir}/01_raw? Name it: --params dataset=ml-32m.")
@@ -36,4 +55,27 @@ class ConfigLoader(OmegaConfigLoader):
             name, folder = resolve_dataset(name, *dict.fromkeys((PROJECT / data_dir / "01_raw", shipped)))
         except UserError as error:
             raise ClickException(str(error)) from error
-        return {"dataset": name, "raw_dir": folder.resolve().as_posix()}
+        self._found = {"dataset": name, "raw_dir": folder.resolve().as_posix()}
+        return self._found
+
+
+def java_sizes(ratings_bytes: int, machine: int) -> dict[str, str]:
+    """`driver_memory` and `java_compilers` of Spark inside this process.
+
+    Memory: 4 GB, and eight times what the file has beyond five million ratings, but at most half of the machine's.
+    Compilers: the JVM's second one pays off in runs of more than a few minutes.
+
+    Args:
+        ratings_bytes: Size of ratings.csv; a million ratings take about 25 MB.
+        machine: The machine's memory in bytes.
+    """
+    wanted = 4096 + max(0, ratings_bytes - LARGE) * 8 // MIB
+    return {
+        "driver_memory": f"{max(min(wanted, machine // (2 * MIB)), 1024)}m",
+        "java_compilers": "-XX:TieredStopAtLevel=1" if ratings_bytes < LONG else "",
+    }
+
+
+def machine_memory() -> int:
+    """Bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -59,13 +59,17 @@ class TrialRunner(Generic[Kind]):
         spark: The session.
         data: What all trials need.
         carrier: The carrier of the data's blocks, `local` or `spark`.
+        at_a_time: Most tasks at a time, each of which holds the data; None for one on each core.
     """
 
-    def __init__(self, spark: SparkSession, data: TrialData[Kind], carrier: str):
+    def __init__(self, spark: SparkSession, data: TrialData[Kind], carrier: str, at_a_time: int | None = None):
         self._spark, self._data, self._is_local = spark, data, carrier == "local"
         self._handle = self._hold(data)
         # A pass over blocks in Spark keeps all cores busy by itself.
-        self._threads = JOBS_PER_TASK * tasks_at_a_time(spark) if self._is_local else 1
+        tasks = tasks_at_a_time(spark) if self._is_local else 1
+        self._threads = JOBS_PER_TASK * tasks if self._is_local else 1
+        if at_a_time is not None and at_a_time < tasks:
+            self._threads = at_a_time
 
     def run(self, trials: list[Trial[Kind]]) -> Generator[tuple[Trial[Kind], Outcome], None, None]:
         """Each trial with its outcome, failed ones included, as soon as its path has ended.

@@ -1,4 +1,7 @@
-"""Chooses the carrier of a stage: `local` if its data fit in a task's memory, otherwise `spark`."""
+"""Chooses the carrier of a stage: `local` if its data fit in memory, otherwise `spark`.
+
+A search runs its trials in tasks, as many at a time as fit; a fit and its lists run in this process.
+"""
 
 import logging
 import os
@@ -8,7 +11,6 @@ from typing import Any, NamedTuple
 
 from pyspark.sql import SparkSession
 
-from movie_recs.data.blocks import tasks_at_a_time
 from movie_recs.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -20,6 +22,8 @@ MIB = 2**20
 PROCESS = 350 * MIB  # Python, NumPy, pandas, PyArrow, Numba and the compiled code
 PER_RATING = 110  # the ratings of all folds, those that the fit sees by user and by movie, and their residuals
 PER_NUMBER = 8
+
+COLLECTED = 22  # bytes of a rating on its way to this process: ids, stars, fold and time
 
 OVERHEAD = 384 * MIB, 0.1  # Spark's default memoryOverhead of an executor: the least, and the share of its memory
 
@@ -37,47 +41,76 @@ class DataSize(NamedTuple):
         return cls(*(data_summary[name] for name in cls._fields))
 
 
-def choose_carrier(choice: str, size: DataSize, needed: int, spark: SparkSession) -> str:
-    """`local` or `spark`; the choice of `auto` is logged with its reason, once for the same numbers.
+class Choice(NamedTuple):
+    """The carrier of a stage, `local` or `spark`, and how many of its trials may run at a time; None for any number."""
+
+    carrier: str
+    at_a_time: int | None = None
+
+
+LOCAL = Choice("local")
+
+
+def choose_carrier(choice: str, size: DataSize, needed: int, spark: SparkSession, in_tasks: bool = False) -> Choice:
+    """The choice of `auto` is logged with its reason, once for the same numbers.
+
+    `local` needs room for the data in this process and, for trials, in at least one task beside it; and the ratings are
+    collected, which spark.driver.maxResultSize must allow.
 
     Args:
         choice: The parameter `carrier`.
         size: Size of the data.
         needed: Most bytes that one process takes when it holds all of the data.
         spark: The session whose tasks run the trials.
+        in_tasks: Whether the stage runs trials in tasks, not in this process.
     """
     if choice != "auto":
-        return choice
-    available = task_memory(spark)
-    carrier = "local" if needed <= available else "spark"
+        return Choice(choice)
+    available = memory_for_python(spark, in_tasks, size.ratings * PER_RATING)
+    fitting = available // needed
+    most_collected = _conf_bytes(spark, "spark.driver.maxResultSize", "1g")
+    fits = fitting >= 1 and (not most_collected or size.ratings * COLLECTED <= most_collected)
+    carrier, where = "local" if fits else "spark", "tasks have" if in_tasks else "this process has"
+    limit = "" if fitting < 1 or fits else f", but spark.driver.maxResultSize is {most_collected / GIB:.1f} GB"
     _log_once(
-        f"Carrier {carrier}: {size.ratings:,} ratings need {needed / GIB:.1f} GB; a task has {available / GIB:.1f} GB"
+        f"Carrier {carrier}: {size.ratings:,} ratings need {needed / GIB:.1f} GB; "
+        f"{where} {available / GIB:.1f} GB{limit}"
     )
-    return carrier
+    return Choice(carrier, fitting if fits and in_tasks else None)
 
 
-def task_memory(spark: SparkSession) -> int:
-    """Bytes that one task's Python process may take, outside the JVM.
+def memory_for_python(spark: SparkSession, in_tasks: bool, held: int) -> int:
+    """Bytes that Python may take, outside the JVM, for a stage.
 
-    Inside this process (`local`): the machine's memory minus the JVM's, per core. On a cluster: an executor's memory
-    for Python (spark.executor.pyspark.memory, else its memoryOverhead), per core.
+    Inside this process (`local`): the machine's memory minus the JVM's, and for tasks minus what this process holds. On
+    a cluster tasks have an executor's memory for Python (spark.executor.pyspark.memory, else its memoryOverhead) per
+    core, as every core may run one; this process has what its machine has.
+
+    Args:
+        spark: The session.
+        in_tasks: Whether it is for tasks, not for this process.
+        held: Bytes that this process holds while tasks run.
     """
-
-    def conf(key: str, default: str) -> str:
-        return spark.conf.get(key, default) or default
-
-    if conf("spark.master", "").startswith("local"):
-        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return (machine - _bytes(conf("spark.driver.memory", "1g"))) // tasks_at_a_time(spark)
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    jvm = _conf_bytes(spark, "spark.driver.memory", "1g")
+    if not in_tasks:
+        return machine - jvm
+    if (spark.conf.get("spark.master", "") or "").startswith("local"):
+        return machine - jvm - held
     at_least, share = OVERHEAD
-    overhead = max(at_least, share * _bytes(conf("spark.executor.memory", "1g"))) / MIB
-    python = conf("spark.executor.pyspark.memory", conf("spark.executor.memoryOverhead", str(overhead)))
-    return _bytes(python) // int(conf("spark.executor.cores", "1"))
+    overhead = max(at_least, share * _conf_bytes(spark, "spark.executor.memory", "1g")) / MIB
+    own = spark.conf.get("spark.executor.memoryOverhead", None) or str(overhead)
+    cores = int(spark.conf.get("spark.executor.cores", "1") or "1")
+    return _conf_bytes(spark, "spark.executor.pyspark.memory", own) // cores
 
 
 @cache
 def _log_once(message: str) -> None:
     logger.info(message)
+
+
+def _conf_bytes(spark: SparkSession, key: str, default: str) -> int:
+    return _bytes(spark.conf.get(key, default) or default)
 
 
 def _bytes(text: str) -> int:

@@ -48,7 +48,7 @@ def list_movies(
         (model string, user_id int, rank int from 1, movie_id int, score double).
     """
     best = {model: best_candidate(cv_results, RankingCandidate, model) for model in WINNERS}
-    carrier = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
+    carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
     users = train_ratings.select("user_id").union(test_ratings.select("user_id")).distinct()
     blocks = open_blocks(carrier, train_ratings, movie_ids(movies))
     try:

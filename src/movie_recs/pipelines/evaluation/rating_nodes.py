@@ -40,7 +40,7 @@ def fit_rivals(
 ) -> list[FactorModel]:
     """The best of each of `RIVALS` in cross-validation, fitted on the train ratings; the winner is not fitted again."""
     catalogue = describe_movies(movies, parameters.features)
-    carrier = choose_rating_carrier(
+    carrier, _ = choose_rating_carrier(
         carrier, DataSize.of(data_summary), catalogue, parameters.tuning, movies.sparkSession
     )
     best = {model: best_candidate(cv_results, RatingCandidate, model) for model in RIVALS}

@@ -40,8 +40,8 @@ def cross_validate_candidates(
     ratings, folds = part.ratings, part.folds
     if split.strategy == "temporal":
         ratings, folds = hold_out_last(ratings, split.test_fraction, split.seed), [HELD_OUT]
-    carrier = choose_ranking_carrier(carrier, part.size, parameters.tuning, movies.sparkSession)
-    return search(ratings, movie_ids(movies), parameters, folds, carrier, finished_trials)
+    choice = choose_ranking_carrier(carrier, part.size, parameters.tuning, movies.sparkSession, in_tasks=True)
+    return search(ratings, movie_ids(movies), parameters, folds, choice, finished_trials)
 
 
 def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:
@@ -66,5 +66,5 @@ def fit_best(
     """Implicit ALS, and the winner, fitted on these ratings."""
     als = ImplicitAlsParameters(**best_params["als_model"])
     winner = RankingCandidate.of(best_params)
-    carrier = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
+    carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
     return fit_candidate(ratings, movie_ids(movies), winner, als, parameters, carrier)

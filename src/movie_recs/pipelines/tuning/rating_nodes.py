@@ -38,8 +38,8 @@ def cross_validate_candidates(
     catalogue = describe_movies(movies, parameters.features)
     tuning, reference = parameters.tuning, parameters.evaluation.reference
     part = choose_part(train_ratings, DataSize.of(data_summary), split.folds, tuning)
-    carrier = choose_rating_carrier(carrier, part.size, catalogue, tuning, movies.sparkSession)
-    return search(part.ratings, catalogue, tuning, reference, part.folds, carrier, finished_trials)
+    choice = choose_rating_carrier(carrier, part.size, catalogue, tuning, movies.sparkSession, in_tasks=True)
+    return search(part.ratings, catalogue, tuning, reference, part.folds, choice, finished_trials)
 
 
 def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def fit_best(
 ) -> Fit:
     """The winner, fitted on these ratings."""
     catalogue = describe_movies(movies, parameters.features)
-    carrier = choose_rating_carrier(
+    carrier, _ = choose_rating_carrier(
         carrier, DataSize.of(data_summary), catalogue, parameters.tuning, movies.sparkSession
     )
     best, als = RatingCandidate.of(best_params), best_params.get("als_model")
