@@ -22,23 +22,29 @@ class CleanedMovies(NamedTuple):
 
 
 def parse_movies(raw_movies: DataFrame) -> DataFrame:
-    """(movie_id, title, year, genres, record, reason), one row per line of movies.csv."""
-    return cleaning.judge_movies(cleaning.parse_movies(raw_movies))
+    """(movie_id, title, year, genres, record of bad rows, reason), one row per line of movies.csv."""
+    return cleaning.forget_good_records(cleaning.judge_movies(cleaning.parse_movies(raw_movies)))
 
 
 def parse_ratings(raw_ratings: DataFrame, parsed_movies: DataFrame) -> DataFrame:
-    """(user_id, movie_id, rating, rated_at, record, reason), one row per line of ratings.csv."""
-    return cleaning.judge_ratings(cleaning.parse_ratings(raw_ratings), cleaning.good_rows(parsed_movies))
+    """(user_id, movie_id, rating, rated_at, record of bad rows, reason), one row per line of ratings.csv."""
+    return cleaning.forget_good_records(
+        cleaning.judge_ratings(cleaning.parse_ratings(raw_ratings), cleaning.good_rows(parsed_movies))
+    )
 
 
 def parse_tags(raw_tags: DataFrame, parsed_movies: DataFrame) -> DataFrame:
-    """(user_id, movie_id, tag, tagged_at, record, reason), one row per line of tags.csv."""
-    return cleaning.judge_tags(cleaning.parse_tags(raw_tags), cleaning.good_rows(parsed_movies))
+    """(user_id, movie_id, tag, tagged_at, record of bad rows, reason), one row per line of tags.csv."""
+    return cleaning.forget_good_records(
+        cleaning.judge_tags(cleaning.parse_tags(raw_tags), cleaning.good_rows(parsed_movies))
+    )
 
 
 def parse_links(raw_links: DataFrame, parsed_movies: DataFrame) -> DataFrame:
-    """(movie_id, imdb_id, tmdb_id, record, reason), one row per line of links.csv."""
-    return cleaning.judge_links(cleaning.parse_links(raw_links), cleaning.good_rows(parsed_movies))
+    """(movie_id, imdb_id, tmdb_id, record of bad rows, reason), one row per line of links.csv."""
+    return cleaning.forget_good_records(
+        cleaning.judge_links(cleaning.parse_links(raw_links), cleaning.good_rows(parsed_movies))
+    )
 
 
 def clean_movies(
