@@ -28,11 +28,11 @@ class ConfigLoader(OmegaConfigLoader):
     _found: dict[str, str] | None = None  # the warning that a data set is synthetic is given once
 
     def __getitem__(self, key: str) -> dict[str, Any]:
-        if key == "catalog":
+        if key in ("catalog", "spark"):  # both at once, as Kedro keeps the globals that it resolves first
             person = (self["parameters"].get("recommend") or {}).get("new_user_ratings")
-            self["globals"] = {**super().__getitem__("globals"), **self._dataset(), "new_user_ratings": person}
-        elif key == "spark":
-            self["globals"] = {**super().__getitem__("globals"), **java_sizes(self._ratings_bytes(), machine_memory())}
+            sizes = java_sizes(self._ratings_bytes(), machine_memory())
+            found = self._found or (self._dataset() if key == "catalog" else {})
+            self["globals"] = {**super().__getitem__("globals"), **found, **sizes, "new_user_ratings": person}
         return super().__getitem__(key)
 
     def _ratings_bytes(self) -> int:
@@ -49,7 +49,8 @@ class ConfigLoader(OmegaConfigLoader):
         if "://" in data_dir:
             if name == "auto":
                 raise ClickException(f"Which data set in {data_dir}/01_raw? Name it: --params dataset=ml-32m.")
-            return {"dataset": name, "raw_dir": f"{data_dir}/01_raw/{name}"}
+            self._found = {"dataset": name, "raw_dir": f"{data_dir}/01_raw/{name}"}
+            return self._found
         shipped = PROJECT / "data" / "01_raw"  # the sample, and what `make data` fetches
         try:
             name, folder = resolve_dataset(name, *dict.fromkeys((PROJECT / data_dir / "01_raw", shipped)))
