@@ -7,7 +7,7 @@
 The data are made by the generator, whose truth is known, with the numbers of users and movies of real sets;
 `few-ratings` has many movies and few ratings of each. `bootstrap` is ten copies of ml-latest-small, whose users have
 other ids and whose stars are moved by half a star at random: its copies leak into each other, so errors are too low.
-CPU seconds are those of the whole machine, on which nothing else should run. Linux only, as it reads /proc.
+CPU seconds and memory are those of the run's processes, which are looked at once a second in /proc: Linux only.
 """
 
 import argparse
@@ -68,12 +68,12 @@ def measure(size: str, folder: Path, parameters: str) -> dict[str, Any]:
     environment = {**os.environ, "MOVIELENS_DIR": str(raw.parent), "MOVIE_RECS_DATA_DIR": str(data), "COLUMNS": "300"}
     log = folder / f"{size}.log"
     with log.open("w") as file:
-        started, cpu_before = time.perf_counter(), machine_cpu()
+        started = time.perf_counter()
         run = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
-        watch = PeakMemory(run.pid)
+        watch = Watch(run.pid)
         watch.start()
         code = run.wait()
-        wall, cpu = time.perf_counter() - started, machine_cpu() - cpu_before
+        wall = time.perf_counter() - started
         watch.stop()
     print_nodes(size, log)
     if code:
@@ -85,8 +85,8 @@ def measure(size: str, folder: Path, parameters: str) -> dict[str, Any]:
         "size": size,
         "ratings": f"{ratings:,}",
         "wall s": round(wall),
-        "CPU s": round(cpu),
-        "us CPU per rating": round(1e6 * cpu / ratings),
+        "CPU s": round(watch.cpu),
+        "us CPU per rating": round(1e6 * watch.cpu / ratings),
         "peak GB": round(watch.peak / GIB, 1),
         "disk GB": round(disk / GIB, 2),
         **quality(metrics, raw),
@@ -136,28 +136,40 @@ def bootstrap(folder: Path, _: str) -> None:
     pd.concat(copies).to_csv(folder / "ratings.csv", index=False)
 
 
-def machine_cpu() -> float:
-    """Seconds that all cores have worked since the machine started."""
-    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:4]  # user, nice, system
-    return sum(map(int, fields)) / os.sysconf("SC_CLK_TCK")
-
-
-class PeakMemory(threading.Thread):
-    """Watches the proportional memory of a process and all below it, every second."""
+class Watch(threading.Thread):
+    """Watches a process and all below it: their memory at its highest, and their CPU seconds."""
 
     def __init__(self, pid: int):
         super().__init__(daemon=True)
-        self._pid, self._ended, self.peak = pid, threading.Event(), 0
+        self._pid, self._ended = pid, threading.Event()
+        self._seconds: dict[int, float] = {}
+        self.peak = 0
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of all processes so far."""
+        return sum(self._seconds.values())
 
     def run(self) -> None:
         """Until `stop`."""
         while not self._ended.wait(1.0):
-            self.peak = max(self.peak, sum(map(proportional_memory, family(self._pid))))
+            pids = family(self._pid)
+            self._seconds |= {pid: cpu_seconds(pid) or self._seconds.get(pid, 0.0) for pid in pids}
+            self.peak = max(self.peak, sum(map(proportional_memory, pids)))
 
     def stop(self) -> None:
         """Ends the thread."""
         self._ended.set()
         self.join()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of the process alone; 0 if it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def family(pid: int) -> list[int]:
