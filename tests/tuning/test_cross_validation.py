@@ -281,6 +281,23 @@ class TestProgress:
         assert said[-1].startswith("6 of 6 done in ")
         assert said[-1].endswith("; best RMSE 1.0000 by als")
 
+    def test_a_long_fit_counts_for_more_of_the_time_left(self, caplog, monkeypatch):
+        """Ranks 10 to 80, one after the other, each of which takes what it costs."""
+        clock = [0.0]
+        monkeypatch.setattr(cross_validation, "SECONDS_BETWEEN_REPORTS", 0)
+        monkeypatch.setattr(cross_validation.time, "perf_counter", lambda: clock[0])
+
+        def errors(candidate, fold):
+            clock[0] += 1 + candidate.fit_cost
+            return rank_and_fold(candidate, fold)
+
+        candidates = [als(rank) for rank in range(10, 90, 10)]
+        with caplog.at_level(logging.INFO, cross_validation.__name__):
+            cross_validate(candidates, 1, errors)
+        said = [int(message.split("about ")[1].split(" s")[0]) for message in caplog.messages if "about" in message]
+        left = [sum(1 + each.fit_cost for each in candidates[done:]) for done in range(1, 8)]
+        assert said[1:] == [round(seconds) for seconds in left[1:]]
+
     def test_it_does_not_say_so_at_every_trial(self, caplog):
         with caplog.at_level(logging.INFO, cross_validation.__name__):
             cross_validate([als(rank) for rank in range(1, 101)], 5, rank_and_fold)

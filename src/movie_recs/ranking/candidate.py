@@ -55,6 +55,11 @@ class RankingCandidate(Candidate):
         return self.max_iter or 0
 
     @property
+    def fit_cost(self) -> float:
+        """By trials of a million ratings; EASE's decomposition is made before its trials, or is small."""
+        return 0.0 if self.rank is None else self.iterations / 2 * (self.rank / 50) ** 1.3
+
+    @property
     def als(self) -> ImplicitAlsParameters | None:
         """The hyperparameters of implicit ALS; None for EASE alone."""
         return None if self.rank is None else self.part(ImplicitAlsParameters)

@@ -75,6 +75,11 @@ class Candidate(Block):
         """Number of alternations of its factors; 0 without factors."""
         raise NotImplementedError
 
+    @property
+    def fit_cost(self) -> float:
+        """About how long its fit takes; 1 is the time that it takes to measure a candidate."""
+        raise NotImplementedError
+
     def part(self, kind: type[Part]) -> Part:
         """Its hyperparameters of these names, as a group of parameters."""
         return kind(**{name: getattr(self, name) for name in kind.model_fields})

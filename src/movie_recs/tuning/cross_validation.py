@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Generic, NamedTuple
@@ -117,16 +118,18 @@ class _Progress(Generic[Kind]):
     def __init__(self, trials: list[Trial[Kind]], outcomes: dict[Trial[Kind], Outcome]):
         self._trials, self._outcomes = trials, outcomes
         self._started = self._reported = time.perf_counter()
-        self._first: tuple[float, int] | None = None  # time and trials done; before, workers start and load code
+        paths = Counter(_path(trial) for trial in trials)
+        self._costs = {trial: 1 + trial.candidate.fit_cost / paths[_path(trial)] for trial in trials}
+        self._first: tuple[float, float] | None = None  # time and cost done; before, workers start and load code
 
     def add(self, trial: Trial[Kind], outcome: Outcome) -> None:
         self._outcomes[trial] = outcome
         done, total = len(self._outcomes), len(self._trials)
         if outcome.error:
             logger.warning("%s failed and is left out: %s", trial.candidate, outcome.error)
-        now = time.perf_counter()
+        now, cost = time.perf_counter(), sum(self._costs[each] for each in self._outcomes)
         if self._first is None:
-            self._first = now, done
+            self._first = now, cost
             self._reported = now - SECONDS_BETWEEN_REPORTS / 2  # there is no rate yet
         if done < total and now - self._reported < SECONDS_BETWEEN_REPORTS:
             return
@@ -139,7 +142,7 @@ class _Progress(Generic[Kind]):
             logger.info("%d of %d done in %.1f s%s", done, total, now - self._started, best_of_all)
         else:
             since, before = self._first
-            seconds = (now - since) / max(done - before, 1) * (total - done)
+            seconds = (now - since) / max(cost - before, 1) * (sum(self._costs.values()) - cost)
             time_left = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
             best_so_far = f"; best {name} so far {value:.4f}" if is_measured else ""
             logger.info("%d of %d done, about %s left%s", done, total, time_left, best_so_far)
@@ -151,6 +154,11 @@ class _Progress(Generic[Kind]):
             losses.setdefault(trial.candidate, []).append(_loss(trial.candidate, self._outcomes.get(trial)))
         loss, _, best = min((sum(each) / len(each), str(candidate), candidate) for candidate, each in losses.items())
         return loss, best
+
+
+def _path(trial: Trial) -> tuple:
+    """Equal for trials that share a fit."""
+    return trial.fold, trial.candidate.fit_key
 
 
 def _loss(candidate: Candidate, outcome: Outcome | None) -> float:
