@@ -115,6 +115,7 @@ def test_the_errors_of_a_trial_are_those_of_the_same_rows_by_spark(spark):
     rows = pd.DataFrame({"kind": "a", "rating": stars[held_out], "score": scores, "warm": ~is_cold[held_out]})
     expected = the_errors(spark.createDataFrame(rows, SCORED))
     assert 0 < expected["n_warm"] < expected["n"]
+    assert found.pop("rmse_se") > 0
     assert found == pytest.approx({name: expected[name] for name in ("rmse", "rmse_warm")}, rel=1e-12)
 
 

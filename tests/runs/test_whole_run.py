@@ -27,9 +27,8 @@ def test_metrics_hold_data_split_and_models(metrics):
     assert metrics["split"]["train"] + metrics["split"]["test"] == metrics["dataset"]["ratings"]
     assert metrics["split"]["strategy"] == "random"
     assert [row["model"] for row in metrics["rating"]["models"]] == LADDER
-    best, rows = metrics["rating"]["best_params"], {row["model"]: row for row in metrics["rating"]["models"]}
+    best = metrics["rating"]["best_params"]
     assert best["model"] in ("taste", "taste_als")
-    assert rows[best["model"]]["rmse"] <= rows["reference_als"]["rmse"]
     assert set(best) - {"als_model"} == {
         *("model", "user_damping", "movie_damping", "taste_reg", "prior_reg", "rank", "reg_param", "max_iter")
     }
@@ -119,7 +118,9 @@ def test_cv_results_have_one_row_per_candidate(sample_run):
         *(*["bias"] * 2, *["taste"] * 2, "reference_als", *["als"] * 2, *["bias_als"] * 2, *["taste_als"] * 2)
     ]
     assert results["rank"].dropna().tolist() == [5, 2, 10, 2, 10, 2, 10]
-    assert results["mean_rmse"].between(0.6, 1.1).all()
+    assert results["mean_rmse"].between(0.6, 1.3).all()
+    best = read_json(sample_run / "06_models/sample/rating/best_params.json")
+    assert best["model"] == results.loc[results["mean_rmse"].idxmin(), "model"]
     assert results["error"].isna().all()
 
 
@@ -156,7 +157,16 @@ def test_similar_movies_are_the_nearest_by_item_factors(sample_run):
 def test_the_als_model_is_spark_mls_own(sample_run):
     (als_model,) = (sample_run / "06_models/sample/rating/als_model").glob("*/als_model")
     best_params = read_json(sample_run / "06_models/sample/rating/best_params.json")
-    assert ALSModel.load(str(als_model)).rank == best_params["rank"]
+    assert ALSModel.load(str(als_model)).rank == (best_params.get("als_model") or best_params)["rank"]
+
+
+def test_a_winner_that_loses_to_the_reference_on_the_test_ratings_is_announced(sample_run, metrics):
+    """With few folds and alternations it does, on data that have more to factors than to tastes."""
+    rmse = {row["model"]: row["rmse"] for row in metrics["rating"]["models"]}
+    loses = rmse[metrics["rating"]["best_params"]["model"]] > rmse["reference_als"]
+    printed = (sample_run / "printed.txt").read_text()
+    page = (sample_run / "08_reporting/sample/report.html").read_text()
+    assert ("WARNING: " in printed) == ("Predicting stars: the winner loses" in page) == loses
 
 
 def test_unknown_ids_are_listed_and_the_others_answered(sample_run):
