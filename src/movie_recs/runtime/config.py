@@ -30,7 +30,8 @@ class ConfigLoader(OmegaConfigLoader):
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key in ("catalog", "spark"):  # both at once, as Kedro keeps the globals that it resolves first
             person = (self["parameters"].get("recommend") or {}).get("new_user_ratings")
-            sizes = java_sizes(self._ratings_bytes(), machine_memory())
+            ratings_bytes = self._ratings_bytes()
+            sizes = {"ratings_bytes": ratings_bytes, **java_sizes(ratings_bytes, machine_memory())}
             found = self._found or (self._dataset() if key == "catalog" else {})
             self["globals"] = {**super().__getitem__("globals"), **found, **sizes, "new_user_ratings": person}
         return super().__getitem__(key)

@@ -1,6 +1,7 @@
 """What a run prints: its data set, a line when each node begins, and a summary at the end."""
 
 import logging
+import os
 import time
 from pathlib import Path
 from threading import Lock
@@ -13,6 +14,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from movie_recs.report.summary import LISTS, PAGE, RESULTS, first_titles, summarise
+from movie_recs.runtime.needs import describe_peak, expect
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,9 @@ class ConsoleHooks:
         self._total = None if run_params.get("only_missing_outputs") else len(pipeline.nodes)
         nodes = "Nodes without outputs" if self._total is None else _count(self._total)
         logger.info("%s on %s", nodes, self._config["globals"]["dataset"])
+        names, ratings_bytes = [node.name for node in pipeline.nodes], self._config["globals"].get("ratings_bytes", 0)
+        if needs := expect(names, ratings_bytes, os.cpu_count() or 1):
+            logger.info("%s", needs)
 
     @hook_impl
     def before_dataset_loaded(self, node: Node) -> None:
@@ -54,7 +59,10 @@ class ConsoleHooks:
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Logs the duration, and prints the summary of what the run has made."""
         if self._begun or self._total:
-            logger.info("%s done in %s", _count(len(self._begun)), _duration(time.perf_counter() - self._since))
+            peak = describe_peak()
+            memory = f", with {peak} of memory at most" if peak else ""
+            duration = _duration(time.perf_counter() - self._since)
+            logger.info("%s done in %s%s", _count(len(self._begun)), duration, memory)
         else:
             logger.info("Nothing to do: all outputs exist")
         made = {name for node in pipeline.nodes if node.name in self._begun for name in node.outputs}

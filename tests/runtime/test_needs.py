@@ -1,0 +1,62 @@
+"""What a run says that it will need, and has needed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from movie_recs.runtime.needs import BYTES_PER_RATING, STAGES, _below, describe_peak, expect
+
+NODES = ["data_processing.parse_ratings", "data_processing.clean_ratings", "ranking.tuning.cross_validate_candidates"]
+MILLION = BYTES_PER_RATING * 10**6
+
+
+def test_a_run_of_a_million_ratings_takes_what_its_stages_take():
+    """14 + 8 seconds to read, and 15 + 20 to tune, on two cores; the other node is in the first figure."""
+    said = expect(NODES, MILLION, 2)
+    assert said.startswith("About 1.0 million ratings: expect about 57 s on 2 cores (reading 22 s, tuning 35 s), ")
+    assert said.endswith("3 GB of memory and 0.1 GB of disk")
+
+
+def test_tuning_sees_a_part_of_many_ratings_and_more_cores_take_less_time():
+    """Eight times as many: 14 + 64 and 15 + 100 seconds, or half of what grows on four cores."""
+    assert "about 3 min on 2 cores (reading 78 s, tuning 2 min)" in expect(NODES, 8 * MILLION, 2)
+    assert "about 2 min on 4 cores (reading 46 s, tuning 65 s)" in expect(NODES, 8 * MILLION, 4)
+
+
+@pytest.mark.parametrize(("nodes", "size"), [(NODES, 0), (["data_processing.clean_tags"], MILLION), ([], MILLION)])
+def test_without_a_size_or_a_stage_nothing_is_said(nodes, size):
+    assert expect(nodes, size, 2) == ""
+
+
+def test_every_stage_is_of_nodes_that_exist(pipelines):
+    names = [node.name for node in pipelines["__default__"].nodes]
+    for beginning in STAGES:
+        assert any(name.startswith(beginning) for name in names), beginning
+
+
+@pytest.fixture
+def pipelines():
+    from movie_recs.pipeline_registry import register_pipelines
+
+    return register_pipelines()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+class TestPeak:
+    def test_it_is_that_of_this_process_and_of_all_below_it(self):
+        """A child of the child holds 300 MB."""
+        holds = "import time; kept = bytearray(300_000_000); print(flush=True); time.sleep(60)"
+        starts = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {holds!r}])"
+        before = float(describe_peak().removesuffix(" GB"))
+        process = subprocess.Popen([sys.executable, "-c", starts], stdout=subprocess.PIPE)
+        try:
+            process.stdout.read(1)
+            assert float(describe_peak().removesuffix(" GB")) >= before + 0.2
+            assert process.pid in _below(os.getpid())
+        finally:
+            for pid in _below(process.pid):
+                os.kill(pid, 9)
+            process.kill()
+            process.wait()
