@@ -67,7 +67,7 @@ def cross_validate(
     halving = halving and len(numbers) > 2
     rounds = [numbers[:1], numbers[1:2], numbers[2:]] if halving else [numbers[:1], numbers[1:]]
     going_on, stopped = list(dict.fromkeys(candidates)), dict.fromkeys(candidates, "")
-    if not (halving or rivals):
+    if len(numbers) == 1 or not (halving or rivals):
         rounds = [numbers]
     for number, some_folds in enumerate(rounds):
         if number == 1 and rivals:
