@@ -91,7 +91,8 @@ class Timer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.seconds = tuple(now - before for now, before in zip(self._now(), self._began, strict=True))
+        cpu, wall = self._now()
+        self.seconds = cpu - self._began[0], wall - self._began[1]
 
 
 def by_spark(users: np.ndarray, movies: np.ndarray) -> tuple:
@@ -103,7 +104,11 @@ def by_spark(users: np.ndarray, movies: np.ndarray) -> tuple:
     from movie_recs.runtime.java import find_java
 
     os.environ["JAVA_HOME"] = str(find_java().home)
-    options = {"spark.driver.memory": "10g", "spark.ui.enabled": "false", "spark.driver.extraJavaOptions": "-Xss16m"}
+    options: dict[str, bool | float | int | str | None] = {
+        "spark.driver.memory": "10g",
+        "spark.ui.enabled": "false",
+        "spark.driver.extraJavaOptions": "-Xss16m",
+    }
     spark = SparkSession.builder.master("local[*]").config(map=options).getOrCreate()
     ratings = spark.createDataFrame(
         pa.table({"user": users, "movie": movies, "rating": np.ones(len(users), np.float32)})
@@ -114,7 +119,8 @@ def by_spark(users: np.ndarray, movies: np.ndarray) -> tuple:
         userCol="user", itemCol="movie", ratingCol="rating", implicitPrefs=True, seed=SEED,
         rank=RANK, regParam=REG_PARAM, alpha=ALPHA, maxIter=ITERATIONS,
     )  # fmt: skip
-    with Timer(spark.sparkContext._gateway.proc.pid) as timer:
+    gateway = spark.sparkContext._gateway
+    with Timer(gateway.proc.pid if gateway else os.getpid()) as timer:
         model = als.fit(ratings)
         sides = [side.toPandas().sort_values("id") for side in (model.userFactors, model.itemFactors)]
     return [np.stack(side["features"].to_list()).astype(np.float32) for side in sides], timer.seconds
@@ -140,9 +146,9 @@ def seen_by(users: np.ndarray, movies: np.ndarray):
     from movie_recs.data.blocks import LocalBlocks
     from movie_recs.data.interactions import Interactions, select_seen
 
-    ids = (np.arange(side.max() + 1, dtype=np.int32) for side in (users, movies))
-    ones = np.ones(len(users), np.float32)
-    block = Interactions(users, movies, ones, np.zeros(len(users), np.int16), np.zeros(len(users), np.int64), *ids)
+    user_ids, movie_ids = (np.arange(side.max() + 1, dtype=np.int32) for side in (users, movies))
+    ones, no_folds, no_times = (np.ones(len(users), kind) for kind in (np.float32, np.int16, np.int64))
+    block = Interactions(users, movies, ones, no_folds, no_times, user_ids, movie_ids)
     return LocalBlocks(select_seen(block), block.user_ids, block.movie_ids)
 
 
@@ -155,7 +161,7 @@ def by_loops(users: np.ndarray, movies: np.ndarray) -> tuple:
     parameters = AlsParameters(rank=RANK, reg_param=REG_PARAM, max_iter=ITERATIONS)
     with Timer() as timer:
         (factors,) = fit_factors(targets, parameters, [ITERATIONS], SEED, ALPHA)
-    return (factors.users.block, factors.items), timer.seconds
+    return (factors.users.collect(lambda block: block)[0], factors.items), timer.seconds
 
 
 def by_ease(users: np.ndarray, movies: np.ndarray) -> tuple:
