@@ -260,6 +260,15 @@ class TestHalving:
         assert table["error"].tolist() == ["fold 0: singular", "", "not among the better half after 2 of 3 folds"]
 
 
+def test_a_model_is_chosen_with_the_rank_that_is_worth_its_time():
+    """Above rank 20 a doubling has a price of 0.003; other models are compared without it."""
+    assert best_candidate(results((als(20), 0.8), (als(40), 0.798)), RatingCandidate, "als") == als(20)
+    assert best_candidate(results((als(20), 0.8), (als(40), 0.796)), RatingCandidate, "als") == als(40)
+    assert best_candidate(results((als(5), 0.8), (als(10), 0.7999)), RatingCandidate, "als") == als(10)
+    tastes = taste(5, 3, 8, 10)
+    assert best_candidate(results((tastes, 0.796), (als(40), 0.795)), RatingCandidate, "als", "taste") == als(40)
+
+
 class TestProgress:
     def test_it_says_how_far_it_is_what_is_best_and_what_has_failed(self, caplog, monkeypatch):
         monkeypatch.setattr(cross_validation, "SECONDS_BETWEEN_REPORTS", 0)

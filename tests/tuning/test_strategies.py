@@ -78,6 +78,13 @@ class TestBeyondTheList:
         assert max(rank for rank, _ in tried) == 20
         assert max(reg for _, reg in tried) == 0.4  # from the simplest candidate, which is as good as the best
 
+    def test_more_factors_have_to_be_worth_their_time(self):
+        """0.002 a doubling is more than the least gain, but less than the price of a doubling, 0.003, above rank 20."""
+        tried = self.path(lambda each: 1 - 0.002 * math.log2(each.rank), rank=[10, 20], reg_param=[0.1, 0.2, 0.4])
+        assert [rank for rank, _ in tried if rank > 20] == [40]
+        tried = self.path(lambda each: 1 - 0.004 * math.log2(each.rank), rank=[10, 20], reg_param=[0.1, 0.2, 0.4])
+        assert [rank for rank, _ in tried if rank > 20] == [40, 80, 160]
+
     def test_at_a_bound_it_ends_with_a_warning(self, caplog):
         tried = self.path(lambda each: -each.reg_param, reg_param=[0.5, 1.0])
         assert max(reg for _, reg in tried) == 2.0

@@ -21,8 +21,9 @@ class RankingCandidate(Candidate):
         "half_life": False,
         "star_weight": True,
     }
+    FREE_RANK = 50
     BOUNDS = {  # noqa: RUF012
-        "rank": (5, 400),
+        "rank": (5, 200),
         "reg_param": (0.005, 5),
         "alpha": (0.05, 100),
         "ease_reg": (1, 100_000),

@@ -18,6 +18,7 @@ class RatingCandidate(Candidate):
         "user_damping": False,
         "prior_reg": False,
     }
+    FREE_RANK = 20
     BOUNDS = {  # noqa: RUF012
         "user_damping": (0.1, 1000),
         "movie_damping": (0.1, 1000),

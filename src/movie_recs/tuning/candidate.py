@@ -8,6 +8,7 @@ import pandas as pd
 
 from movie_recs.parameter_types import Block
 
+DOUBLING = 10  # of the least gain: the price of a doubling of the rank
 Part = TypeVar("Part", bound=Block)
 
 
@@ -42,6 +43,7 @@ class Candidate(Block):
     MEASURE: ClassVar[Measure]
     SIMPLER: ClassVar[dict[str, bool]]  # which of tied candidates is simpler: True if the lower value is
     BOUNDS: ClassVar[dict[str, tuple[float, float]]]  # how far a search may go beyond the listed values
+    FREE_RANK: ClassVar[int]  # the rank up to which more factors have no price
 
     model: str
 
@@ -64,6 +66,12 @@ class Candidate(Block):
         """Lower for the simpler of two candidates, by `SIMPLER`; a missing hyperparameter is simplest."""
         values = ((getattr(self, name), is_lower) for name, is_lower in self.SIMPLER.items())
         return tuple(-math.inf if value is None else value if is_lower else -value for value, is_lower in values)
+
+    @property
+    def price(self) -> float:
+        """What its rank has to gain, in the measure: a doubling takes a fit four times as long."""
+        rank = getattr(self, "rank", None) or 1
+        return DOUBLING * self.MEASURE.least_gain * max(0.0, math.log2(rank / self.FREE_RANK))
 
     @property
     def fit_key(self) -> tuple:

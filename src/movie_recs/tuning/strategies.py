@@ -34,7 +34,8 @@ class Strategy(Protocol[Kind]):
 class Listed(Generic[Kind]):
     """Proposes the listed candidates, all at once, and goes on beyond the ends of the lists while that gains something.
 
-    The base is the simplest of the candidates that lose less than `Measure.least_gain` on the best. Where one of its
+    The base is the simplest of the candidates that lose less than `Measure.least_gain` on the best, after the price of
+    their rank (`Candidate.price`). Where one of its
     hyperparameters is the highest or lowest of the values tried, the next one is twice or half of it, each alone, and
     if several of these beat the base by the least gain, next all of them together. The search ends when none does.
 
@@ -57,11 +58,13 @@ class Listed(Generic[Kind]):
         return self._asked
 
     def tell(self, results: pd.DataFrame) -> None:
-        """Takes the mean losses; a candidate that failed, or that did not go on, is not compared."""
+        """Takes the mean losses and the prices; a candidate that failed, or did not go on, is not compared."""
         measure = self._asked[0].MEASURE
         losses = [measure.loss(float(value)) for value in results[measure.mean].astype(float)]
         self._losses |= {
-            candidate: loss for candidate, loss in zip(self._asked, losses, strict=True) if not math.isnan(loss)
+            candidate: loss + candidate.price
+            for candidate, loss in zip(self._asked, losses, strict=True)
+            if not math.isnan(loss)
         }
         if self._losses and self._bounds:
             self._go_on(measure.least_gain)
