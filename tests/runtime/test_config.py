@@ -77,6 +77,17 @@ class TestJavaSizes:
     def test_a_million_ratings_have_both_compilers(self):
         assert java_sizes(25 * 10**6, 24 * self.GIB)["java_compilers"] == ""
 
+    def test_a_folder_of_parts_is_as_large_as_they_are(self, monkeypatch, tmp_path):
+        fill(tmp_path / "sets" / "parts")
+        (tmp_path / "sets" / "parts" / "ratings.csv").unlink()
+        (tmp_path / "sets" / "parts" / "ratings.csv").mkdir()
+        for name in ("part-0.csv", "part-1.csv"):
+            (tmp_path / "sets" / "parts" / "ratings.csv" / name).write_bytes(b"x" * 1000)
+        monkeypatch.setenv("MOVIELENS_DIR", str(tmp_path / "sets"))
+        loader = ConfigLoader(str(ROOT / "conf"), runtime_params={"dataset": "parts"}, **CONFIG_LOADER_ARGS)
+        assert loader["spark"]
+        assert loader["globals"]["ratings_bytes"] == 2000
+
     @pytest.mark.parametrize(("dataset", "compilers"), [("sample", 1), ("large", 0), ("missing", 1)])
     def test_they_follow_the_data_set_of_the_run(self, monkeypatch, tmp_path, dataset, compilers):
         fill(tmp_path / "sets" / "large")

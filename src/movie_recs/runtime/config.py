@@ -37,9 +37,10 @@ class ConfigLoader(OmegaConfigLoader):
         return super().__getitem__(key)
 
     def _ratings_bytes(self) -> int:
-        """The size of ratings.csv; 0 where it is not known before Spark starts."""
+        """The size of ratings.csv, a file or Spark's folder of parts; 0 where it is not known before Spark starts."""
         try:
-            return (Path(self._dataset()["raw_dir"]) / "ratings.csv").stat().st_size
+            path = Path(self._dataset()["raw_dir"]) / "ratings.csv"
+            return sum(part.stat().st_size for part in (path.iterdir() if path.is_dir() else [path]))
         except (ClickException, OSError):
             return 0
 
