@@ -1,6 +1,6 @@
 """A whole `kedro run` at each size of data, with what it takes and how good its models are.
 
-    python benchmarks/scale.py                               # 100k, 1m, 10m, few-ratings, bootstrap
+    python benchmarks/scale.py                               # all sizes
     python benchmarks/scale.py 32m --params tuning.x=y       # more parameters for the runs
     python benchmarks/scale.py 1m --folder /somewhere        # keeps data and results there
 
@@ -37,7 +37,6 @@ SIZES = {  # users, movies, ratings of each user
     "few-ratings": (7_400, 105_000, 38.4),
 }
 BOOTSTRAP = "bootstrap"
-DEFAULT = ["100k", "1m", "10m", "few-ratings", BOOTSTRAP]
 COPIES = 10
 NODE = re.compile(r"(\d\d):(\d\d):(\d\d) INFO +\[ *\d+/\d+\] (\S+) *$", flags=re.MULTILINE)
 
@@ -45,7 +44,7 @@ NODE = re.compile(r"(\d\d):(\d\d):(\d\d) INFO +\[ *\d+/\d+\] (\S+) *$", flags=re
 def main() -> int:
     """1 if a run failed, or if a winner is worse than plain ALS at its best or than the reference."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sizes", nargs="*", default=DEFAULT, choices=[*SIZES, BOOTSTRAP], metavar="size")
+    parser.add_argument("sizes", nargs="*", default=[*SIZES, BOOTSTRAP], choices=[*SIZES, BOOTSTRAP], metavar="size")
     parser.add_argument("--params", default="", help="for kedro run, as in a=1,b.c=2")
     parser.add_argument("--folder", type=Path, help="where data and results are kept (default: a temporary one)")
     arguments = parser.parse_args()
