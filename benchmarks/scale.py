@@ -27,6 +27,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from movie_recs.runtime.needs import processes_below
+
 ROOT = Path(__file__).parents[1]
 GIB = 2**30
 SIZES = {  # users, movies, ratings of each user
@@ -152,7 +154,7 @@ class Watch(threading.Thread):
     def run(self) -> None:
         """Until `stop`."""
         while not self._ended.wait(1.0):
-            pids = family(self._pid)
+            pids = [self._pid, *processes_below(self._pid)]
             self._seconds |= {pid: cpu_seconds(pid) or self._seconds.get(pid, 0.0) for pid in pids}
             self.peak = max(self.peak, sum(map(proportional_memory, pids)))
 
@@ -169,21 +171,6 @@ def cpu_seconds(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def family(pid: int) -> list[int]:
-    """The process and all below it."""
-    children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            children.setdefault(int(path.read_text().rsplit(")", 1)[1].split()[1]), []).append(int(path.parent.name))
-        except OSError:  # it has ended
-            continue
-    found, waiting = [], [pid]
-    while waiting:
-        found.append(waiting.pop())
-        waiting += children.get(found[-1], [])
-    return found
 
 
 def proportional_memory(pid: int) -> int:

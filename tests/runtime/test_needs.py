@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from movie_recs.runtime.needs import BYTES_PER_RATING, STAGES, _below, describe_peak, expect
+from movie_recs.runtime.needs import BYTES_PER_RATING, STAGES, describe_peak, expect, processes_below
 
 NODES = ["data_processing.parse_ratings", "data_processing.clean_ratings", "ranking.tuning.cross_validate_candidates"]
 MILLION = BYTES_PER_RATING * 10**6
@@ -45,7 +45,7 @@ def pipelines():
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 class TestPeak:
-    def test_it_is_that_of_this_process_and_of_all_below_it(self):
+    def test_it_is_that_of_this_process_and_of_allprocesses_below_it(self):
         """A child of the child holds 300 MB."""
         holds = "import time; kept = bytearray(300_000_000); print(flush=True); time.sleep(60)"
         starts = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {holds!r}])"
@@ -54,9 +54,9 @@ class TestPeak:
         try:
             process.stdout.read(1)
             assert float(describe_peak().removesuffix(" GB")) >= before + 0.2
-            assert process.pid in _below(os.getpid())
+            assert process.pid in processes_below(os.getpid())
         finally:
-            for pid in _below(process.pid):
+            for pid in processes_below(process.pid):
                 os.kill(pid, 9)
             process.kill()
             process.wait()

@@ -81,11 +81,11 @@ def describe_peak() -> str:
     """
     if not sys.platform.startswith("linux"):
         return ""
-    total = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + sum(map(_peak_of, _below(os.getpid())))
+    total = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + sum(map(_peak_of, processes_below(os.getpid())))
     return f"{total / GIB:.1f} GB"
 
 
-def _below(pid: int) -> list[int]:
+def processes_below(pid: int) -> list[int]:
     """The processes that this one has started, and those that they have."""
     children: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
