@@ -3,6 +3,7 @@
 Most trials here fit nothing: what becomes of one is its candidate's rank, and its measures tell where it ran, on what.
 """
 
+import gc
 import os
 import pickle
 import sys
@@ -80,6 +81,11 @@ class Scripted:
     def with_shared(self, parts):
         return type(self)(self.log, self.shared_folds, {**self.parts, **parts})
 
+    def only(self, fold):
+        return type(self)(
+            self.log, self.shared_folds, {each: part for each, part in self.parts.items() if each == fold}
+        )
+
     def open(self, fold):
         self.note("opened", fold, os.getpid())
         return ScriptedFold(fold, self.parts.get(fold, 0.0))
@@ -134,6 +140,23 @@ class TestSpreading:
         assert len(data.noted("pickled")) == 1
         opened = data.noted("opened")
         assert sorted(opened) == sorted(["0", str(pid)] for pid in {int(o.measures["rmse_warm"]) for _, o in ended})
+
+    def test_tasks_on_this_machine_read_the_data_of_their_fold_from_a_file(self, spark, tmp_path):
+        runner = TrialRunner(spark, Sent(tmp_path / "log", shared_folds=(0, 1)), "local")
+        list(runner.run([trial(), trial(fold=1)]))
+        handles = [runner._handle(fold) for fold in (0, 1)]
+        assert all(len(pickle.dumps(handle)) < 1000 for handle in handles)
+        assert [list(handle.load().parts) for handle in handles] == [[0], [1]]
+        folder = Path(runner._folder.name)
+        assert len(list(folder.iterdir())) == 3  # of each fold, and without what is shared
+        del runner, handles
+        gc.collect()
+        assert not folder.exists()
+
+    def test_elsewhere_they_are_sent_with_the_task(self, tmp_path):
+        data = Sent(tmp_path / "log")
+        assert carriers.PickledData(data)._pickled
+        assert not carriers.PickledData(data, tmp_path)._pickled
 
     def test_trials_that_differ_in_iterations_alone_are_one_path_in_ascending_order(self):
         trials = [trial(max_iter=5), trial(fold=1, max_iter=2), trial(max_iter=2), trial(reg_param=0.2, max_iter=9)]

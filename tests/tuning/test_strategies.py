@@ -78,6 +78,20 @@ class TestBeyondTheList:
         assert max(rank for rank, _ in tried) == 20
         assert max(reg for _, reg in tried) == 0.4  # from the simplest candidate, which is as good as the best
 
+    def test_a_step_has_to_gain_half_a_standard_error(self):
+        """Two folds whose errors are 0.02 apart have a standard error of 0.01."""
+        grid = {"rank": [10], "reg_param": [0.2], "max_iter": [10]}
+        tried = {}
+        for gain in (0.004, 0.006):
+            strategy = factor_strategy("bias_als", BASE, tuning(grid=grid, beyond_edges=True))
+            while asked := strategy.ask():
+                means = [0.8 - gain * math.log2(each.reg_param / 0.2) for each in asked]
+                folds = [[mean - 0.01, mean + 0.01] for mean in means]
+                outcomes = [[Outcome({"rmse": each, "rmse_warm": each}, 1.0) for each in both] for both in folds]
+                strategy.tell(summarise(asked, outcomes))
+                tried[gain] = max(tried.get(gain, 0), *(each.reg_param for each in asked))
+        assert tried == {0.004: 0.4, 0.006: 2.0}
+
     def test_more_factors_have_to_be_worth_their_time(self):
         """0.002 a doubling is more than the least gain, but less than the price of a doubling, 0.003, above rank 20."""
         tried = self.path(lambda each: 1 - 0.002 * math.log2(each.rank), rank=[10, 20], reg_param=[0.1, 0.2, 0.4])

@@ -73,6 +73,10 @@ class RankingTrialData(NamedTuple):
         others = {part: spectrum for part, spectrum in self.spectra.items() if part.fold not in folds}
         return self._replace(spectra=others | parts)
 
+    def only(self, fold: int | None) -> "RankingTrialData":
+        """The data with the decomposition of this fold alone."""
+        return self._replace(spectra={part: each for part, each in self.spectra.items() if part.fold == fold})
+
     def open(self, fold: int) -> "RankingFold":
         """The fold."""
         return RankingFold(self, fold)

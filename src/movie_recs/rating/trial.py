@@ -57,6 +57,10 @@ class RatingTrialData(NamedTuple):
         """The data with these audience factors as well."""
         return self._replace(audience={**self.audience, **parts})
 
+    def only(self, fold: int | None) -> "RatingTrialData":
+        """The data with the audience factors of this fold alone."""
+        return self._replace(audience={each: factors for each, factors in self.audience.items() if each == fold})
+
     def open(self, fold: int) -> "RatingFold":
         """The fold."""
         return RatingFold(self, fold)

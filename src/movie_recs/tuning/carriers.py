@@ -1,23 +1,26 @@
 """Runs trials on either carrier: in Spark tasks that hold all ratings, or in this process on blocks in Spark.
 
 Trials that share a fit are a path through a fold. A pool of threads runs the paths and yields their outcomes as they
-end. With local blocks a path is a Spark job of one task on one thread, whose outcome does not depend on what else runs;
-the data are sent in its closure, and a Python worker caches the fold that it used last. With blocks in Spark the path
-runs in this process, and its passes over the blocks are the jobs.
+end. With local blocks a path is a Spark job of one task on one thread, whose outcome does not depend on what else runs.
+It gets the data of its fold from a file where tasks are on this machine, else in its closure, and a Python worker
+caches the fold that it used last. With blocks in Spark the path runs in this process, and its passes over the blocks
+are the jobs.
 """
 
 import gc
 import hashlib
 import pickle
+import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import lru_cache, partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import uuid4
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
+from pyspark.sql import SparkSession, is_remote
 
 from movie_recs.data.blocks import tasks_at_a_time
 from movie_recs.threads import cores
@@ -48,6 +51,9 @@ class TrialData(Protocol[Kind]):
     def with_shared(self, parts: dict[Any, Any]) -> "TrialData[Kind]":
         """The data with these results of `fit_shared` as well."""
 
+    def only(self, fold: int | None) -> "TrialData[Kind]":
+        """The data without the results of `fit_shared` for other folds, or without any."""
+
     def open(self, fold: int) -> Fold[Kind]:
         """The fold, ready for its trials."""
 
@@ -64,7 +70,9 @@ class TrialRunner(Generic[Kind]):
 
     def __init__(self, spark: SparkSession, data: TrialData[Kind], carrier: str, at_a_time: int | None = None):
         self._spark, self._data, self._is_local = spark, data, carrier == "local"
-        self._handle = self._hold(data)
+        is_here = not is_remote() and (spark.conf.get("spark.master", "") or "").startswith("local")
+        self._folder = tempfile.TemporaryDirectory(prefix="movie_recs-trials-") if is_here else None  # removed with it
+        self._handles: dict[int | None, PickledData | DriverData] = {}
         # A pass over blocks in Spark keeps all cores busy by itself.
         tasks = tasks_at_a_time(spark) if self._is_local else 1
         self._threads = JOBS_PER_TASK * tasks if self._is_local else 1
@@ -77,21 +85,27 @@ class TrialRunner(Generic[Kind]):
         A path whose task dies, for lack of memory for example, is run again alone.
         """
         self._fit_shared(trials)
-        data = self._handle
         paths, died = _paths(trials), []
-        for place, outcomes in self._each(partial(_run_path, data), paths):
+        for place, outcomes in self._each(_run_path, [(self._handle(path[0].fold), path) for path in paths]):
             if isinstance(outcomes, Exception):
                 died.append(paths[place])
             else:
                 yield from zip(paths[place], outcomes, strict=True)
         for path in died:
-            ((_, outcomes),) = self._each(partial(_run_path, data), [path])
+            ((_, outcomes),) = self._each(_run_path, [(self._handle(path[0].fold), path)])
             if isinstance(outcomes, Exception):
                 outcomes = [failed(outcomes, trial.fold) for trial in path]
             yield from zip(path, outcomes, strict=True)
 
-    def _hold(self, data: TrialData[Kind]) -> "PickledData | DriverData":
-        return PickledData(data) if self._is_local else DriverData(data)
+    def _handle(self, fold: int | None) -> "PickledData | DriverData":
+        """The data for a task of this fold, or of none, which fits what is shared."""
+        if not self._is_local:
+            fold = None  # all are in this process
+        if fold not in self._handles:
+            data = self._data.only(fold) if self._is_local else self._data
+            folder = None if self._folder is None else Path(self._folder.name)
+            self._handles[fold] = PickledData(data, folder) if self._is_local else DriverData(data)
+        return self._handles[fold]
 
     def _fit_shared(self, trials: list[Trial[Kind]]) -> None:
         missing = self._data.missing_parts(trials)
@@ -101,12 +115,11 @@ class TrialRunner(Generic[Kind]):
         if len(missing) < cores():  # in this process, whose threads have all cores; a task has one
             fitted = {part: self._data.fit_shared(part) for part in missing}
         else:
-            for place, result in self._each(partial(_fit_shared, self._handle), missing):
+            for place, result in self._each(_fit_shared, [(self._handle(None), part) for part in missing]):
                 if isinstance(result, Exception):
                     raise result
                 fitted[missing[place]] = result
-        self._data = self._data.with_shared(fitted)
-        self._handle = self._hold(self._data)
+        self._data, self._handles = self._data.with_shared(fitted), {}
 
     def _each(
         self, function: Callable[[Any], Result], arguments: list[Any]
@@ -140,11 +153,20 @@ class TrialRunner(Generic[Kind]):
 
 
 class PickledData:
-    """Data that are sent to tasks: pickled once here, and unpickled once in each worker, which caches by their hash."""
+    """Data for tasks: pickled once here, and unpickled once in each worker, which caches by their hash.
 
-    def __init__(self, data: TrialData):
+    Args:
+        data: What the tasks need.
+        folder: Where this process and all workers find the pickled data; None to send it with each task.
+    """
+
+    def __init__(self, data: TrialData, folder: Path | None = None):
         self._pickled = pickle.dumps(data, protocol=5)
         self._key = hashlib.sha256(self._pickled).hexdigest()
+        self._path = None if folder is None else folder / self._key
+        if self._path is not None:
+            self._path.write_bytes(self._pickled)
+            self._pickled = b""
 
     def __hash__(self) -> int:
         return hash(self._key)
@@ -154,8 +176,8 @@ class PickledData:
 
     def load(self) -> TrialData:
         """The data; their pickled form is freed."""
-        data, self._pickled = pickle.loads(self._pickled), b""  # noqa: S301 - made by this run's driver
-        return data
+        pickled, self._pickled = self._path.read_bytes() if self._path else self._pickled, b""
+        return pickle.loads(pickled)  # noqa: S301 - made by this run's driver
 
     def open(self, fold: int) -> Fold:
         """The fold, cached in the worker for the next trials of the same one."""
@@ -206,12 +228,14 @@ def _run_batches(
     yield pa.RecordBatch.from_pydict({"result": [pickle.dumps(function(argument), protocol=5)]})
 
 
-def _run_path(data: PickledData | DriverData, path: list[Trial]) -> list[Outcome]:
+def _run_path(argument: tuple[PickledData | DriverData, list[Trial]]) -> list[Outcome]:
+    data, path = argument
     candidates = [trial.candidate for trial in path]
     return attempt(lambda: data.open(path[0].fold).measure(candidates), path)
 
 
-def _fit_shared(data: PickledData | DriverData, part: Any) -> Any:
+def _fit_shared(argument: tuple[PickledData | DriverData, Any]) -> Any:
+    data, part = argument
     return data.fit_shared(part)
 
 

@@ -14,6 +14,7 @@ from movie_recs.tuning.trial import Outcome, Runner
 
 logger = logging.getLogger(__name__)
 
+STD_ERRORS = 0.5  # of a mean: what a step has to gain at least
 AT_A_TIME = 8  # candidates that tpe draws between updates, constant so that the choice does not depend on the cores
 
 
@@ -34,10 +35,11 @@ class Strategy(Protocol[Kind]):
 class Listed(Generic[Kind]):
     """Proposes the listed candidates, all at once, and goes on beyond the ends of the lists while that gains something.
 
-    The base is the simplest of the candidates that lose less than `Measure.least_gain` on the best, after the price of
-    their rank (`Candidate.price`). Where one of its
-    hyperparameters is the highest or lowest of the values tried, the next one is twice or half of it, each alone, and
-    if several of these beat the base by the least gain, next all of them together. The search ends when none does.
+    The base is the simplest of the candidates that lose less than the least gain on the best, after the price of their
+    rank (`Candidate.price`); the least gain is that of the measure, or half a standard error where that is more. Where
+    one of its hyperparameters is the highest or lowest of the values tried, the next one is twice or half of it, each
+    alone, and if several of these beat the base by the least gain, next all of them together. The search ends when none
+    does.
 
     Args:
         candidates: The list.
@@ -66,8 +68,9 @@ class Listed(Generic[Kind]):
             for candidate, loss in zip(self._asked, losses, strict=True)
             if not math.isnan(loss)
         }
+        errors = results["std_error"].astype(float).dropna()
         if self._losses and self._bounds:
-            self._go_on(measure.least_gain)
+            self._go_on(max(measure.least_gain, STD_ERRORS * errors.min() if len(errors) else 0.0))
 
     def _go_on(self, least_gain: float) -> None:
         best = min(self._losses.values())
