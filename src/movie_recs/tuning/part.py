@@ -1,8 +1,8 @@
 """The part of the data that a search uses where all of it would take too long.
 
 The standard error of a measure falls with the square root of the number of ratings, and candidates are compared on the
-same rows. So from `one_fold_from` ratings on, one fold is held out instead of each in turn; and above `most_ratings`, the
-search sees a sample of the users with all of their ratings.
+same rows. So from `one_fold_from` ratings on, one fold is held out instead of each in turn; and above `most_ratings`,
+the search sees a sample of the users with all of their ratings.
 """
 
 import logging
