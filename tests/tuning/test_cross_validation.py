@@ -260,13 +260,13 @@ class TestHalving:
         assert table["error"].tolist() == ["fold 0: singular", "", "not among the better half after 2 of 3 folds"]
 
 
-def test_a_model_is_chosen_with_the_rank_that_is_worth_its_time():
-    """Above rank 20 a doubling has a price of 0.003; other models are compared without it."""
-    assert best_candidate(results((als(20), 0.8), (als(40), 0.798)), RatingCandidate, "als") == als(20)
-    assert best_candidate(results((als(20), 0.8), (als(40), 0.796)), RatingCandidate, "als") == als(40)
-    assert best_candidate(results((als(5), 0.8), (als(10), 0.7999)), RatingCandidate, "als") == als(10)
-    tastes = taste(5, 3, 8, 10)
-    assert best_candidate(results((tastes, 0.796), (als(40), 0.795)), RatingCandidate, "als", "taste") == als(40)
+def test_what_cannot_win_does_not_though_it_was_measured():
+    table = results((FIVE, 0.8), (TEN, 0.79))
+    assert best_candidate(table, RatingCandidate, "als") == TEN
+    table["error"] = ["", "gains too little on the best before it"]
+    assert best_candidate(table, RatingCandidate, "als") == FIVE
+    table["error"] = [None, "as read from a file"]
+    assert best_candidate(table, RatingCandidate, "als") == FIVE
 
 
 class TestProgress:

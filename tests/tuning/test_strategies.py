@@ -78,6 +78,20 @@ class TestBeyondTheList:
         assert max(rank for rank, _ in tried) == 20
         assert max(reg for _, reg in tried) == 0.4  # from the simplest candidate, which is as good as the best
 
+    def test_a_step_that_gains_too_little_cannot_win(self):
+        grid = {"rank": [10], "reg_param": [0.2], "max_iter": [10]}
+        strategy = factor_strategy("bias_als", BASE, tuning(grid=grid, beyond_edges=True))
+        reasons = {}
+        while asked := strategy.ask():
+            errors = [0.8 - 0.00002 * each.rank - 0.001 * (each.reg_param > 0.2) for each in asked]
+            outcomes = [[Outcome({"rmse": each, "rmse_warm": each}, 1.0)] * 2 for each in errors]
+            table = strategy.tell(summarise(asked, outcomes))
+            reasons |= dict(zip(asked, table["error"], strict=True))
+        too_little = "gains too little on the best before it"
+        found = {(each.rank, each.reg_param): reason for each, reason in reasons.items()}
+        assert found[10, 0.2] == found[10, 0.4] == ""
+        assert found[20, 0.2] == found[5, 0.2] == found[10, 0.1] == found[10, 0.8] == too_little
+
     def test_a_step_has_to_gain_half_a_standard_error(self):
         """Two folds whose errors are 0.02 apart have a standard error of 0.01."""
         grid = {"rank": [10], "reg_param": [0.2], "max_iter": [10]}

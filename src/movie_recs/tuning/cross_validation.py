@@ -223,7 +223,7 @@ def _summary(candidate: Candidate, outcomes: list[Outcome]) -> dict[str, str | f
 def best_candidate(results: pd.DataFrame, kind: type[Kind], *models: str) -> Kind:
     """The candidate of these models with the best mean; of tied ones the simplest by `kind.SIMPLER`.
 
-    Of each model it is the one whose mean is best after the price of its rank (`Candidate.price`).
+    A candidate with an error, or with another reason why it cannot win, is left out.
 
     Args:
         results: Results of `cross_validate`, or the same as read from a file.
@@ -237,21 +237,12 @@ def best_candidate(results: pd.DataFrame, kind: type[Kind], *models: str) -> Kin
     tried = results[results["model"].isin(models)]
     if tried.empty:
         raise UserError(f"There is no candidate of {names} among the results: run the pipeline tuning again.")
-    finished = tried.dropna(subset=kind.MEASURE.mean)
+    finished = tried[tried[kind.MEASURE.mean].notna() & (tried["error"].fillna("") == "")]
     if finished.empty:
         raise UserError(
             f"None of the {len(tried)} candidates of {names} could be fitted on all folds; "
             f"the first error: {tried['error'].iloc[0]}"
         )
-    losses = {kind.from_row(row): kind.MEASURE.loss(row[kind.MEASURE.mean]) for _, row in finished.iterrows()}
-    best_of_each = [
-        _simplest({candidate: loss + candidate.price for candidate, loss in losses.items() if candidate.model == model})
-        for model in dict.fromkeys(finished["model"])
-    ]
-    return _simplest({candidate: losses[candidate] for candidate in best_of_each})
-
-
-def _simplest(losses: dict[Kind, float]) -> Kind:
-    """The simplest of those with the lowest loss."""
-    lowest = min(losses.values())
-    return min((each for each, loss in losses.items() if loss <= lowest + TIE), key=lambda each: each.complexity)
+    losses = kind.MEASURE.loss(finished[kind.MEASURE.mean])
+    tied = finished[losses <= losses.min() + TIE]
+    return min((kind.from_row(row) for _, row in tied.iterrows()), key=lambda candidate: candidate.complexity)

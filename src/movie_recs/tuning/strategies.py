@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol
 
+import numpy as np
 import pandas as pd
 
 from movie_recs.tuning.candidate import Kind
@@ -24,8 +25,12 @@ class Strategy(Protocol[Kind]):
     def ask(self) -> list[Kind]:
         """The next candidates, each of them once; empty at the end."""
 
-    def tell(self, results: pd.DataFrame) -> None:
-        """Takes the results of the last candidates, as `cross_validation.summarise` returns them."""
+    def tell(self, results: pd.DataFrame) -> pd.DataFrame:
+        """Takes the results of the last candidates, as `cross_validation.summarise` returns them.
+
+        Returns:
+            The same, with a reason in `error` for a candidate that cannot win though it was measured.
+        """
 
     @property
     def rival(self) -> Kind | None:
@@ -35,11 +40,11 @@ class Strategy(Protocol[Kind]):
 class Listed(Generic[Kind]):
     """Proposes the listed candidates, all at once, and goes on beyond the ends of the lists while that gains something.
 
-    The base is the simplest of the candidates that lose less than the least gain on the best, after the price of their
-    rank (`Candidate.price`); the least gain is that of the measure, or half a standard error where that is more. Where
-    one of its hyperparameters is the highest or lowest of the values tried, the next one is twice or half of it, each
-    alone, and if several of these beat the base by the least gain, next all of them together. The search ends when none
-    does.
+    The first base is the simplest of the listed candidates that lose less than the least gain on the best of them.
+    Where one of its hyperparameters is the highest or lowest of the values tried, the next one is twice or half of it,
+    each alone. The best of those that gain enough is the next base, and if several do, all of them together are tried
+    too. The search ends when none does. A step has to gain `Measure.least_gain`, or half a standard error where that is
+    more, after the price of its rank (`Candidate.price`); one that does not cannot win.
 
     Args:
         candidates: The list.
@@ -50,8 +55,8 @@ class Listed(Generic[Kind]):
         self._next, self._bounds = list(dict.fromkeys(candidates)), bounds or {}
         self._asked: list[Kind] = []
         self._tried: list[Kind] = []
-        self._losses: dict[Kind, float] = {}
         self.rival: Kind | None = None
+        self._rivals_loss = math.inf
 
     def ask(self) -> list[Kind]:
         """The list, then each step beyond it."""
@@ -59,38 +64,35 @@ class Listed(Generic[Kind]):
         self._tried += self._asked
         return self._asked
 
-    def tell(self, results: pd.DataFrame) -> None:
-        """Takes the mean losses and the prices; a candidate that failed, or did not go on, is not compared."""
+    def tell(self, results: pd.DataFrame) -> pd.DataFrame:
+        """Takes the mean losses; a candidate that failed, or did not go on, is not compared."""
         measure = self._asked[0].MEASURE
         losses = [measure.loss(float(value)) for value in results[measure.mean].astype(float)]
-        self._losses |= {
+        priced = {
             candidate: loss + candidate.price
             for candidate, loss in zip(self._asked, losses, strict=True)
             if not math.isnan(loss)
         }
         errors = results["std_error"].astype(float).dropna()
-        if self._losses and self._bounds:
-            self._go_on(max(measure.least_gain, STD_ERRORS * errors.min() if len(errors) else 0.0))
+        least_gain = max(measure.least_gain, STD_ERRORS * errors.min() if len(errors) else 0.0)
+        gaining = {candidate: loss for candidate, loss in priced.items() if loss < self._rivals_loss - least_gain}
+        if self._bounds and gaining:
+            self._go_on(gaining, least_gain)
+        too_little = np.array([candidate in priced and candidate not in gaining for candidate in self._asked])
+        return results.assign(error=results["error"].mask(too_little, "gains too little on the best before it"))
 
-    def _go_on(self, least_gain: float) -> None:
-        best = min(self._losses.values())
-        as_good = [each for each in self._losses if self._losses[each] <= best + least_gain]
-        base = min(as_good, key=lambda candidate: candidate.complexity)
-        if base != self.rival:
-            following = dict.fromkeys([*self._all_steps(least_gain), *self._beyond(base)])
-            self._next = [candidate for candidate in following if candidate not in self._tried]
-            self.rival = base
-
-    def _all_steps(self, least_gain: float) -> list[Kind]:
-        """The last base with all the steps that beat it."""
-        base = self.rival
-        if base is None:
-            return []
-        steps: dict[str, Any] = {}
-        for candidate in self._asked:
-            if self._losses.get(candidate, math.inf) < self._losses[base] - least_gain:
-                steps |= dict(candidate.model_dump().items() - base.model_dump().items())
-        return [base.model_copy(update=steps)]
+    def _go_on(self, gaining: dict[Kind, float], least_gain: float) -> None:
+        best = min(gaining, key=lambda candidate: gaining[candidate])
+        following: list[Kind] = []
+        if self.rival is None:
+            as_good = [candidate for candidate, loss in gaining.items() if loss <= gaining[best] + least_gain]
+            best = min(as_good, key=lambda candidate: candidate.complexity)
+        else:
+            before, steps = self.rival.model_dump().items(), [candidate.model_dump().items() for candidate in gaining]
+            following.append(self.rival.model_copy(update=dict(set().union(*steps) - before)))
+        following += self._beyond(best)
+        self._next = [candidate for candidate in dict.fromkeys(following) if candidate not in self._tried]
+        self.rival, self._rivals_loss = best, gaining[best]
 
     def _beyond(self, base: Kind) -> list[Kind]:
         """The base with one hyperparameter beyond the values tried, for each that is at their end."""
@@ -169,13 +171,14 @@ class Drawn(Generic[Kind]):
         """None: the sampler learns from candidates that are measured on all folds."""
         return None
 
-    def tell(self, results: pd.DataFrame) -> None:
+    def tell(self, results: pd.DataFrame) -> pd.DataFrame:
         """Gives the mean losses to the sampler; a candidate that failed is a failed trial."""
         measure = self._asked[0][1].MEASURE
         losses = [None if pd.isna(value) else measure.loss(float(value)) for value in results[measure.mean]]
         new = dict.fromkeys(candidate for _, candidate in self._asked if candidate not in self._results)
         self._results.update(zip(new, losses, strict=True))
         self._tell_study()
+        return results
 
     def _rounded(self, values: dict[str, Any]) -> dict[str, Any]:
         """The values to three significant digits, which are easy to read and to copy, kept within the range."""
@@ -224,6 +227,5 @@ def run_strategies(
         for strategy, candidates, table in zip(strategies, asked, tables, strict=True):
             own, results = results.iloc[: len(candidates)], results.iloc[len(candidates) :]
             if candidates:
-                strategy.tell(own)
-                table.append(own)
+                table.append(strategy.tell(own))
     return pd.concat([part for table in tables for part in table], ignore_index=True)
