@@ -23,7 +23,7 @@ class RankingCandidate(Candidate):
     }
     FREE_RANK = 50
     BOUNDS = {  # noqa: RUF012
-        "rank": (5, 200),
+        "rank": (5, 100),
         "reg_param": (0.005, 5),
         "alpha": (0.05, 100),
         "ease_reg": (1, 100_000),
