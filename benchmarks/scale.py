@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from kedro_run import ROOT, find_raw
 
 from movie_recs.runtime.needs import processes_below
 
-ROOT = Path(__file__).parents[1]
 GIB = 2**30
 SIZES = {  # users, movies, ratings of each user
     "100k": (610, 9_700, 165),
@@ -125,7 +125,7 @@ def generate(folder: Path, size: str) -> None:
 
 def bootstrap(folder: Path, _: str) -> None:
     """Writes `COPIES` of ml-latest-small, whose stars are moved by -0.5, 0 or 0.5."""
-    source = Path(os.environ.get("MOVIELENS_DIR", ROOT.parent / "shared" / "movielens")) / "ml-latest-small"
+    source = find_raw()
     folder.mkdir(parents=True)
     for name in ("movies", "links", "tags"):
         shutil.copy(source / f"{name}.csv", folder)

@@ -16,7 +16,7 @@ from movie_recs.als.compiled import Targets, fit_factors
 from movie_recs.als.parameters import ImplicitAlsParameters
 from movie_recs.als.spark_ml import AlsFactors, Fit, blocks_for, fit_implicit_als, last_factors, prepare_fit
 from movie_recs.data.blocks import Blocks, open_blocks
-from movie_recs.data.interactions import Interactions, Seen, select_seen, take
+from movie_recs.data.interactions import Interactions, Seen, select_seen
 from movie_recs.model.factor_model import (
     FACTORS,
     Arrays,
@@ -31,7 +31,7 @@ from movie_recs.ranking.baselines import recent_popularity
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import decompose, ease_features
 from movie_recs.ranking.parameters import PreferenceParameters, RankingParameters
-from movie_recs.ranking.preferences import PreferenceRule, are_preferred, make_rule, weigh_stars
+from movie_recs.ranking.preferences import PreferenceRule, make_rule, select_preferred, weighted_targets
 
 TIE_BREAK = 1e-6  # the bias of the most popular movie: below any difference that matters between scores
 
@@ -75,7 +75,7 @@ def fit_als(
 def _fit_compiled(
     blocks: Blocks[Interactions], als: ImplicitAlsParameters, parameters: RankingParameters, spark: SparkSession
 ) -> AlsFactors:
-    targets = blocks.map(partial(_weighted_targets, parameters.preference)).keep()
+    targets = blocks.map(partial(weighted_targets, parameters.preference)).keep()
     try:
         (factors,) = fit_factors(targets, als, [als.max_iter], parameters.tuning.seed, als.alpha)
         users = targets.zip(factors.users).table(spark, _user_factor_rows, FACTORS)
@@ -173,7 +173,7 @@ def fit_ease(blocks: Blocks[Interactions], ease: RankingCandidate, parameters: R
     """
     if ease.ease_reg is None:
         raise ValueError(f"{ease} has no EASE.")
-    preferred = blocks.map(partial(_select_preferred, parameters.preference.preferred))
+    preferred = blocks.map(partial(_select_seen, parameters.preference.preferred))
     return ease_features(decompose(preferred, ease.ease_rank, parameters.tuning.seed), ease.ease_reg)
 
 
@@ -217,15 +217,8 @@ def fitted_users(parts: RankingParts) -> DataFrame:
     return parts.als_model.userFactors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
 
 
-def _select_preferred(preferred: str, interactions: Interactions) -> Seen:
-    everything = select_seen(interactions)
-    return select_seen(take(interactions, are_preferred(everything.user_starts, everything.ratings, preferred)))
-
-
-def _weighted_targets(preference: PreferenceParameters, interactions: Interactions) -> Targets:
-    """The ratings that count, and their weights (s in `preferences`)."""
-    seen = _select_preferred(preference.preferred, interactions)
-    return Targets(seen, weigh_stars(seen.user_starts, seen.ratings, preference.star_weight).astype(np.float32))
+def _select_seen(preferred: str, interactions: Interactions) -> Seen:
+    return select_seen(select_preferred(interactions, preferred))
 
 
 def _user_factor_rows(pair: tuple[Targets, np.ndarray]) -> pa.Table:
@@ -235,6 +228,6 @@ def _user_factor_rows(pair: tuple[Targets, np.ndarray]) -> pa.Table:
 
 def _weighted_rows(preference: PreferenceParameters, interactions: Interactions) -> pa.Table:
     """(user_id, movie_id, rating): the ratings that count, `rating` being their weight."""
-    seen, weights = _weighted_targets(preference, interactions)
+    seen, weights = weighted_targets(preference, interactions)
     ids = seen.user_ids[seen.users], seen.movie_ids[seen.movies]
     return pa.table([*ids, weights], ["user_id", "movie_id", "rating"])

@@ -22,8 +22,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from movie_recs.als.compiled import solve_side
-from movie_recs.data.interactions import Interactions, starts_of, take
+from movie_recs.als.compiled import Targets, solve_side
+from movie_recs.data.interactions import Interactions, select_seen, starts_of, take
 from movie_recs.data.schemas import LIKED_STARS
 from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Vectors
 from movie_recs.ranking.candidate import RankingCandidate
@@ -116,10 +116,8 @@ class PreferenceRule(NamedTuple):
 
     def _weighted(self, ratings: Interactions, items: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The users' preferences among the known movies: starts (u + 1,), movies (n,), weights (n,)."""
-        kept = are_preferred(
-            starts_of(ratings.users, len(ratings.user_ids)), ratings.ratings.astype(float), self.preferred
-        )
-        known = take(ratings, kept & (ratings.movies < len(items.ids)))
+        preferred = select_preferred(ratings, self.preferred)
+        known = take(preferred, preferred.movies < len(items.ids))
         starts = starts_of(known.users, len(known.user_ids))
         stars = known.ratings.astype(float)
         return starts, known.movies, weigh(starts, stars, known.times, known.movies, self.weights)
@@ -143,6 +141,18 @@ def make_rule(
         return PreferenceRule(0, ease_size, preferred, weights)
     als_weight = 1.0 if candidate.als_weight is None else candidate.als_weight
     return PreferenceRule(als_size, ease_size, preferred, weights, als_weight, als.reg_param, als.alpha)
+
+
+def select_preferred(ratings: Interactions, preferred: str) -> Interactions:
+    """The ratings that count, see `are_preferred`."""
+    starts = starts_of(ratings.users, len(ratings.user_ids))
+    return take(ratings, are_preferred(starts, ratings.ratings.astype(float), preferred))
+
+
+def weighted_targets(preference: PreferenceParameters, ratings: Interactions) -> Targets:
+    """What implicit ALS is fitted to: the ratings that count, and their weights s of the module's docstring."""
+    seen = select_seen(select_preferred(ratings, preference.preferred))
+    return Targets(seen, weigh_stars(seen.user_starts, seen.ratings, preference.star_weight).astype(np.float32))
 
 
 def are_preferred(starts: np.ndarray, stars: np.ndarray, preferred: str) -> np.ndarray:

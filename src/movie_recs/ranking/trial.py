@@ -14,7 +14,6 @@ from movie_recs.data.interactions import (
     Seen,
     is_in_sample,
     select_seen,
-    starts_of,
     take,
     take_users,
 )
@@ -24,7 +23,7 @@ from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import Spectrum, decompose, ease_features
 from movie_recs.ranking.metrics import ndcg_of_lists
 from movie_recs.ranking.parameters import PreferenceParameters
-from movie_recs.ranking.preferences import PreferenceRule, are_preferred, make_rule, weigh, weigh_stars
+from movie_recs.ranking.preferences import PreferenceRule, make_rule, select_preferred, weigh, weighted_targets
 from movie_recs.tuning.trial import Measures, Trial
 
 
@@ -82,13 +81,6 @@ class RankingTrialData(NamedTuple):
         return RankingFold(self, fold)
 
 
-class FoldBlock(NamedTuple):
-    """A block's preferences outside a fold, which a fit sees, and their weights in it, (n,) float64."""
-
-    seen: Seen
-    stars: np.ndarray
-
-
 class AskedUsers(NamedTuple):
     """The users of a block whose lists are measured on a fold.
 
@@ -116,16 +108,16 @@ class RankingFold:
 
     def __init__(self, data: RankingTrialData, fold: int):
         self._data, self._fold = data, fold
-        self._blocks = data.blocks.map(partial(_open_block, fold, data.preference))
+        self._targets = data.blocks.map(partial(_open_block, fold, data.preference))
         share = data.most_measured / max(len(data.blocks.user_ids), 1)
         self._asked = data.blocks.map(partial(_ask, fold, data.preference, share, data.seed))
 
     def measure(self, candidates: list[RankingCandidate]) -> Iterator[Measures]:
         """`ndcg`, the mean over the users that are asked, and its standard error."""
-        als, targets = candidates[0].als, self._blocks.map(_targets)
+        als = candidates[0].als
         by_iterations = [(number, list(same)) for number, same in groupby(candidates, lambda each: each.iterations)]
         iterations = [number for number, _ in by_iterations]
-        fits = None if als is None else fit_factors(targets, als, iterations, self._data.seed, als.alpha)
+        fits = None if als is None else fit_factors(self._targets, als, iterations, self._data.seed, als.alpha)
         for _, same in by_iterations:
             factors = None if fits is None else next(fits)
             for candidate in same:
@@ -133,7 +125,7 @@ class RankingFold:
 
     def decompose(self, rank: int | None) -> Spectrum:
         """The decomposition of the preferences that a fit sees; None for all singular vectors."""
-        return decompose(self._blocks.map(lambda block: block.seen), rank, self._data.seed)
+        return decompose(self._targets.map(lambda block: block.seen), rank, self._data.seed)
 
     def _measure(self, candidate: RankingCandidate, factors: Factors | None) -> Measures:
         als_items = self._nothing if factors is None else factors.items
@@ -170,16 +162,9 @@ class RankingFold:
         return {"ndcg": values.mean(), "ndcg_se": spread}
 
 
-def _select_preferred(fold: int, preference: PreferenceParameters, interactions: Interactions) -> Interactions:
-    """The preferences outside the fold."""
-    others = take(interactions, interactions.folds != fold)
-    starts = starts_of(others.users, len(others.user_ids))
-    return take(others, are_preferred(starts, others.ratings.astype(float), preference.preferred))
-
-
-def _open_block(fold: int, preference: PreferenceParameters, interactions: Interactions) -> FoldBlock:
-    seen = select_seen(_select_preferred(fold, preference, interactions))
-    return FoldBlock(seen, weigh_stars(seen.user_starts, seen.ratings, preference.star_weight))
+def _open_block(fold: int, preference: PreferenceParameters, interactions: Interactions) -> Targets:
+    """The preferences outside the fold, which a fit sees."""
+    return weighted_targets(preference, take(interactions, interactions.folds != fold))
 
 
 def _ask(
@@ -189,7 +174,7 @@ def _ask(
     rows = np.flatnonzero((relevant > 0) & is_in_sample(interactions.user_ids, share, seed))
     own = take_users(interactions, rows)
     held_out, rated = take(own, own.folds == fold), take(own, own.folds != fold)
-    preferred = _select_preferred(fold, preference, own)
+    preferred = select_preferred(rated, preference.preferred)
     return AskedUsers(
         rows,
         select_seen(preferred),
@@ -199,10 +184,6 @@ def _ask(
         np.sort(held_out.users.astype(np.int64) * len(own.movie_ids) + held_out.movies),
         relevant[rows],
     )
-
-
-def _targets(block: FoldBlock) -> Targets:
-    return Targets(block.seen, block.stars.astype(np.float32))
 
 
 def _fitted_users(pair: tuple[AskedUsers, np.ndarray]) -> np.ndarray:

@@ -113,7 +113,7 @@ def compare_with_baselines(metrics: dict[str, Any]) -> list[Headline]:
     """
     found: list[Headline] = []
     for objective in OBJECTIVES:
-        key, measure = objective.key, objective.measure
+        key, measure = objective.key, objective.measure.name
         rows = {row["model"]: row for row in metrics[key]["models"] if row.get(measure) is not None}
         winner, baseline = rows.get(metrics[key]["best_params"]["model"]), rows.get(objective.baseline)
         if winner and baseline:

@@ -75,7 +75,7 @@ def _describe_model(best: dict[str, Any]) -> str:
 
 def _compare(models: list[dict[str, Any]], objective: Objective, winner: str) -> Iterator[str]:
     """The measures of the winner and of the baseline, and a warning if it loses; nothing if either is missing."""
-    measure = objective.measure
+    measure = objective.measure.name
     rows = {row["model"]: row for row in models if row.get(measure) is not None}
     if winner in rows and objective.baseline in rows:
         value, baseline = (rows[name][measure] for name in (winner, objective.baseline))

@@ -2,6 +2,10 @@
 
 from typing import NamedTuple
 
+from movie_recs.ranking.candidate import RankingCandidate
+from movie_recs.rating.candidate import RatingCandidate
+from movie_recs.tuning.candidate import Measure
+
 FIGURES = {  # title, caption
     "genres": ("Movies per genre", "A movie counts for each of its genres."),
     "distributions": (
@@ -64,18 +68,18 @@ class Objective(NamedTuple):
     """An objective: its key in the metrics, its measure, the model to beat, and that model's name in a sentence."""
 
     key: str
-    measure: str
+    measure: Measure
     baseline: str
     baseline_name: str
 
     def loses(self, winner: float, baseline: float) -> bool:
         """Whether the winner's measure on the test ratings is worse than the baseline's."""
-        return winner > baseline if self.measure == "rmse" else winner < baseline
+        return self.measure.loss(winner) > self.measure.loss(baseline)
 
 
 OBJECTIVES = (
-    Objective("rating", "rmse", "reference_als", "the reference, plain ALS,"),
-    Objective("ranking", "ndcg", "most_popular", "the most popular movies"),
+    Objective("rating", RatingCandidate.MEASURE, "reference_als", "the reference, plain ALS,"),
+    Objective("ranking", RankingCandidate.MEASURE, "most_popular", "the most popular movies"),
 )
 
 

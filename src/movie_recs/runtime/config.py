@@ -1,6 +1,5 @@
 """Kedro's configuration loader, extended by the data set of a run and the place of its raw files."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ from kedro.config import OmegaConfigLoader
 
 from movie_recs.data.movielens import resolve_dataset
 from movie_recs.errors import UserError
+from movie_recs.tuning.memory import MIB, machine_memory
 
-MIB = 2**20
 LARGE = 128 * MIB  # of ratings.csv: five million ratings
 LONG = 16 * MIB  # of ratings.csv: runs of minutes
 
@@ -45,21 +44,22 @@ class ConfigLoader(OmegaConfigLoader):
             return 0
 
     def _dataset(self) -> dict[str, str]:
+        if self._found is None:
+            self._found = self._find_dataset()
+        return self._found
+
+    def _find_dataset(self) -> dict[str, str]:
         name, data_dir = str(self["parameters"].get("dataset", "auto")), str(self._globals["data_dir"])
-        if self._found:
-            return self._found
         if "://" in data_dir:
             if name == "auto":
                 raise ClickException(f"Which data set in {data_dir}/01_raw? Name it: --params dataset=ml-32m.")
-            self._found = {"dataset": name, "raw_dir": f"{data_dir}/01_raw/{name}"}
-            return self._found
+            return {"dataset": name, "raw_dir": f"{data_dir}/01_raw/{name}"}
         shipped = PROJECT / "data" / "01_raw"  # the sample, and what `make data` fetches
         try:
             name, folder = resolve_dataset(name, *dict.fromkeys((PROJECT / data_dir / "01_raw", shipped)))
         except UserError as error:
             raise ClickException(str(error)) from error
-        self._found = {"dataset": name, "raw_dir": folder.resolve().as_posix()}
-        return self._found
+        return {"dataset": name, "raw_dir": folder.resolve().as_posix()}
 
 
 def java_sizes(ratings_bytes: int, machine: int) -> dict[str, str]:
@@ -77,8 +77,3 @@ def java_sizes(ratings_bytes: int, machine: int) -> dict[str, str]:
         "driver_memory": f"{max(min(wanted, machine // (2 * MIB)), 1024)}m",
         "java_compilers": "-XX:TieredStopAtLevel=1" if ratings_bytes < LONG else "",
     }
-
-
-def machine_memory() -> int:
-    """Bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

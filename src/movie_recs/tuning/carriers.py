@@ -99,13 +99,13 @@ class TrialRunner(Generic[Kind]):
 
     def _handle(self, fold: int | None) -> "PickledData | DriverData":
         """The data for a task of this fold, or of none, which fits what is shared."""
-        if not self._is_local:
-            fold = None  # all are in this process
-        if fold not in self._handles:
-            data = self._data.only(fold) if self._is_local else self._data
+        key = fold if self._is_local else None  # this process has the data of all folds
+        if key not in self._handles:
             folder = None if self._folder is None else Path(self._folder.name)
-            self._handles[fold] = PickledData(data, folder) if self._is_local else DriverData(data)
-        return self._handles[fold]
+            self._handles[key] = (
+                PickledData(self._data.only(fold), folder) if self._is_local else DriverData(self._data)
+            )
+        return self._handles[key]
 
     def _fit_shared(self, trials: list[Trial[Kind]]) -> None:
         missing = self._data.missing_parts(trials)
@@ -208,12 +208,8 @@ class DriverData:
 
 def _paths(trials: Iterable[Trial[Kind]]) -> list[list[Trial[Kind]]]:
     """Trials grouped by fit, by ascending iterations in each; groups of one fold and baseline are adjacent."""
-
-    def path(trial: Trial) -> tuple:
-        return trial.fold, trial.candidate.fit_key
-
-    ordered = sorted(trials, key=lambda trial: (path(trial), trial.candidate.iterations))
-    return [list(same) for _, same in groupby(ordered, path)]
+    ordered = sorted(trials, key=lambda trial: (trial.path, trial.candidate.iterations))
+    return [list(same) for _, same in groupby(ordered, lambda trial: trial.path)]
 
 
 # These run in a task with local blocks, in this process with blocks in Spark.

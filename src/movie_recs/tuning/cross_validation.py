@@ -118,8 +118,8 @@ class _Progress(Generic[Kind]):
     def __init__(self, trials: list[Trial[Kind]], outcomes: dict[Trial[Kind], Outcome]):
         self._trials, self._outcomes = trials, outcomes
         self._started = self._reported = time.perf_counter()
-        paths = Counter(_path(trial) for trial in trials)
-        self._costs = {trial: 1 + trial.candidate.fit_cost / paths[_path(trial)] for trial in trials}
+        paths = Counter(trial.path for trial in trials)
+        self._costs = {trial: 1 + trial.candidate.fit_cost / paths[trial.path] for trial in trials}
         self._first: tuple[float, float] | None = None  # time and cost done; before, workers start and load code
 
     def add(self, trial: Trial[Kind], outcome: Outcome) -> None:
@@ -154,11 +154,6 @@ class _Progress(Generic[Kind]):
             losses.setdefault(trial.candidate, []).append(_loss(trial.candidate, self._outcomes.get(trial)))
         loss, _, best = min((sum(each) / len(each), str(candidate), candidate) for candidate, each in losses.items())
         return loss, best
-
-
-def _path(trial: Trial) -> tuple:
-    """Equal for trials that share a fit."""
-    return trial.fold, trial.candidate.fit_key
 
 
 def _loss(candidate: Candidate, outcome: Outcome | None) -> float:

@@ -91,7 +91,7 @@ def memory_for_python(spark: SparkSession, in_tasks: bool, held: int) -> int:
         in_tasks: Whether it is for tasks, not for this process.
         held: Bytes that this process holds while tasks run.
     """
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    machine = machine_memory()
     jvm = _conf_bytes(spark, "spark.driver.memory", "1g")
     if not in_tasks:
         return machine - jvm
@@ -102,6 +102,11 @@ def memory_for_python(spark: SparkSession, in_tasks: bool, held: int) -> int:
     own = spark.conf.get("spark.executor.memoryOverhead", None) or str(overhead)
     cores = int(spark.conf.get("spark.executor.cores", "1") or "1")
     return _conf_bytes(spark, "spark.executor.pyspark.memory", own) // cores
+
+
+def machine_memory() -> int:
+    """Bytes of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 @cache

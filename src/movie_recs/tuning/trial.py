@@ -17,6 +17,11 @@ class Trial(NamedTuple, Generic[Kind]):
     candidate: Kind
     fold: int
 
+    @property
+    def path(self) -> tuple:
+        """Equal for trials that share a fit."""
+        return self.fold, self.candidate.fit_key
+
 
 class Outcome(NamedTuple):
     """The measures of a trial, or the reason why there are none.
