@@ -10,7 +10,14 @@ from movie_recs.runtime.config import ConfigLoader
 from movie_recs.settings import CONFIG_LOADER_ARGS
 
 LAYERS = ["raw", "intermediate", "primary", "model_input", "models", "model_output", "reporting"]
-WITHOUT_PREVIEW = {"raw_files", "run_facts", "report_html", "rating.finished_trials", "ranking.finished_trials"}
+WITHOUT_PREVIEW = {
+    "source",
+    "raw_files",
+    "run_facts",
+    "report_html",
+    "rating.finished_trials",
+    "ranking.finished_trials",
+}
 PIPELINE = register_pipelines()["__default__"]
 
 

@@ -29,7 +29,7 @@ FLOOR_OF = {package: number for number, floor in enumerate(FLOORS) for package i
 APART = {  # a package that does not import from all below it
     "tuning": {"model"},  # cross-validation does not know what is fitted
     "pipelines": {"parameters", "runtime"},  # nodes are functions of frames and of their part of the parameters
-    "pipeline_registry": {"parameters", "runtime"},
+    "pipeline_registry": {"parameters"},
     "sample": {"runtime"},
 }
 EXCEPTIONS = {("sample.__main__", "movie_recs.runtime.java.find_java")}  # a command of its own, which starts Spark

@@ -17,13 +17,21 @@ def split_words(value: object) -> Sequence[object]:
     return value if isinstance(value, list | tuple) else [value]
 
 
+def _as_written(value: object) -> object:
+    """An id of the data: text, or an integer where the text is one; 007 is none."""
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise ValueError("should be an id: a whole number, or text")
+    is_integer = isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal()
+    return int(value) if is_integer and str(int(value)) == str(value).strip() else value
+
+
 def unique(values: Iterable[Value]) -> list[Value]:
     """The values without repeats, in their order."""
     return list(dict.fromkeys(values))
 
 
 Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]  # Spark takes a 64-bit integer
-Identifier = Annotated[int, Field(ge=OLDEST_ID, le=NEWEST_ID)]
+Identifier = Annotated[int | str, BeforeValidator(_as_written)]
 Identifiers = Annotated[list[Identifier], BeforeValidator(split_words)]
 CarrierChoice = Literal["auto", "local", "spark"]
 EITHER = ("some", "all")  # tags that Pydantic adds to the path of an error in `IdentifiersOrAll`
@@ -37,7 +45,7 @@ RegParam = Annotated[float, Field(ge=0)]
 MaxIter = Annotated[int, Field(ge=1, le=1000)]
 Weight = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Stars = Annotated[float, Field(ge=0.5, le=5)]
+Stars = Annotated[float, Field(ge=-1e9, le=1e9)]
 Damping = Annotated[float, Field(gt=0, le=1e9)]
 DampingValues = Annotated[list[Damping], Field(min_length=1), BeforeValidator(split_words)]
 

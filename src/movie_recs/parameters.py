@@ -2,10 +2,12 @@
 
 from typing import Any, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from movie_recs.data.parameters import DataProcessingParameters, SplitParameters
+from movie_recs.data.sources.description import SourceDescription
+from movie_recs.data.sources.layouts import HALVES
 from movie_recs.errors import UserError
 from movie_recs.parameter_types import EITHER, Block, CarrierChoice
 from movie_recs.ranking.parameters import RankingParameters
@@ -17,6 +19,7 @@ class Parameters(Block):
     """All of conf/*/parameters*.yml."""
 
     dataset: str = Field(min_length=1)
+    source: SourceDescription = SourceDescription()
     carrier: CarrierChoice
     data_processing: DataProcessingParameters
     split: SplitParameters
@@ -25,6 +28,20 @@ class Parameters(Block):
     ranking: RankingParameters
     recommend: RecommendParameters
     reporting: ReportingParameters
+
+    @model_validator(mode="after")
+    def _check_stars(self) -> "Parameters":
+        """Where the scale is described, new users' ratings are checked before anything starts."""
+        default = HALVES if self.source.format == "movielens" else None
+        scale = self.source.scale or default
+        for user in self.recommend.new_users if scale else ():
+            for movie, stars in user.ratings.items():
+                if scale and not scale.least <= stars <= scale.most:
+                    raise ValueError(
+                        f"recommend.new_users has {stars:g} stars of {user.name} for {movie!r}, but ratings are from "
+                        f"{scale.least:g} to {scale.most:g}"
+                    )
+        return self
 
 
 def check_parameters(parameters: dict[str, Any]) -> Parameters:
@@ -42,7 +59,9 @@ def check_parameters(parameters: dict[str, Any]) -> Parameters:
 
 def _describe(problem: ErrorDetails) -> str:
     path = [part for part in problem["loc"] if not isinstance(part, int) and part not in EITHER]
-    name = ".".join(path)
+    name = ".".join(map(str, path))
+    if not path:
+        return problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         return f"{name} is no parameter (there are {', '.join(_allowed_keys(path[:-1]))})"
     if problem["type"] == "missing":

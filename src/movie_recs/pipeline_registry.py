@@ -1,18 +1,24 @@
-"""The registered pipelines; `kedro run` runs all of them, in the order of their data."""
+"""The registered pipelines; `kedro run` runs all of them, in the order of their data.
+
+Of events without ratings they leave the objective `rating` out.
+"""
 
 from kedro.pipeline import Pipeline
 
 from movie_recs.pipelines import data_processing, eda, evaluation, recommend, reporting, tuning
+from movie_recs.runtime.objectives import has_ratings
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Pipelines by name."""
+    rated = has_ratings()
+    objectives = ("rating", "ranking") if rated else ("ranking",)
     pipelines = {
         "data_processing": data_processing.create_pipeline(),
         "eda": eda.create_pipeline(),
-        "tuning": tuning.create_pipeline("rating") + tuning.create_pipeline("ranking"),
-        "evaluation": evaluation.create_pipeline(),
-        "recommend": recommend.create_pipeline(),
-        "reporting": reporting.create_pipeline(),
+        "tuning": sum(map(tuning.create_pipeline, objectives), start=Pipeline([])),
+        "evaluation": evaluation.create_pipeline(rated),
+        "recommend": recommend.create_pipeline(rated),
+        "reporting": reporting.create_pipeline(rated),
     }
     return {**pipelines, "__default__": sum(pipelines.values(), start=Pipeline([]))}

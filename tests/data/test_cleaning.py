@@ -1,20 +1,22 @@
 """Which rows of the raw files are kept, which are set aside and why, and which files stop the run."""
 
 import gzip
-from pathlib import Path
 
 import pytest
-import yaml
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from movie_recs.data import cleaning
+from movie_recs.data.cleaning import Ids
+from movie_recs.data.identifiers import IDS
+from movie_recs.data.scale import HALF_STARS
 from movie_recs.data.schemas import RAW_HEADERS
-from movie_recs.datasets.spark_table import SparkTable
+from movie_recs.data.sources.layouts import LAYOUTS, Source
+from movie_recs.data.sources.profile import Profile
+from movie_recs.data.sources.reading import column_names, read_table, text_rows
 from movie_recs.errors import UserError
 
-CATALOG = yaml.safe_load((Path(__file__).parents[2] / "conf" / "base" / "catalog.yml").read_text())
 HEADER = "userId,movieId,rating,timestamp"
 HEADER_WITHOUT_TIME = "userId,movieId,rating"
 
@@ -83,20 +85,29 @@ ROWS_WITHOUT_TIME = {
 }
 
 
+SOURCE = Source(LAYOUTS["csv"], "csv")
+PROFILE = Profile(True, True, "seconds", HALF_STARS)
+TABLES = {"ratings": "ratings", "movies": "items", "tags": "tags", "links": "links"}
+UNKNOWN, TWICE = "movieId is not in movies.csv", "duplicate movieId"
+
+
 @pytest.fixture(scope="module")
 def read(spark, tmp_path_factory):
-    """A function that reads a raw file with this content as the catalog does."""
+    """A function that reads a raw file with this content: the first arguments of the functions that parse."""
+    none = spark.createDataFrame([], IDS)
 
     def read_content(file: str, content: str | bytes | dict[str, str]):
-        path = tmp_path_factory.mktemp("raw") / f"{file}.csv"
+        folder = tmp_path_factory.mktemp("raw")
+        path = folder / f"{file}.csv"
         if isinstance(content, dict):
             path.mkdir()
             for name, part in content.items():
                 (path / name).write_text(part, encoding="utf-8", newline="")
         else:
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        entry = CATALOG[f"raw_{file}"]
-        return SparkTable(filepath=str(path), file_format=entry["file_format"], load_args=entry["load_args"]).load()
+        table = TABLES[file]
+        rows = text_rows(read_table(spark, str(folder), SOURCE, table), SOURCE, table)
+        return rows, column_names(SOURCE, table), PROFILE, Ids(none, none)
 
     return read_content
 
@@ -108,7 +119,7 @@ def lines(*rows: str) -> str:
 @pytest.fixture(scope="module")
 def judged_rating_rows(read) -> dict[str, Row]:
     return {
-        row["record"]: row for row in cleaning.parse_ratings(read("ratings", lines(HEADER, *RATING_ROWS))).collect()
+        row["record"]: row for row in cleaning.parse_ratings(*read("ratings", lines(HEADER, *RATING_ROWS))).collect()
     }
 
 
@@ -124,7 +135,7 @@ def test_a_rating_row_is_good_or_has_its_reason(judged_rating_rows, record, reas
 @pytest.fixture(scope="module")
 def judged_rows_without_time(read) -> dict[str, Row]:
     raw = read("ratings", lines(HEADER_WITHOUT_TIME, *ROWS_WITHOUT_TIME))
-    return {row["record"]: row for row in cleaning.parse_ratings(raw).collect()}
+    return {row["record"]: row for row in cleaning.parse_ratings(*raw).collect()}
 
 
 def as_read(record: str) -> str:
@@ -142,7 +153,7 @@ def test_a_row_of_a_file_without_times_is_good_or_has_its_reason(judged_rows_wit
 
 
 def test_good_ratings_of_a_file_without_times_are_typed(spark, read):
-    parsed = cleaning.parse_ratings(read("ratings", lines(HEADER_WITHOUT_TIME, "1,10,4.0", "2,20,0.5")))
+    parsed = cleaning.parse_ratings(*read("ratings", lines(HEADER_WITHOUT_TIME, "1,10,4.0", "2,20,0.5")))
     assertDataFrameEqual(
         parsed,
         spark.createDataFrame(
@@ -153,7 +164,7 @@ def test_good_ratings_of_a_file_without_times_are_typed(spark, read):
 
 
 def test_good_ratings_are_typed_and_a_missing_time_is_null(spark, read):
-    parsed = cleaning.parse_ratings(read("ratings", lines(HEADER, "1,10,4.0,964982703", "2,20,0.5,0", "3,30,1,")))
+    parsed = cleaning.parse_ratings(*read("ratings", lines(HEADER, "1,10,4.0,964982703", "2,20,0.5,0", "3,30,1,")))
     expected = spark.createDataFrame(
         [(1, 10, 4.0, "2000-07-30 18:45:03"), (2, 20, 0.5, "1970-01-01 00:00:00"), (3, 30, 1.0, None)],
         "user_id int, movie_id int, rating float, rated_at string",
@@ -182,7 +193,7 @@ MOVIE_ROWS = {
 @pytest.fixture(scope="module")
 def parsed_movies(read) -> dict[int, Row]:
     content = lines("movieId,title,genres", *MOVIE_ROWS, "13,,Drama", "14,No Genres (1999),", "15,A, B (1999),Drama")
-    return {row["movie_id"]: row for row in cleaning.parse_movies(read("movies", content)).collect()}
+    return {row["movie_id"]: row for row in cleaning.parse_movies(*read("movies", content)).collect()}
 
 
 @pytest.mark.parametrize(("line", "expected"), MOVIE_ROWS.items())
@@ -202,7 +213,7 @@ def test_a_bad_movie_row_has_its_reason(parsed_movies, movie_id, reason):
 
 def test_a_missing_link_is_null_and_not_an_error(read):
     content = lines("movieId,imdbId,tmdbId", "1,0114709,862", "2,0113497,", "3,,", "x,0113497,1")
-    rows = cleaning.parse_links(read("links", content)).select("movie_id", "imdb_id", "tmdb_id", "reason").collect()
+    rows = cleaning.parse_links(*read("links", content)).select("movie_id", "imdb_id", "tmdb_id", "reason").collect()
     assert [tuple(row) for row in rows] == [
         (1, "0114709", 862, None),
         (2, "0113497", None, None),
@@ -213,7 +224,7 @@ def test_a_missing_link_is_null_and_not_an_error(read):
 
 def test_tags_keep_their_quotes_commas_and_other_alphabets(read):
     content = lines("userId,movieId,tag,timestamp", '1,2,"funny, ""very""",3', "1,2,кино,3", "1,2,,3")
-    rows = cleaning.parse_tags(read("tags", content)).collect()
+    rows = cleaning.parse_tags(*read("tags", content)).collect()
     assert [(row["tag"], row["reason"]) for row in rows] == [
         ('funny, "very"', None),
         ("кино", None),
@@ -223,7 +234,7 @@ def test_tags_keep_their_quotes_commas_and_other_alphabets(read):
 
 def test_a_tags_file_may_be_without_times(read):
     content = lines("userId,movieId,tag", '1,2,"funny, ""very"""', "1,2,кино", "1,2,", "1,2", "1,2,noir,3")
-    rows = cleaning.parse_tags(read("tags", content)).collect()
+    rows = cleaning.parse_tags(*read("tags", content)).collect()
     assert [(row["tag"], row["tagged_at"], row["reason"]) for row in rows[:3]] == [
         ('funny, "very"', None, None),
         ("кино", None, None),
@@ -234,7 +245,7 @@ def test_a_tags_file_may_be_without_times(read):
 
 def test_the_time_of_a_tag_may_be_missing_but_not_wrong(read):
     content = lines("userId,movieId,tag,timestamp", "1,2,a,", "1,2,a,b")
-    rows = cleaning.parse_tags(read("tags", content)).collect()
+    rows = cleaning.parse_tags(*read("tags", content)).collect()
     assert [(row["tag"], row["tagged_at"], row["reason"]) for row in rows] == [
         ("a", None, None),
         ("a", None, NOT_SECONDS),
@@ -262,20 +273,20 @@ def test_the_time_of_a_tag_may_be_missing_but_not_wrong(read):
 def test_a_file_without_its_header_is_refused(read, file, content, found):
     parse = {"ratings": cleaning.parse_ratings, "movies": cleaning.parse_movies}[file]
     with pytest.raises(UserError) as error:
-        parse(read(file, content))
+        parse(*read(file, content))
     assert f"{file}.csv begins with {found}" in str(error.value)
     assert f"instead of the header '{','.join(RAW_HEADERS[file])}'" in str(error.value)
 
 
 def test_an_empty_file_is_refused(read):
     with pytest.raises(UserError, match=r"ratings\.csv is empty"):
-        cleaning.parse_ratings(read("ratings", ""))
+        cleaning.parse_ratings(*read("ratings", ""))
 
 
 def test_a_file_with_its_header_only_is_refused(read):
-    parsed = cleaning.parse_ratings(read("ratings", lines(HEADER)))
+    parsed = cleaning.parse_ratings(*read("ratings", lines(HEADER)))
     with pytest.raises(UserError, match=r"ratings\.csv has no rows below its header"):
-        cleaning.separate(parsed, "ratings", 1.0)
+        cleaning.separate(parsed, "ratings.csv", 1.0)
 
 
 def ways_to_write(header: str, *rows: str) -> dict[str, bytes | str | dict[str, str]]:
@@ -300,7 +311,7 @@ def ways_to_write(header: str, *rows: str) -> dict[str, bytes | str | dict[str, 
     ids=["with times", "without times"],
 )
 def test_files_of_different_writers_are_read_alike(read, header, rows, way):
-    parsed = cleaning.parse_ratings(read("ratings", ways_to_write(header, *rows)[way])).collect()
+    parsed = cleaning.parse_ratings(*read("ratings", ways_to_write(header, *rows)[way])).collect()
     assert sorted((row["user_id"], row["record"], row["reason"]) for row in parsed) == [
         (1, rows[0], None),
         (2, rows[1], None),
@@ -327,14 +338,16 @@ PARSE = {
 @pytest.mark.parametrize("line_end", ["\r\n", "\n"], ids=["CRLF", "LF"])
 def test_the_last_field_of_each_file_is_read_with_either_line_end(read, file, last_column, row, value, line_end):
     content = line_end.join([",".join(RAW_HEADERS[file]), row, ""])
-    parsed = PARSE[file](read(file, content)).select(F.col(last_column).cast("string"), "record", "reason")
+    parsed = PARSE[file](*read(file, content)).select(F.col(last_column).cast("string"), "record", "reason")
     assert [tuple(found) for found in parsed.collect()] == [(value, row, None)]
 
 
 @pytest.mark.parametrize("file", ["tags", "links"])
 @pytest.mark.parametrize("line_end", ["\r\n", "\n", ""], ids=["CRLF", "LF", "open end"])
 def test_tags_and_links_may_have_no_row_below_their_header(read, file, line_end):
-    cleaned = cleaning.separate(PARSE[file](read(file, ",".join(RAW_HEADERS[file]) + line_end)), file, 0.0)
+    cleaned = cleaning.separate(
+        PARSE[file](*read(file, ",".join(RAW_HEADERS[file]) + line_end)), f"{file}.csv", 0.0, may_be_empty=True
+    )
     assert (cleaned.rows.count(), cleaned.set_aside.count()) == (0, 0)
 
 
@@ -373,7 +386,7 @@ def test_the_latest_of_several_ratings_counts_and_of_equal_times_the_highest(spa
         (None, 10, 1.0, 50, "worse"),
     )
     later, unknown = "the user rated the movie again later", "movieId is not in movies.csv"
-    judged = cleaning.judge_ratings(parsed.repartition(3), movies)
+    judged = cleaning.judge_ratings(parsed.repartition(3), movies, UNKNOWN)
     assert reasons(judged) == {
         "0": later, "1": None, "2": "bad", "3": later, "4": None, "5": None, "6": unknown, "7": unknown, "8": "worse",
     }  # fmt: skip
@@ -393,13 +406,15 @@ def test_without_times_the_highest_of_several_ratings_counts_and_any_time_is_lat
     later = "the user rated the movie again later"
     expected = {"0": later, "1": None, "2": later, "3": later, "4": None, "5": None, "6": later}
     for partitions in (1, 3):
-        judged = cleaning.judge_ratings(parsed.repartition(partitions), spark.createDataFrame([(10,)], "movie_id int"))
+        judged = cleaning.judge_ratings(
+            parsed.repartition(partitions), spark.createDataFrame([(10,)], "movie_id int"), UNKNOWN
+        )
         assert reasons(judged) == expected
 
 
 def test_one_of_two_equal_ratings_counts(spark, parsed_ratings):
     judged = cleaning.judge_ratings(
-        parsed_ratings(*[(1, 10, 4.0, 100, None)] * 2), spark.createDataFrame([(10,)], "movie_id int")
+        parsed_ratings(*[(1, 10, 4.0, 100, None)] * 2), spark.createDataFrame([(10,)], "movie_id int"), UNKNOWN
     )
     assert sorted(reasons(judged).values(), key=str) == [None, "the user rated the movie again later"]
 
@@ -410,7 +425,7 @@ def test_the_first_of_two_rows_of_a_movie_counts(spark):
         "movie_id int, title string, record string, reason string",
     )
     twice = "duplicate movieId"
-    assert reasons(cleaning.judge_movies(parsed)) == {"z": twice, "a": None, "h": None, "b": "bad"}
+    assert reasons(cleaning.judge_movies(parsed, TWICE)) == {"z": twice, "a": None, "h": None, "b": "bad"}
 
 
 def test_links_are_unique_and_links_and_tags_belong_to_known_movies(spark):
@@ -418,12 +433,12 @@ def test_links_are_unique_and_links_and_tags_belong_to_known_movies(spark):
     links = spark.createDataFrame(
         [(1, "1,07,", None), (1, "1,05,", None), (9, "9,07,", None)], "movie_id int, record string, reason string"
     )
-    assert reasons(cleaning.judge_links(links, movies)) == {
+    assert reasons(cleaning.judge_links(links, movies, UNKNOWN, TWICE)) == {
         "1,07,": "duplicate movieId",
         "1,05,": None,
         "9,07,": "movieId is not in movies.csv",
     }
-    assert reasons(cleaning.judge_tags(links, movies)) == {
+    assert reasons(cleaning.judge_tags(links, movies, UNKNOWN)) == {
         "1,07,": None,
         "1,05,": None,
         "9,07,": "movieId is not in movies.csv",
@@ -432,7 +447,7 @@ def test_links_are_unique_and_links_and_tags_belong_to_known_movies(spark):
 
 def test_separate_parts_the_clean_from_the_bad(spark, parsed_ratings):
     cleaned = cleaning.separate(
-        parsed_ratings((1, 10, 4.0, 1, None), (1, 20, 9.9, 1, "too good"), (2, 10, 3.0, 1, None)), "ratings", 0.5
+        parsed_ratings((1, 10, 4.0, 1, None), (1, 20, 9.9, 1, "too good"), (2, 10, 3.0, 1, None)), "ratings.csv", 0.5
     )
     assertDataFrameEqual(
         cleaned.rows.select("user_id", "movie_id", "rating"),
@@ -452,14 +467,14 @@ def with_bad_rows(spark, bad: int, total: int):
 
 @pytest.mark.parametrize(("bad", "total", "allowed"), [(29, 100, 0.29), (0, 3, 0.0)])
 def test_as_many_bad_rows_as_allowed_pass(spark, bad, total, allowed):
-    cleaned = cleaning.separate(with_bad_rows(spark, bad, total), "ratings", allowed)
+    cleaned = cleaning.separate(with_bad_rows(spark, bad, total), "ratings.csv", allowed)
     assert (cleaned.rows.count(), cleaned.set_aside.count()) == (total - bad, bad)
 
 
 @pytest.mark.parametrize(("bad", "total", "allowed"), [(6, 20, 0.29), (3, 100, 0.0)])
 def test_more_bad_rows_than_allowed_stop_the_run_with_file_share_and_examples(spark, bad, total, allowed):
     with pytest.raises(UserError) as error:
-        cleaning.separate(with_bad_rows(spark, bad, total), "ratings", allowed)
+        cleaning.separate(with_bad_rows(spark, bad, total), "ratings.csv", allowed)
     said = str(error.value)
     assert f"ratings.csv has {bad} bad rows of {total}, more than the {allowed:.2%}" in said
     assert "data_processing.max_bad_rows" in said
@@ -469,9 +484,9 @@ def test_more_bad_rows_than_allowed_stop_the_run_with_file_share_and_examples(sp
 
 def test_a_file_without_a_good_row_stops_the_run_at_any_limit(spark):
     with pytest.raises(UserError, match=r"no good row among its 3, is it the right file\? 2 because odd"):
-        cleaning.separate(with_bad_rows(spark, 3, 3), "ratings", 1.0)
+        cleaning.separate(with_bad_rows(spark, 3, 3), "ratings.csv", 1.0)
 
 
 def test_rows_set_aside_are_logged(spark, caplog):
-    cleaning.separate(with_bad_rows(spark, 1, 100), "tags", 0.01)
+    cleaning.separate(with_bad_rows(spark, 1, 100), "tags.csv", 0.01)
     assert "tags.csv: 1 of 100 rows are set aside: 1 because worse (as in 'row 0')" in caplog.text

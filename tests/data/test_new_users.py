@@ -5,6 +5,7 @@ import pytest
 
 from movie_recs.data.new_users import collect_new_ratings
 from movie_recs.data.parameters import NewUser
+from movie_recs.data.scale import HALF_STARS
 from movie_recs.datasets.new_user_csv import NewUserCsv
 from movie_recs.errors import UserError
 
@@ -21,7 +22,7 @@ MOVIES = pd.DataFrame(
         (300, "Heat", 1995),
     ],
     columns=["movie_id", "title", "year"],
-)
+).assign(original=lambda movies: movies["movie_id"])
 
 
 def no_file() -> pd.DataFrame:
@@ -29,7 +30,9 @@ def no_file() -> pd.DataFrame:
 
 
 def found(movie: int | str) -> int:
-    return collect_new_ratings([NewUser(name="Ada", ratings={movie: 4})], no_file(), MOVIES)["movie_id"].item()
+    return collect_new_ratings([NewUser(name="Ada", ratings={movie: 4})], no_file(), MOVIES, HALF_STARS)[
+        "movie_id"
+    ].item()
 
 
 @pytest.mark.parametrize(
@@ -71,18 +74,20 @@ def test_an_unclear_title_is_answered_with_the_candidates(movie, said):
 
 
 def test_the_last_of_two_ratings_of_a_movie_counts():
-    table = collect_new_ratings([NewUser(name="Ada", ratings={1: 2, 2: 3, "Toy Story": 5})], no_file(), MOVIES)
+    table = collect_new_ratings(
+        [NewUser(name="Ada", ratings={1: 2, 2: 3, "Toy Story": 5})], no_file(), MOVIES, HALF_STARS
+    )
     assert table[["movie_id", "rating"]].to_numpy().tolist() == [[2, 3], [1, 5]]
     assert table["rated_at"].is_monotonic_increasing
 
 
 def test_a_name_that_is_given_twice_is_an_error():
     with pytest.raises(UserError, match="the name 'Ada' is given twice: choose another"):
-        collect_new_ratings([NewUser(name="Ada", ratings={1: 2})] * 2, no_file(), MOVIES)
+        collect_new_ratings([NewUser(name="Ada", ratings={1: 2})] * 2, no_file(), MOVIES, HALF_STARS)
 
 
 def test_a_new_user_without_ratings_adds_no_row():
-    assert collect_new_ratings([NewUser(name="Ada", ratings={})], no_file(), MOVIES).empty
+    assert collect_new_ratings([NewUser(name="Ada", ratings={})], no_file(), MOVIES, HALF_STARS).empty
 
 
 class TestFile:
@@ -93,15 +98,17 @@ class TestFile:
 
     def test_bad_rows_are_left_out_and_logged(self, tmp_path, caplog):
         rows = self.write(tmp_path, "userId,movieId,rating,timestamp\n1,1,5,10\n1,99,4,11\n1,2,six,12\n1,2,5.5,13\n")
-        table = collect_new_ratings([], rows, MOVIES)
+        table = collect_new_ratings([], rows, MOVIES, HALF_STARS)
         assert table[["name", "movie_id", "rating"]].to_numpy().tolist() == [["grace", 1, 5]]
         assert "3 of 4 rows have no known movieId or no rating from 0.5 to 5" in caplog.text
         assert "99,4,11; 2,six,12; 2,5.5,13" in caplog.text
 
     def test_times_decide_which_is_later_and_without_them_the_order(self, tmp_path):
-        timed = collect_new_ratings([], self.write(tmp_path, "movieId,rating,timestamp\n1,5,20\n2,4,10\n"), MOVIES)
+        timed = collect_new_ratings(
+            [], self.write(tmp_path, "movieId,rating,timestamp\n1,5,20\n2,4,10\n"), MOVIES, HALF_STARS
+        )
         assert timed.sort_values("rated_at")["movie_id"].tolist() == [2, 1]
-        untimed = collect_new_ratings([], self.write(tmp_path, "movieId,rating\n2,5\n1,4\n"), MOVIES)
+        untimed = collect_new_ratings([], self.write(tmp_path, "movieId,rating\n2,5\n1,4\n"), MOVIES, HALF_STARS)
         assert untimed.sort_values("rated_at")["movie_id"].tolist() == [2, 1]
 
     def test_a_file_without_its_columns_or_that_is_not_there_is_named(self, tmp_path):

@@ -164,19 +164,34 @@ def parameters(**values) -> SplitParameters:
     return SplitParameters(**{"test_fraction": 0.2, "folds": 5, "seed": 42, **values})
 
 
+def no_pairs(ratings):
+    return ratings.select("user_id", "movie_id").limit(0)
+
+
+def test_the_test_set_that_came_with_the_data_is_the_test_set(ratings):
+    pairs = ratings.select("user_id", "movie_id").filter("movie_id % 3 = 0")
+    train, test = split_ratings(ratings, pairs, parameters(strategy="given"))
+    assert test.filter("movie_id % 3 <> 0").isEmpty()
+    assert train.filter("movie_id % 3 = 0").isEmpty()
+    assert train.count() + test.count() == ratings.count()
+    assert train.columns == [*ratings.columns, "fold"]
+
+
 @pytest.mark.parametrize(
     ("chosen", "split_by"),
     [({}, split_by_hash), ({"strategy": "random"}, split_by_hash), ({"strategy": "temporal"}, split_by_time)],
 )
 def test_the_strategy_chooses_the_split_and_is_random_by_default(timed_ratings, chosen, split_by):
-    found = places(timed_ratings, split_by=lambda ratings, *_: split_ratings(ratings, parameters(**chosen)))
+    found = places(
+        timed_ratings, split_by=lambda ratings, *_: split_ratings(ratings, no_pairs(ratings), parameters(**chosen))
+    )
     pd.testing.assert_series_equal(found, places(timed_ratings, split_by=split_by))
 
 
 @pytest.mark.parametrize(("test_fraction", "empty"), [(1e-12, "test"), (1 - 1e-12, "train")])
 def test_a_split_by_hash_that_leaves_a_side_without_a_rating_is_refused(ratings, test_fraction, empty):
     with pytest.raises(UserError, match=f"^The split leaves no rating in the {empty} set: choose another split.test_"):
-        split_ratings(ratings, parameters(test_fraction=test_fraction))
+        split_ratings(ratings, no_pairs(ratings), parameters(test_fraction=test_fraction))
 
 
 def test_the_last_share_of_each_users_train_ratings_is_fold_0_and_the_rest_fold_1(spark):

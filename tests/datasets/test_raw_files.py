@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 
 def test_each_file_has_its_sha256_and_the_data_its_name(folder):
-    assert RawFilesDataset(filepath=str(folder), name="ml-test").load() == {
+    assert RawFilesDataset(filepath=str(folder), name="ml-test", description={}).load() == {
         "name": "ml-test",
         "synthetic": False,
         "sha256": {name: sha256(content) for name, content in FILES.items()},
@@ -39,17 +39,15 @@ def test_a_file_in_parts_is_hashed_in_the_order_of_their_names(folder):
         ("_SUCCESS", b""),
     ):
         (folder / "ratings.csv" / name).write_bytes(content)
-    loaded = RawFilesDataset(filepath=str(folder), name="ml-test").load()
+    loaded = RawFilesDataset(filepath=str(folder), name="ml-test", description={}).load()
     assert loaded["sha256"]["ratings.csv"] == sha256(b"firstsecond")
 
 
 def test_the_marker_of_the_generator_makes_the_data_synthetic(folder):
     (folder / "synthetic.json").write_text("{}")
-    assert RawFilesDataset(filepath=str(folder), name="sample").load()["synthetic"] is True
+    assert RawFilesDataset(filepath=str(folder), name="sample", description={}).load()["synthetic"] is True
 
 
-def test_raw_files_are_there_or_not_and_never_written(folder):
-    assert RawFilesDataset(filepath=str(folder), name="ml-test").exists()
-    assert not RawFilesDataset(filepath=str(folder / "other"), name="ml-test").exists()
+def test_raw_files_are_never_written(folder):
     with pytest.raises(DatasetError, match="read-only"):
-        RawFilesDataset(filepath=str(folder), name="ml-test").save({})
+        RawFilesDataset(filepath=str(folder), name="ml-test", description={}).save({})

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
-from movie_recs.ranking.metrics import LIKED_STARS, measure_rankings, ndcg_of_lists
+from movie_recs.data.scale import HALF_STARS
+from movie_recs.ranking.metrics import measure_rankings, ndcg_of_lists
 
 ACCURACY = ["ndcg", "ndcg_liked", "recall", "precision", "map", "mrr", "hit_rate"]
 BEYOND_ACCURACY = ["coverage", "novelty", "diversity", "popularity_lift"]
@@ -174,7 +175,7 @@ def in_plain_loops(tables: Tables, model: str, k: int, users: set[int] | None = 
     for user, movie, stars in tables.held_out:
         if asked_for(user):
             relevant.setdefault(user, set()).add(movie)
-            if stars >= LIKED_STARS:
+            if stars >= HALF_STARS.liked:
                 liked.setdefault(user, set()).add(movie)
     for user, movie in tables.train:
         profile.setdefault(user, []).append(movie)

@@ -54,7 +54,7 @@ class TestArePreferred:
         ],
     )
     def test_by_hand(self, preferred, expected):
-        assert are_preferred(self.STARTS, self.STARS, preferred).tolist() == [bool(each) for each in expected]
+        assert are_preferred(self.STARTS, self.STARS, preferred, 4.0).tolist() == [bool(each) for each in expected]
 
 
 class TestWeigh:
@@ -169,7 +169,7 @@ def by_user(rated: pd.DataFrame, rule: PreferenceRule) -> tuple[np.ndarray, np.n
     """starts, rows of items and weights of the preferences among the movies 10, 20 ... 200."""
     counts = rated.groupby("user_id").size()
     starts, stars = starts_of(*counts), rated["rating"].to_numpy()
-    kept = are_preferred(starts, stars, rule.preferred)
+    kept = are_preferred(starts, stars, rule.preferred, rule.liked)
     own, counts = rated[kept], rated[kept].groupby("user_id").size().reindex(counts.index, fill_value=0)
     times, movie_ids = own["rated_at"].astype("int64").to_numpy(), own["movie_id"].to_numpy()
     weights = weigh(starts_of(*counts), own["rating"].to_numpy(), times, movie_ids, rule.weights)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from movie_recs.data.interactions import Interactions
+from movie_recs.data.scale import HALF_STARS
 from movie_recs.rating.metrics import BINS, count_bin, rating_errors, rmse_gains
 from movie_recs.rating.trial import RatingFold, ScoredBlock, _open_block, _sum_errors
 
@@ -108,7 +109,7 @@ def test_the_errors_of_a_trial_are_those_of_the_same_rows_by_spark(spark):
     ids = np.arange(10, dtype=np.int32), np.arange(20, dtype=np.int32)
     interactions = Interactions(users, movies, stars, folds, np.zeros(len(users), np.int64), *ids)
     block, scores = _open_block(0, interactions), rng.normal(3, 2, np.count_nonzero(folds == 0))
-    sums = [_sum_errors(block.seen.movie_counts, ScoredBlock(block, scores, block.seen.ratings))]
+    sums = [_sum_errors(HALF_STARS, block.seen.movie_counts, ScoredBlock(block, scores, block.seen.ratings))]
     found = RatingFold._errors(SimpleNamespace(), sums)
 
     held_out = folds == 0

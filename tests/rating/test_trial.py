@@ -204,7 +204,7 @@ def test_held_out_stars_influence_no_fit(spark, table):
         found = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(RatingFold, "_errors", lambda self, sums: found.append(sums))
-            patch.setattr("movie_recs.rating.trial._sum_errors", lambda counts, scored: scored.scores)
+            patch.setattr("movie_recs.rating.trial._sum_errors", lambda scale, counts, scored: scored.scores)
             for candidate in CANDIDATES:
                 list(fold.measure([candidate]))
         return [scores for (scores,) in found]

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
+from movie_recs.data.scale import HALF_STARS
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.report import figures as plots
 from movie_recs.report.explorer import describe_history, index_explorer
@@ -19,7 +20,8 @@ MOVIES = pd.DataFrame(
     ],
     columns=["movie_id", "title", "year", "genres", "imdb_id", "tmdb_id", "ratings", "mean_rating"],
 ).astype({"year": "Int64", "tmdb_id": "Int64"})
-USERS = pd.DataFrame([(7, 1, 4.5), (575, 3, 3.5)], columns=["user_id", "ratings", "mean_rating"])
+MOVIES["original"] = MOVIES["movie_id"]
+USERS = pd.DataFrame([(7, 7, 1, 4.5), (575, 575, 3, 3.5)], columns=["user_id", "original", "ratings", "mean_rating"])
 LISTS = pd.DataFrame(
     [(575, 2, 480, 4.75), (575, 1, 5, 3.0), (7, 1, 471, 3.24)],
     columns=["user_id", "rank", "movie_id", "predicted_stars"],
@@ -30,6 +32,7 @@ NEIGHBOURS = pd.DataFrame(
 )
 DATA = {
     "name": "small",
+    "scale": HALF_STARS._asdict(),
     "synthetic": False,
     "users": 2,
     "movies": 4,
@@ -68,7 +71,7 @@ def make_lists() -> dict:
     scripted = {**movie, "movie_id": 5, "title": SCRIPT, "year": None, "imdb_id": None, "tmdb_id": None, "because": []}
     rated = [{"movie_id": 5, "title": SCRIPT, "year": None, "genres": None, "rating": 4.5, "rated_in": 2001}]
     return {
-        "users": [{"user_id": 575, "history": describe_history(rated), "movies": [movie, scripted]}],
+        "users": [{"user_id": 575, "history": describe_history(rated, HALF_STARS), "movies": [movie, scripted]}],
         "new_users": [{"name": "<b>Ada</b>", "movies": [movie]}],
         "movies": [{"movie_id": 1, "title": "Toy Story", "year": 1995, "movies": [{**movie, "distance": 0.5}]}],
         "unknown": [{"kind": "movie", "id": 463}],
@@ -91,7 +94,7 @@ def make_content(**changes) -> Content:
         metrics=make_metrics(data),
         eda={
             **{"users": 2, "movies": 4, "movies_rated": 3, "movies_never_rated": 1},
-            **{"ratings": 6, "density": 6 / 8, "genres": {}},
+            **{"ratings": 6, "density": 6 / 8, "genres": {"Comedy": 3}},
         },
         figures=make_figures(data),
         lists=make_lists(),

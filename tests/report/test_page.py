@@ -12,6 +12,8 @@ import pytest
 from kedro.io import DatasetError, Version
 from report.pages import DATA, LISTS, MEASURES, MOVIES, NEIGHBOURS, SCRIPT, USERS, make_content, make_metrics
 
+from movie_recs.data.identifiers import IDS
+from movie_recs.data.scale import HALF_STARS
 from movie_recs.datasets.run_facts import RunFacts
 from movie_recs.model.factor_model import FactorModel, factor_table
 from movie_recs.pipelines.reporting import nodes
@@ -145,7 +147,7 @@ class TestPage:
         metrics["ranking"]["models"] = []
         content = make_content(metrics=metrics, lists=nobody, explorer=none, figures=figures, run_facts=facts)
         words = Page(render(content)).words()
-        assert "There is no data for this figure." in words
+        assert "Most used tags" not in words
         assert "No row of the raw files was set aside." in words
         assert "No user was requested" in words
         assert "The 0 users with the most ratings (of 2) and the 0 most rated movies (of 4;" in words
@@ -204,7 +206,9 @@ class TestIndexExplorer:
 
     def test_ten_thousand_movies_take_less_than_three_megabytes(self):
         ids = np.arange(1, 10_001)
-        movies = pd.concat([MOVIES[:1]] * len(ids), ignore_index=True).assign(movie_id=ids, title="x" * 30)
+        movies = pd.concat([MOVIES[:1]] * len(ids), ignore_index=True).assign(
+            movie_id=ids, original=ids, title="x" * 30
+        )
         rank = np.tile(np.arange(1, 11), len(ids))
         pairs = {"movie_id": np.repeat(ids, 10), "rank": rank, "similar_movie_id": rank, "distance": 1.0}
         index = index_explorer(movies, USERS[:0], LISTS[:0], pd.DataFrame(pairs), DATA)
@@ -219,7 +223,7 @@ class TestDescribeHistory:
             {"movie_id": 3, "title": "C", "year": 1990, "genres": [], "rating": 5.0, "rated_in": 2003},
             {"movie_id": 4, "title": "D", "year": 1990, "genres": ["Horror"], "rating": 1.0, "rated_in": None},
         ]
-        history = describe_history(ratings)
+        history = describe_history(ratings, HALF_STARS)
         assert (history["ratings"], history["mean_rating"]) == (4, 3.75)
         assert (history["first_year"], history["last_year"]) == (2000, 2003)
         assert history["genres"] == [  # lifts 1.5 / 7, 0.25 / 6; Horror is below her mean
@@ -229,9 +233,10 @@ class TestDescribeHistory:
         assert [movie["title"] for movie in history["movies"]] == ["C", "A", "B", "D"]
 
     def test_without_ratings_or_times_the_summary_is_empty(self):
-        assert describe_history([])["mean_rating"] is None
+        assert describe_history([], HALF_STARS)["mean_rating"] is None
         history = describe_history(
-            [{"movie_id": 1, "title": "A", "year": 1, "genres": None, "rating": 3.0, "rated_in": None}]
+            [{"movie_id": 1, "title": "A", "year": 1, "genres": None, "rating": 3.0, "rated_in": None}],
+            HALF_STARS,
         )
         assert (history["first_year"], history["genres"]) == (None, [])
 
@@ -286,24 +291,32 @@ class TestNodes:
     def parameters(**limits) -> ReportingParameters:
         return ReportingParameters(**{"most_lists": 20, "most_users": 2000, "most_movies": 20000, **limits})
 
+    @staticmethod
+    def no_ids(table):
+        """Ids that are their own numbers."""
+        return table.sparkSession.createDataFrame([], IDS)
+
     def test_most_rated_movies_and_most_active_users_are_selected_and_sorted_by_id(self, ratings, movies):
-        some = nodes.select_movies(movies, ratings, self.parameters(most_movies=3))
+        some = nodes.select_movies(movies, ratings, self.no_ids(movies), DATA, self.parameters(most_movies=3))
         assert some[["movie_id", "ratings"]].to_numpy().tolist() == [[1, 3], [2, 2], [3, 1]]
-        everything = nodes.select_movies(movies, ratings, self.parameters())
+        everything = nodes.select_movies(movies, ratings, self.no_ids(movies), DATA, self.parameters())
         assert everything["ratings"].tolist() == [3, 2, 1, 0]
-        users = nodes.select_users(ratings, self.parameters(most_users=2))
-        assert users.to_numpy().tolist() == [[1, 2, 4.0], [3, 3, pytest.approx(5.5 / 3)]]
+        users = nodes.select_users(ratings, self.no_ids(ratings), DATA, self.parameters(most_users=2))
+        assert users.to_numpy().tolist() == [[1, 1, 2, 4.0], [3, 3, 3, pytest.approx(5.5 / 3)]]
 
     def test_users_get_what_they_have_not_rated_with_stars_within_their_bounds(self, ratings, movies, model):
-        explorer_movies = nodes.select_movies(movies, ratings, self.parameters())
-        users = nodes.select_users(ratings, self.parameters())
-        lists = nodes.explore_users(model, model, ratings, users, explorer_movies).sort_values(["user_id", "rank"])
+        explorer_movies = nodes.select_movies(movies, ratings, self.no_ids(movies), DATA, self.parameters())
+        users = nodes.select_users(ratings, self.no_ids(ratings), DATA, self.parameters())
+        lists = nodes.explore_users(model, ratings, users, explorer_movies, DATA, model)
+        lists = lists.sort_values(["user_id", "rank"])
         found = lists[["user_id", "rank", "movie_id"]].to_numpy().tolist()
         assert found == [[1, 1, 4], [1, 2, 3], [2, 1, 4], [2, 2, 3], [2, 3, 2], [3, 1, 4]]
         assert lists["predicted_stars"].to_numpy() == pytest.approx([5.0, 4.3, 5.0, 4.3, 2.2, 5.0])
 
     def test_movies_get_their_neighbours_among_the_selected(self, ratings, movies, model):
-        explorer_movies = nodes.select_movies(movies, ratings, self.parameters(most_movies=3))
+        explorer_movies = nodes.select_movies(
+            movies, ratings, self.no_ids(movies), DATA, self.parameters(most_movies=3)
+        )
         recommend = RecommendParameters(user_ids=[], movie_ids=[], top_n=1)
         table = nodes.explore_movies(model, explorer_movies, recommend).sort_values(["movie_id", "rank"])
         found = table[["movie_id", "similar_movie_id", "distance"]].to_numpy().tolist()
@@ -312,7 +325,8 @@ class TestNodes:
     def test_chosen_users_are_shown_with_history_and_links(self, spark, ratings, movies):
         schema = "user_id int, rank int, movie_id int, title string, year int, genres array<string>"
         lists = [(1, 2, 4, "Movie 4", 1994, []), (1, 1, 3, "Movie 3", 1993, []), (2, 1, 3, "Movie 3", 1993, [])]
-        shown = nodes.show_users(spark.createDataFrame(lists, schema), ratings, movies, self.parameters(most_lists=1))
+        ids, limits = [self.no_ids(movies)] * 2, self.parameters(most_lists=1)
+        shown = nodes.show_users(spark.createDataFrame(lists, schema), ratings, movies, *ids, DATA, limits)
         (user,) = shown
         assert user["user_id"] == 1
         assert user["history"]["mean_rating"] == 4.0
@@ -322,12 +336,12 @@ class TestNodes:
             (3, "0000003", 30),
             (4, "0000004", None),
         ]
-        assert nodes.show_users(spark.createDataFrame([], schema), ratings, movies, self.parameters()) == []
+        assert nodes.show_users(spark.createDataFrame([], schema), ratings, movies, *ids, DATA, limits) == []
 
     def test_similar_movies_have_the_links_of_the_similar_movie(self, spark, movies):
         names = "movie_id int, rank int, similar_movie_id int, title string, year int, genres array<string>"
         schema = f"{names}, distance double"
         table = spark.createDataFrame([(2, 1, 3, "Movie 3", 1993, [], 0.5)], schema)
-        (movie,) = nodes.show_movies(table, movies, self.parameters())
+        (movie,) = nodes.show_movies(table, movies, self.no_ids(movies), self.parameters())
         assert (movie["movie_id"], movie["title"]) == (2, "Movie 2")
         assert [(row["movie_id"], row["imdb_id"], row["distance"]) for row in movie["movies"]] == [(3, "0000003", 0.5)]

@@ -79,7 +79,7 @@ class TestWithoutTimesYearsAndGenres:
             "ratings_per_movie": {4.0: 4},
         }
         figure = read_json(poor_run / "08_reporting/poor/distributions_plot.json")
-        assert [len(bars["x"]) for bars in figure["data"]] == [6, 3, 4, 0, 1, 1]
+        assert [len(bars["x"]) for bars in figure["data"]] == [6, 3, 4, 1, 1]
 
     def test_movies_and_tags_are_shown_by_their_words(self, poor_run):
         most_rated, best_rated = read_json(poor_run / "08_reporting/poor/top_movies_plot.json")["data"]

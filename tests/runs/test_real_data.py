@@ -32,6 +32,7 @@ ONE_CANDIDATE = {
 
 NODES = {  # that make what is tested
     "data_processing": (
+        *("profile_source", "number_ids"),
         *("parse_movies", "parse_links", "parse_ratings", "parse_tags", "clean_movies", "clean_ratings", "clean_tags"),
         *("gather_set_aside", "split_ratings", "describe_data"),
     ),

@@ -30,7 +30,7 @@ def test_the_sample_is_found_from_any_folder(monkeypatch, data_dir):
     if data_dir:
         monkeypatch.setenv("MOVIE_RECS_DATA_DIR", data_dir)
     found = catalog(dataset="sample")
-    assert found["raw_ratings"]["filepath"] == str(ROOT / "data/01_raw/sample/ratings.csv")
+    assert found["raw_ratings"]["filepath"] == str(ROOT / "data/01_raw/sample")
     assert found["ratings"]["filepath"] == f"{data_dir or 'data'}/03_primary/sample/ratings"
 
 
@@ -57,7 +57,7 @@ def test_a_remote_data_folder_needs_a_named_data_set(monkeypatch):
     monkeypatch.setenv("MOVIE_RECS_DATA_DIR", "s3a://bucket/data")
     with pytest.raises(ClickException, match="Name it"):
         catalog()
-    assert catalog(dataset="ml-32m")["raw_movies"]["filepath"] == "s3a://bucket/data/01_raw/ml-32m/movies.csv"
+    assert catalog(dataset="ml-32m")["raw_movies"]["filepath"] == "s3a://bucket/data/01_raw/ml-32m"
 
 
 class TestJavaSizes:

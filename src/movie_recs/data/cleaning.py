@@ -1,26 +1,28 @@
-"""From raw text to typed rows: every row is either clean or set aside with a reason, never dropped.
+"""From rows of text to typed rows: every row is either clean or set aside with a reason, never dropped.
 
 `parse_*` check a row by itself, `judge_*` against the other rows and files. Both put the reason why a row is bad into
 the column `reason` (null for a good row) and keep the row as it was read in `record`. `separate` splits bad from good.
 """
 
 import logging
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from movie_recs.data.schemas import MAX_STARS, MIN_STARS, NO_GENRES, RAW_HEADERS, STAR_STEP, TIME, RawFile
+from movie_recs.data.identifiers import to_numbers
+from movie_recs.data.schemas import NO_GENRES
+from movie_recs.data.sources.profile import Profile, is_on, number
+from movie_recs.data.sources.reading import LIST_SEPARATOR
 from movie_recs.errors import UserError
 from movie_recs.parameter_types import NEWEST_ID, OLDEST_ID
 
 logger = logging.getLogger(__name__)
 
-MALFORMED = "malformed"  # raw column: the whole line if it has too many or too few fields
-TITLE_WITH_YEAR = r"^(.+?)\s*\((\d{4})\)$"
+YEAR_AT_END = r"\((\d{4})\)$"
 LAST_SECOND = 253_402_300_799  # 9999-12-31, the last date that Spark prints
+UNREADABLE = "\ufffd"  # what Spark reads where bytes are not of the file's encoding
 
 
 class Cleaned(NamedTuple):
@@ -30,96 +32,156 @@ class Cleaned(NamedTuple):
     set_aside: DataFrame
 
 
-def parse_ratings(raw: DataFrame) -> DataFrame:
-    """(user_id, movie_id, rating, rated_at, record, reason) of each row of ratings.csv; a missing time is null."""
-    header = _read_header(raw, "ratings")
-    user, movie = _identifier("userId"), _identifier("movieId")
-    stars, time = _number("rating"), _time(TIME)
-    in_halves = stars.between(MIN_STARS, MAX_STARS) & (stars % STAR_STEP == 0)
-    reason = _first_reason(
-        *_field_problems(header, optional=(TIME,)),
-        (~in_halves, f"rating is not one of {MIN_STARS}, {MIN_STARS + STAR_STEP} ... {MAX_STARS}"),
-    )
-    return _rows(raw, header).select(
-        user.alias("user_id"),
-        movie.alias("movie_id"),
-        stars.cast("float").alias("rating"),
-        time.alias("rated_at"),
-        _record(header).alias("record"),
+class Ids(NamedTuple):
+    """(id int, original string) of users and of movies, as `data.identifiers` makes them."""
+
+    users: DataFrame
+    movies: DataFrame
+
+
+def parse_ratings(rows: DataFrame, names: Mapping[str, str], profile: Profile, ids: Ids) -> DataFrame:
+    """(user_id, movie_id, rating, rated_at, record, reason) of each rating or event; a missing time is null.
+
+    Args:
+        rows: (user, item, rating, time, record, reason), all text, as `reading.text_rows` gives them.
+        names: The column of each role that the source has, for the reasons.
+        profile: Kinds of ids, unit of times, and scale. The `rating` of an event is its quantity, or 1.
+        ids: Numbers of the ids.
+    """
+    quantity = number(F.col("rating")) if "rating" in names else F.lit(1.0)
+    if profile.scale is None:
+        problem = ~(quantity > 0), f"{names.get('rating')} is not above 0"
+    else:
+        problem = ~is_on(profile.scale, quantity), f"{names['rating']} is not {_values(profile)}"
+    reason = _first_reason(*_field_problems(names, profile, optional=("time",)), problem)
+    return _numbered(rows, profile, ids).select(
+        "user_id",
+        "movie_id",
+        quantity.cast("float").alias("rating"),
+        _time(profile.time_unit).alias("rated_at"),
+        "record",
         reason.alias("reason"),
     )
 
 
-def parse_movies(raw: DataFrame) -> DataFrame:
-    """(movie_id, title, year, genres, record, reason) of each row of movies.csv.
+def parse_movies(
+    rows: DataFrame, names: Mapping[str, str], profile: Profile, ids: Ids, optional: Collection[str] = ()
+) -> DataFrame:
+    """(movie_id, title, year, genres, imdb_id, tmdb_id, record, reason) of each row of the movies' table.
 
     A year in brackets at the end of the title moves to `year`; without one, `year` is null and the title is unchanged.
+    A source with years in a column of their own keeps its titles. Without a title, it is the id.
+
+    Args:
+        rows: (item, title, year, genres, imdb, tmdb, record, reason), all text.
+        names: As in `parse_ratings`.
+        profile: As in `parse_ratings`.
+        ids: As in `parse_ratings`.
+        optional: Roles that may be missing in a row.
     """
-    header = _read_header(raw, "movies")
-    title = F.trim("title")
-    has_year = title.rlike(TITLE_WITH_YEAR)
-    genres = F.when(F.trim("genres") == NO_GENRES, F.array().cast("array<string>")).otherwise(
-        F.split(F.trim("genres"), r"\|")
+    title = F.coalesce(F.nullif(F.trim("title"), F.lit("")), F.trim("item"))
+    rest = F.rtrim(F.regexp_replace(title, YEAR_AT_END, ""))
+    has_year = title.rlike(YEAR_AT_END) & (rest != "") if "year" not in names else F.lit(False)
+    year = F.when(has_year, F.regexp_extract(title, YEAR_AT_END, 1)).otherwise(
+        F.nullif(F.regexp_extract(F.coalesce("year", F.lit("")), r"(?<!\d)(\d{4})(?!\d)", 1), F.lit(""))
     )
-    return _rows(raw, header).select(
-        _identifier("movieId").alias("movie_id"),
-        F.when(has_year, F.regexp_extract(title, TITLE_WITH_YEAR, 1)).otherwise(title).alias("title"),
-        F.when(has_year, F.regexp_extract(title, TITLE_WITH_YEAR, 2)).cast("int").alias("year"),
+    listed = F.coalesce(F.trim("genres"), F.lit(""))
+    no_genres = listed.isin(NO_GENRES, "")
+    genres = F.when(no_genres, F.array().cast("array<string>")).otherwise(F.split(listed, f"[{LIST_SEPARATOR}]"))
+    return _numbered(rows, profile, ids).select(
+        "movie_id",
+        F.when(has_year, rest).otherwise(title).alias("title"),
+        year.cast("int").alias("year"),
         genres.alias("genres"),
-        _record(header).alias("record"),
-        _first_reason(*_field_problems(header)).alias("reason"),
+        *_links(),
+        "record",
+        _first_reason(*_field_problems(names, profile, optional)).alias("reason"),
     )
 
 
-def parse_tags(raw: DataFrame) -> DataFrame:
-    """(user_id, movie_id, tag, tagged_at, record, reason) of each row of tags.csv; a missing time is null."""
-    header = _read_header(raw, "tags")
-    return _rows(raw, header).select(
-        _identifier("userId").alias("user_id"),
-        _identifier("movieId").alias("movie_id"),
+def parse_tags(rows: DataFrame, names: Mapping[str, str], profile: Profile, ids: Ids) -> DataFrame:
+    """(user_id, movie_id, tag, tagged_at, record, reason) of each row of the tags' table; a missing time is null.
+
+    Args:
+        rows: (user, item, tag, time, record, reason), all text.
+        names: As in `parse_ratings`.
+        profile: As in `parse_ratings`.
+        ids: As in `parse_ratings`.
+    """
+    return _numbered(rows, profile, ids).select(
+        "user_id",
+        "movie_id",
         F.trim("tag").alias("tag"),
-        _time(TIME).alias("tagged_at"),
-        _record(header).alias("record"),
-        _first_reason(*_field_problems(header, optional=(TIME,))).alias("reason"),
+        _time(profile.time_unit).alias("tagged_at"),
+        "record",
+        _first_reason(*_field_problems(names, profile, optional=("time",))).alias("reason"),
     )
 
 
-def parse_links(raw: DataFrame) -> DataFrame:
-    """(movie_id, imdb_id, tmdb_id, record, reason) of each row of links.csv; a missing link is null, not an error."""
-    header = _read_header(raw, "links")
-    return _rows(raw, header).select(
-        _identifier("movieId").alias("movie_id"),
-        F.trim("imdbId").alias("imdb_id"),
-        _identifier("tmdbId").alias("tmdb_id"),
-        _record(header).alias("record"),
-        _first_reason(*_field_problems(header, optional=("imdbId", "tmdbId"))).alias("reason"),
+def parse_links(rows: DataFrame, names: Mapping[str, str], profile: Profile, ids: Ids) -> DataFrame:
+    """(movie_id, imdb_id, tmdb_id, record, reason) of each row of the links' table; a missing link is no error.
+
+    Args:
+        rows: (item, imdb, tmdb, record, reason), all text.
+        names: As in `parse_ratings`.
+        profile: As in `parse_ratings`.
+        ids: As in `parse_ratings`.
+    """
+    return _numbered(rows, profile, ids).select(
+        "movie_id",
+        *_links(),
+        "record",
+        _first_reason(*_field_problems(names, profile, optional=("imdb", "tmdb"))).alias("reason"),
     )
 
 
-def judge_ratings(parsed: DataFrame, movies: DataFrame) -> DataFrame:
+def judge_ratings(parsed: DataFrame, movies: DataFrame | None, unknown: str, is_event: bool = False) -> DataFrame:
     """The parsed ratings; an unknown movie, and all but the latest rating of a movie by a user, get a reason too.
 
-    Ratings without a time count as the oldest; among ratings of equal time, or of none, the highest counts.
+    Ratings without a time count as the oldest; among ratings of equal time, or of none, the highest counts. Events may
+    repeat.
+
+    Args:
+        parsed: Result of `parse_ratings`.
+        movies: (movie_id int, ...), the known movies; None if any will do.
+        unknown: The reason of a movie that is not among them.
+        is_event: Whether a row is an event, which may repeat.
     """
+    known = parsed if movies is None else _known_movies(parsed, movies, unknown)
+    if is_event:
+        return known
     latest_first = [F.desc_nulls_last("rated_at"), F.desc("rating"), F.col("record")]
-    return _keep_first(
-        _known_movies(parsed, movies), ["user_id", "movie_id"], latest_first, "the user rated the movie again later"
-    )
+    return _keep_first(known, ["user_id", "movie_id"], latest_first, "the user rated the movie again later")
 
 
-def judge_movies(parsed: DataFrame) -> DataFrame:
-    """The parsed movies; all but the first row of a movie, by title, get a reason too."""
-    return _keep_first(parsed, ["movie_id"], [F.col("title"), F.col("record")], "duplicate movieId")
+def judge_movies(parsed: DataFrame, duplicate: str) -> DataFrame:
+    """The parsed movies; all but the first row of a movie, by title, get the reason `duplicate` too."""
+    return _keep_first(parsed, ["movie_id"], [F.col("title"), F.col("record")], duplicate)
 
 
-def judge_links(parsed: DataFrame, movies: DataFrame) -> DataFrame:
+def judge_links(parsed: DataFrame, movies: DataFrame | None, unknown: str, duplicate: str) -> DataFrame:
     """The parsed links; an unknown movie, and all but the first row of a movie, get a reason too."""
-    return _keep_first(_known_movies(parsed, movies), ["movie_id"], [F.col("record")], "duplicate movieId")
+    known = parsed if movies is None else _known_movies(parsed, movies, unknown)
+    return _keep_first(known, ["movie_id"], [F.col("record")], duplicate)
 
 
-def judge_tags(parsed: DataFrame, movies: DataFrame) -> DataFrame:
+def judge_tags(parsed: DataFrame, movies: DataFrame | None, unknown: str) -> DataFrame:
     """The parsed tags; an unknown movie gets a reason too."""
-    return _known_movies(parsed, movies)
+    return parsed if movies is None else _known_movies(parsed, movies, unknown)
+
+
+def add_up(events: DataFrame) -> DataFrame:
+    """(user_id, movie_id, rating, rated_at) of each pair: the strength of its events, and when the last one was.
+
+        rating = 1 + ln(max(sum of the quantities, 1))    (after Hu, Koren & Volinsky 2008, eq. 6)
+
+    Args:
+        events: (user_id, movie_id, rating: a quantity, or 1, rated_at), one row per event.
+    """
+    strength = 1 + F.ln(F.greatest(F.sum("rating"), F.lit(1.0)))
+    return events.groupBy("user_id", "movie_id").agg(
+        strength.cast("float").alias("rating"), F.max("rated_at").alias("rated_at")
+    )
 
 
 def forget_good_records(judged: DataFrame) -> DataFrame:
@@ -132,16 +194,17 @@ def good_rows(judged: DataFrame) -> DataFrame:
     return judged.filter(F.col("reason").isNull()).drop("record", "reason")
 
 
-def separate(judged: DataFrame, file: RawFile, max_bad_rows: float) -> Cleaned:
+def separate(judged: DataFrame, file: str, max_bad_rows: float, may_be_empty: bool = False) -> Cleaned:
     """The clean rows of a judged table, and those set aside.
 
     Args:
         judged: (..., record string, reason string), `reason` null for a clean row.
-        file: The file's name, a key of `RAW_HEADERS`.
+        file: The file's name.
         max_bad_rows: Largest share of rows that may be set aside, from 0 to 1.
+        may_be_empty: Whether a file without rows will do.
 
     Raises:
-        UserError: More rows are bad than allowed, or all of them, or there are no ratings or no movies.
+        UserError: More rows are bad than allowed, or all of them, or there are none.
     """
     counts = {
         row["reason"]: row
@@ -154,83 +217,73 @@ def separate(judged: DataFrame, file: RawFile, max_bad_rows: float) -> Cleaned:
         f"{row['rows']:,} because {reason} (as in {row['example']!r})"
         for reason, row in sorted(bad.items(), key=lambda item: -item[1]["rows"])
     )
-    if total == 0 and file in ("ratings", "movies"):  # tags and links may be empty
-        raise UserError(f"{file}.csv has no rows below its header: replace it with a complete file.")
+    if total == 0 and not may_be_empty:
+        raise UserError(f"{file} has no rows below its header: replace it with a complete file.")
     if bad_rows:
         if bad_rows / total > max_bad_rows:
             raise UserError(
-                f"{file}.csv has {bad_rows:,} bad rows of {total:,}, more than the {max_bad_rows:.2%} allowed by "
+                f"{file} has {bad_rows:,} bad rows of {total:,}, more than the {max_bad_rows:.2%} allowed by "
                 f"data_processing.max_bad_rows; fix them or raise it: {examples}."
             )
         if bad_rows == total:
-            raise UserError(f"{file}.csv has no good row among its {total:,}, is it the right file? {examples}.")
-        logger.warning("%s.csv: %s of %s rows are set aside: %s", file, f"{bad_rows:,}", f"{total:,}", examples)
+            raise UserError(f"{file} has no good row among its {total:,}, is it the right file? {examples}.")
+        logger.warning("%s: %s of %s rows are set aside: %s", file, f"{bad_rows:,}", f"{total:,}", examples)
     return Cleaned(
         rows=good_rows(judged),
-        set_aside=judged.filter(F.col("reason").isNotNull()).select(
-            F.lit(f"{file}.csv").alias("file"), "reason", "record"
-        ),
+        set_aside=judged.filter(F.col("reason").isNotNull()).select(F.lit(file).alias("file"), "reason", "record"),
     )
 
 
-def _read_header(raw: DataFrame, file: RawFile) -> tuple[str, ...]:
-    """The column names in the first line: those of `RAW_HEADERS`, with or without the time.
-
-    Raises:
-        UserError: The first line is not the header.
-    """
-    header = RAW_HEADERS[file]
-    first = raw.first()
-    found = None if first is None else (first[MALFORMED] or ",".join(first[name] or "" for name in header))
-    if found is None:
-        raise UserError(f"{file}.csv is empty: replace it with a complete file.")
-    names = tuple(found.removeprefix("\ufeff").split(","))
-    if names not in (header, tuple(name for name in header if name != TIME)):
-        raise UserError(
-            f"{file}.csv begins with {found!r} instead of the header {','.join(header)!r}: "
-            f"check that it is MovieLens' {file}.csv."
-        )
-    return names
-
-
-def _rows(raw: DataFrame, header: tuple[str, ...]) -> DataFrame:
-    """The raw rows without the header of each part; `malformed` is set if fields are missing or surplus."""
-    is_header = reduce(lambda a, b: a & b, (F.col(name) == name for name in header[1:]))
-    rows = raw.filter(~F.coalesce(is_header, F.lit(False)))
-    expected = [name for name in raw.columns if name != MALFORMED]
-    if len(header) == len(expected):
-        return rows
-    # The reader expects a time, so in a file without times it marks every good line as malformed: count fields again.
-    schema = ", ".join(f"{name} string" for name in (*header, MALFORMED))
-    options = {"escape": '"', "columnNameOfCorruptRecord": MALFORMED}
-    is_good = F.col(MALFORMED).isNotNull() & F.from_csv(MALFORMED, schema, options).getField(MALFORMED).isNull()
-    return rows.withColumn(MALFORMED, F.when(~is_good, _record(expected)))
-
-
-def _record(header: Sequence[str]) -> Column:
-    fields = F.concat_ws(",", *(F.coalesce(name, F.lit("")) for name in header))
-    return F.coalesce(MALFORMED, fields)
-
-
-def _field_problems(header: tuple[str, ...], optional: tuple[str, ...] = ()) -> list[tuple[Column, str]]:
+def _field_problems(
+    names: Mapping[str, str], profile: Profile, optional: Collection[str] = ()
+) -> list[tuple[Column, str]]:
     """(condition, reason) for each way in which a single field can be wrong."""
-    problems = [(F.col(MALFORMED).isNotNull(), f"the row has not {len(header)} fields")]
-    for name in header:
-        value = F.trim(name)
-        if name not in optional:
+    problems = []
+    are_numbers = {"user": profile.user_numbers, "item": profile.item_numbers}
+    for role, name in names.items():
+        value = F.trim(role)
+        if role not in optional:
             problems.append((F.coalesce(value, F.lit("")) == "", f"{name} is missing"))
-        if name in ("userId", "movieId"):
-            problems.append((_whole_number(name).isNull(), f"{name} is not a whole number"))
-            problems.append((_identifier(name).isNull(), f"{name} is not a positive 32-bit integer"))
-        elif name == "rating":
-            problems.append((_number(name).isNull(), f"{name} is not a number"))
-        elif name == TIME:
-            problems.append(((value != "") & _time(name).isNull(), f"{name} is not a number of seconds"))
+        if are_numbers.get(role):
+            problems.append((_whole_number(role).isNull(), f"{name} is not a whole number"))
+            problems.append((_identifier(role).isNull(), f"{name} is not a positive 32-bit integer"))
+        elif role == "rating":
+            problems.append((number(F.col(role)).isNull(), f"{name} is not a number"))
+        elif role == "time":
+            what = "a date and time" if profile.time_unit == "iso" else f"a number of {profile.time_unit or 'seconds'}"
+            problems.append(((value != "") & _time(profile.time_unit).isNull(), f"{name} is not {what}"))
+        elif role != "tmdb":
+            problems.append((F.contains(role, F.lit(UNREADABLE)), f"{name} is not in the file's encoding"))
     return problems
 
 
 def _first_reason(*problems: tuple[Column, str]) -> Column:
-    return F.coalesce(*(F.when(condition, reason) for condition, reason in problems))
+    return F.coalesce("reason", *(F.when(condition, reason) for condition, reason in problems))
+
+
+def _values(profile: Profile) -> str:
+    least, most, step, _ = profile.scale or (0, 0, None, 0)
+    return f"from {least} to {most}" if step is None else f"one of {least}, {least + step} ... {most}"
+
+
+def _numbered(rows: DataFrame, profile: Profile, ids: Ids) -> DataFrame:
+    """The rows with `user_id` and `movie_id`, as far as they have users and movies."""
+    for role, column, are_numbers, table in (
+        ("user", "user_id", profile.user_numbers, ids.users),
+        ("item", "movie_id", profile.item_numbers, ids.movies),
+    ):
+        if role not in rows.columns:
+            continue
+        value = _identifier(role) if are_numbers else F.trim(role)
+        rows = rows.withColumn(column, value)
+        if not are_numbers:
+            rows = to_numbers(rows, table, column)
+    return rows
+
+
+def _links() -> tuple[Column, Column]:
+    imdb = F.nullif(F.regexp_replace(F.trim("imdb"), "^tt", ""), F.lit(""))  # IMDb's own export has tt0114709
+    return imdb.alias("imdb_id"), _identifier("tmdb").alias("tmdb_id")
 
 
 def _whole_number(name: str) -> Column:
@@ -244,22 +297,20 @@ def _identifier(name: str) -> Column:
     return F.when(value.between(OLDEST_ID, NEWEST_ID), value).cast("int")
 
 
-def _number(name: str) -> Column:
-    """The text as a number, or null. A plain cast would also accept NaN, Infinity and 4.0f."""
-    text = F.trim(name)
-    return F.when(text.rlike(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), text).try_cast("double")
+def _time(unit: str | None) -> Column:
+    if unit == "iso":
+        return F.col("time").try_cast("timestamp")
+    value = F.trim("time").try_cast("bigint")
+    if unit == "milliseconds":
+        return F.timestamp_millis(F.when(value.between(0, LAST_SECOND * 1000), value))
+    return F.timestamp_seconds(F.when(value.between(0, LAST_SECOND), value))
 
 
-def _time(name: str) -> Column:
-    seconds = F.trim(name).try_cast("bigint")
-    return F.timestamp_seconds(F.when(seconds.between(0, LAST_SECOND), seconds))
-
-
-def _known_movies(parsed: DataFrame, movies: DataFrame) -> DataFrame:
+def _known_movies(parsed: DataFrame, movies: DataFrame, unknown: str) -> DataFrame:
     known = F.broadcast(movies.select("movie_id", F.lit(True).alias("is_known")))
-    return _with_reason(
-        parsed.join(known, "movie_id", how="left"), F.col("is_known").isNull(), "movieId is not in movies.csv"
-    ).select(*parsed.columns)
+    return _with_reason(parsed.join(known, "movie_id", how="left"), F.col("is_known").isNull(), unknown).select(
+        *parsed.columns
+    )
 
 
 def _keep_first(parsed: DataFrame, keys: list[str], order: list[Column], reason: str) -> DataFrame:

@@ -26,6 +26,7 @@ import rich.progress
 from rich.console import Console
 
 from movie_recs.data.schemas import RAW_HEADERS
+from movie_recs.data.sources.description import SourceDescription
 from movie_recs.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -86,12 +87,19 @@ def find_dataset(name: str, *raw_dirs: Path) -> Path | None:
     return next((folder for folder in folders if _is_dataset(folder)), None)
 
 
-def resolve_dataset(name: str, *raw_dirs: Path) -> Dataset:
+def resolve_dataset(name: str, *raw_dirs: Path, source: SourceDescription | None = None) -> Dataset:
     """The data set to read; "auto" is ml-latest-small if it is on disk, else the synthetic sample.
+
+    Args:
+        name: A folder's name, or auto.
+        raw_dirs: Folders of data sets, after MOVIELENS_DIR.
+        source: What the data set's files are; None for a release of MovieLens.
 
     Raises:
         UserError: The data set is not on disk.
     """
+    if source is not None and source.format != "movielens":
+        return _find_own(name, source, _roots(raw_dirs))
     candidates = (DEFAULT, SAMPLE) if name == "auto" else (name,)
     for candidate in candidates:
         if folder := find_dataset(candidate, *raw_dirs):
@@ -173,6 +181,22 @@ def main(argv: Sequence[str] | None = None, archives: Mapping[str, Archive] = AR
         return 130
     print(f"{args.name} is in {folder}, its terms of use in {folder / 'README.txt'}\n{_LICENCE}")
     return 0
+
+
+def _find_own(name: str, source: SourceDescription, roots: Sequence[Path]) -> Dataset:
+    """The folder of one's own data set; it need not be there if its tables come from catalog entries of one's own."""
+    if name == "auto":
+        raise UserError("Which data set does source describe? Name its folder: dataset: mine.")
+    file = None if source.ratings is None else source.ratings.file
+    folders = [root / name for root in roots]
+    found = next((folder for folder in folders if file is None or os.path.exists(folder / file)), None)  # noqa: PTH110
+    if found is None:
+        there = sorted({path.name for folder in folders if folder.is_dir() for path in folder.iterdir()})
+        raise UserError(
+            f"source.ratings.file is {file!r}, which is not in {' or '.join(map(str, folders))} "
+            f"(found: {', '.join(there) or 'none'})."
+        )
+    return Dataset(name, found)
 
 
 def _roots(raw_dirs: Sequence[Path]) -> list[Path]:

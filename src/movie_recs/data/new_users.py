@@ -7,7 +7,7 @@ import re
 import pandas as pd
 
 from movie_recs.data.parameters import NewUser
-from movie_recs.data.schemas import MAX_STARS, MIN_STARS
+from movie_recs.data.scale import Scale
 from movie_recs.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -17,48 +17,60 @@ MIN_SIMILARITY = 0.6  # of titles, as difflib's ratio
 COLUMNS = ["name", "movie_id", "rating", "rated_at"]
 
 
-def collect_new_ratings(new_users: list[NewUser], from_file: pd.DataFrame, movies: pd.DataFrame) -> pd.DataFrame:
+def collect_new_ratings(
+    new_users: list[NewUser], from_file: pd.DataFrame, movies: pd.DataFrame, scale: Scale | None
+) -> pd.DataFrame:
     """(name, movie_id, rating, rated_at), one row per rating; of several ratings of a movie the last one counts.
 
     Args:
         new_users: Names, and stars by movie id or title; each rating counts as later than the one before.
         from_file: (name, movieId, rating, optionally timestamp), all text, as `datasets.new_user_csv` loads it.
-        movies: (movie_id, title, year).
+        movies: (movie_id, title, year, original: the id as the data has it).
+        scale: The scale of the ratings; None for events, of which only the movie counts.
 
     Raises:
-        UserError: A name is given twice, or a title or id matches no movie, or a title matches several, which the
+        UserError: A rating is not on the scale, or a name is given twice, or a title or id matches no movie, or a title
+            matches several, which the
             message lists.
     """
     names = [user.name for user in new_users] + from_file["name"].unique().tolist()
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"recommend.new_users: the name {repeated[0]!r} is given twice: choose another.")
+    for user in new_users:
+        for movie, stars in user.ratings.items():
+            if scale and not scale.least <= stars <= scale.most:
+                raise UserError(
+                    f"recommend.new_users: {user.name}'s rating of {movie!r} is {stars:g}, but ratings are "
+                    f"{scale.describe()} in this data set."
+                )
     finder = _Finder(movies)
     rows = [
         (user.name, finder.find(user.name, movie), stars, pd.Timestamp(place, unit="s"))
         for user in new_users
         for place, (movie, stars) in enumerate(user.ratings.items())
     ]
-    parts = [part for part in (pd.DataFrame(rows, columns=COLUMNS), _read(from_file, finder)) if len(part)]
+    parts = [part for part in (pd.DataFrame(rows, columns=COLUMNS), _read(from_file, finder, scale)) if len(part)]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
     table = table.astype({"movie_id": "int64", "rating": float, "rated_at": "datetime64[us]"})
     return table.drop_duplicates(["name", "movie_id"], keep="last", ignore_index=True)
 
 
-def _read(from_file: pd.DataFrame, finder: "_Finder") -> pd.DataFrame:
+def _read(from_file: pd.DataFrame, finder: "_Finder", scale: Scale | None) -> pd.DataFrame:
     """The good rows of a file; the bad ones are logged."""
     times = from_file["timestamp"] if "timestamp" in from_file else pd.Series(range(len(from_file)), dtype=float)
     numbers = pd.DataFrame({
         "name": from_file["name"],
-        "movie_id": pd.to_numeric(from_file["movieId"], errors="coerce"),
+        "movie_id": from_file["movieId"].str.strip().map(finder.numbers),
         "rating": pd.to_numeric(from_file["rating"], errors="coerce"),
         "rated_at": pd.to_datetime(pd.to_numeric(times, errors="coerce").fillna(0), unit="s"),
     })  # fmt: skip
-    good = numbers["movie_id"].isin(finder.ids) & numbers["rating"].between(MIN_STARS, MAX_STARS)
+    least, most = (0.0, float("inf")) if scale is None else (scale.least, scale.most)
+    good = numbers["movie_id"].notna() & numbers["rating"].between(least, most)
     if not good.all():
         examples = "; ".join(",".join(map(str, row)) for row in from_file[~good].iloc[:SHOWN, 1:].to_numpy())
         logger.warning(
             "recommend.new_user_ratings: %d of %d rows have no known movieId or no rating from %g to %g and are left "
-            "out: %s", (~good).sum(), len(good), MIN_STARS, MAX_STARS, examples,
+            "out: %s", (~good).sum(), len(good), least, most, examples,
         )  # fmt: skip
     return numbers[good].astype({"movie_id": "int64"})
 
@@ -67,7 +79,7 @@ class _Finder:
     """Finds movies by id or title."""
 
     def __init__(self, movies: pd.DataFrame):
-        self.ids = set(movies["movie_id"])
+        self.numbers = dict(zip(movies["original"].astype(str), movies["movie_id"], strict=True))
         columns = (movies[name] for name in ("movie_id", "title", "year"))
         self._shown: dict[int, str] = {
             movie_id: title if pd.isna(year) else f"{title} ({int(year)})"
@@ -79,14 +91,16 @@ class _Finder:
                 self._by_title.setdefault(key, []).append(movie_id)
 
     def find(self, name: str, movie: int | str) -> int:
-        """The movie's id; text is looked up as a title first, then as an id."""
+        """The movie's number; text is looked up as a title first, then as an id."""
         if isinstance(movie, int):
-            if movie not in self.ids:
+            if str(movie) not in self.numbers:
                 raise UserError(f"recommend.new_users: {name}'s movie {movie} is not in the data.")
-            return movie
+            return self.numbers[str(movie)]
         found = self._by_title.get(_normalised(movie), [])
         if len(found) == 1:
             return found[0]
+        if not found and movie.strip() in self.numbers:
+            return self.numbers[movie.strip()]
         if not found and movie.strip().isdecimal():
             return self.find(name, int(movie))
         raise UserError(f"recommend.new_users: {name}'s {movie!r} {self._candidates(movie, found)}")

@@ -14,9 +14,13 @@ class DataProcessingParameters(Block):
 
 
 class SplitParameters(Block):
-    """Holdout by hash of (user, movie, seed) or by time, and folds by hash."""
+    """Holdout by hash of (user, movie, seed), by time, or as the data set has it; folds by hash.
 
-    strategy: Literal["random", "temporal"] = "random"
+    `given`: with the strategy `given`, the name of the split or the file of its test set; None for the first.
+    """
+
+    strategy: Literal["random", "temporal", "given"] = "random"
+    given: str | None = None
     test_fraction: float = Field(gt=0, lt=1)
     folds: int = Field(ge=2, le=100)
     seed: Seed
@@ -37,4 +41,4 @@ class NewUser(Block):
     """A user that is not in the data: a name, and stars by movie id or title."""
 
     name: str = Field(min_length=1)
-    ratings: dict[int | str, Stars]
+    ratings: dict[int | str, Stars]  # on the scale of the data

@@ -1,14 +1,12 @@
 """The schema of each saved table: its columns, types and units.
 
-Raw files are read as text (`RAW_HEADERS`), so that a bad field can be shown as it was written. From there on columns
-are snake_case and typed; identifiers are positive 32-bit integers, ratings are stars from 0.5 to 5.0 in halves, and
-times are UTC, null if unknown.
+Raw files are read as text, so that a bad field can be shown as it was written; `RAW_HEADERS` are those of GroupLens.
+From there on columns are snake_case and typed; identifiers are positive 32-bit integers (`data.identifiers`), ratings
+lie on the data's scale (`data.scale`), and times are UTC, null if unknown.
 """
 
 from typing import Literal
 
-MIN_STARS, MAX_STARS, STAR_STEP = 0.5, 5.0, 0.5
-LIKED_STARS = 4.0  # from here on a movie counts as liked: the upper half of MovieLens' ratings, whose median is 3.5
 NO_GENRES = "(no genres listed)"  # how GroupLens writes an empty list
 
 TIME = "timestamp"  # the one raw column that a file may lack

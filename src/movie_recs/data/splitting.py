@@ -1,7 +1,8 @@
 """Holdout and folds, independent of the partitioning, the order of the rows and the number of cores.
 
-Two strategies. By hash: the set of a rating depends only on its user, its movie and the seed, so a rating added later
-moves no other. By time: each user's last ratings are held out, whatever the seed. Folds are by hash in both.
+Strategies. By hash: the set of a rating depends only on its user, its movie and the seed, so a rating added later moves
+no other. By time: each user's last ratings are held out, whatever the seed. As given: the test set that came with the
+data. Folds are by hash in all.
 """
 
 from decimal import Decimal
@@ -79,6 +80,22 @@ def split_by_time(ratings: DataFrame, test_fraction: float, folds: int, seed: in
     return Split(
         train=marked.filter(~F.col("is_test")).select(*ratings.columns, _fold(folds, seed)),
         test=marked.filter("is_test").select(*ratings.columns),
+    )
+
+
+def split_as_given(ratings: DataFrame, test_pairs: DataFrame, folds: int, seed: int) -> Split:
+    """Train and test ratings; a rating is in test if its pair is in the data set's own test set.
+
+    Args:
+        ratings: (user_id int, movie_id int, ...).
+        test_pairs: (user_id int, movie_id int).
+        folds: Number of folds of the train ratings.
+        seed: Seed of the folds.
+    """
+    keys = ["user_id", "movie_id"]
+    return Split(
+        train=ratings.join(test_pairs, keys, how="left_anti").select(*ratings.columns, _fold(folds, seed)),
+        test=ratings.join(test_pairs, keys, how="left_semi").select(*ratings.columns),
     )
 
 

@@ -6,36 +6,42 @@ from typing import Any
 import fsspec
 from kedro.io import AbstractDataset, DatasetError
 
-from movie_recs.data.schemas import RAW_HEADERS
+from movie_recs.datasets.source_table import Described, find_source
 
 SYNTHETIC_MARKER = "synthetic.json"
 
 
 class RawFilesDataset(AbstractDataset[None, dict[str, Any]]):
-    """`{name, synthetic, sha256: {file: hex}}` of a folder of raw CSV files; a file's parts are hashed in order."""
+    """`{name, synthetic, sha256: {file: hex}}` of the files of a source; a file's parts are hashed in order."""
 
-    def __init__(self, *, filepath: str, name: str, metadata: dict[str, Any] | None = None) -> None:
-        """`filepath` is the folder, `name` the name of the data set."""
+    def __init__(
+        self, *, filepath: str, name: str, description: Described, metadata: dict[str, Any] | None = None
+    ) -> None:
+        """`filepath` is the folder, `name` the name of the data set, `description` the parameter `source`."""
         self.metadata = metadata
-        self._name = name
+        self._name, self._folder, self._description = name, filepath, description
         self._fs, self._path = fsspec.core.url_to_fs(filepath.replace("s3a://", "s3://"))
 
     def _load(self) -> dict[str, Any]:
+        description = find_source(self._folder, self._description).description
+        tables = (description.table(name) for name in ("ratings", "items", "tags", "links"))
         return {
             "name": self._name,
             "synthetic": self._fs.exists(f"{self._path}/{SYNTHETIC_MARKER}"),
-            "sha256": {f"{file}.csv": self._sha256(f"{self._path}/{file}.csv") for file in RAW_HEADERS},
+            "sha256": {
+                table.file: self._sha256(f"{self._path}/{table.file}") for table in tables if table and table.file
+            },
         }
 
     def _save(self, data: None) -> None:  # noqa: ARG002 - required by the base class
         raise DatasetError("raw files are read-only")
 
     def _exists(self) -> bool:
-        return self._fs.isdir(self._path)
+        return True  # loading says what is missing
 
     def _sha256(self, path: str) -> str:
         digest = hashlib.sha256()
-        for part in sorted(self._fs.glob(f"{path}/*.csv")) or [path]:
+        for part in sorted(self._fs.glob(f"{path}/[!_.]*")) or [path]:
             with self._fs.open(part, "rb") as file:
                 while block := file.read(1 << 20):
                     digest.update(block)

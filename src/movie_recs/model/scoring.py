@@ -9,8 +9,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from movie_recs.data.schemas import MAX_STARS, MIN_STARS
+from movie_recs.data.scale import HALF_STARS, Scale
 from movie_recs.model.factor_model import Arrays, FactorModel, arrays
+
+BINS = 10  # of a scale without steps
 
 
 def score(model: FactorModel, pairs: DataFrame, column: str = "score") -> DataFrame:
@@ -69,7 +71,13 @@ def _add_scores(
         yield pa.RecordBatch.from_arrays([*batch.columns, *scores], [*batch.schema.names, *widths])
 
 
-def to_stars(score: Column | str) -> Column:
-    """A score clipped to 0.5 to 5.0 stars. For display and errors only, never for ordering."""
-    stars = F.least(F.greatest(score, F.lit(MIN_STARS)), F.lit(MAX_STARS))
+def on_step(rating: Column, scale: Scale) -> Column:
+    """A rating at the nearest step of the scale, of a scale without steps at a tenth of it."""
+    step = scale.step or (scale.most - scale.least) / BINS
+    return scale.least + F.round((rating - scale.least) / step) * step
+
+
+def to_stars(score: Column | str, scale: Scale = HALF_STARS) -> Column:
+    """A score clipped to the scale. For display and errors only, never for ordering."""
+    stars = F.least(F.greatest(score, F.lit(scale.least)), F.lit(scale.most))
     return F.when(F.isnan(score), F.lit(float("nan"))).otherwise(stars)  # Spark orders NaN above all numbers

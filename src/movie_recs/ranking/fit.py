@@ -173,7 +173,7 @@ def fit_ease(blocks: Blocks[Interactions], ease: RankingCandidate, parameters: R
     """
     if ease.ease_reg is None:
         raise ValueError(f"{ease} has no EASE.")
-    preferred = blocks.map(partial(_select_seen, parameters.preference.preferred))
+    preferred = blocks.map(partial(_select_seen, parameters.preference))
     return ease_features(decompose(preferred, ease.ease_rank, parameters.tuning.seed), ease.ease_reg)
 
 
@@ -217,8 +217,8 @@ def fitted_users(parts: RankingParts) -> DataFrame:
     return parts.als_model.userFactors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
 
 
-def _select_seen(preferred: str, interactions: Interactions) -> Seen:
-    return select_seen(select_preferred(interactions, preferred))
+def _select_seen(preference: PreferenceParameters, interactions: Interactions) -> Seen:
+    return select_seen(select_preferred(interactions, preference.preferred, preference.scale.liked))
 
 
 def _user_factor_rows(pair: tuple[Targets, np.ndarray]) -> pa.Table:

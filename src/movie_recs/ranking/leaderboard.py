@@ -33,7 +33,7 @@ class ListingTask(NamedTuple):
     Args:
         parts: A fit of the preferences in the train ratings.
         candidates: The best of each ranking model.
-        rating_model: The rating model of the train ratings; its list is `BY_STARS`.
+        rating_model: The rating model of the train ratings; its list is `BY_STARS`. None for events.
         train_ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp).
         blocks: The train ratings in blocks.
         users: (user_id int). One without train ratings is a newcomer, and gets each model's list for a user with no
@@ -42,7 +42,7 @@ class ListingTask(NamedTuple):
 
     parts: RankingParts
     candidates: dict[str, RankingCandidate]
-    rating_model: FactorModel
+    rating_model: FactorModel | None
     train_ratings: DataFrame
     blocks: Blocks[Interactions]
     users: DataFrame
@@ -80,9 +80,9 @@ def _models(task: ListingTask, parameters: RankingParameters) -> Iterator[tuple[
         scores = baseline_scores(name, task.train_ratings, parts.ids, parameters.evaluation.damping)
         items = prepare_items(parts.ids, scores.astype(np.float32), np.zeros((movies, 0), np.float32), DOT)
         yield ListedModel(name, items), blocks.map(_zeros)
-    model = task.rating_model
-    items = _items_of(model.items)
-    yield ListedModel(BY_STARS, items, model.intercept), _align(blocks, model.users, items.rank)
+    if model := task.rating_model:
+        items = _items_of(model.items)
+        yield ListedModel(BY_STARS, items, model.intercept), _align(blocks, model.users, items.rank)
     for name, candidate in task.candidates.items():
         sides, rule = compose_items(parts, candidate, parameters.preference)
         items = prepare_items(sides.ids, sides.bias[:-1], sides.features[:-1], DOT)

@@ -7,18 +7,25 @@ import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.data.schemas import LIKED_STARS, NO_GENRES
+from movie_recs.data.scale import HALF_STARS
+from movie_recs.data.schemas import NO_GENRES
 
 ACCURACY = ("ndcg", "ndcg_liked", "recall", "precision", "map", "mrr", "hit_rate")
 
 
 def measure_rankings(
-    lists: DataFrame, held_out: DataFrame, train: DataFrame, movies: DataFrame, k: int, users: DataFrame | None = None
+    lists: DataFrame,
+    held_out: DataFrame,
+    train: DataFrame,
+    movies: DataFrame,
+    k: int,
+    users: DataFrame | None = None,
+    liked: float = HALF_STARS.liked,
 ) -> DataFrame:
     """Accuracy, coverage, novelty, diversity and popularity of each model's lists of at most k movies.
 
     Accuracy is a mean over the n_users users with a held-out rating (ndcg_liked: the n_users_liked users with one of
-    4 stars or more); users without a list score 0. Every held-out movie is relevant. `x_se` is the standard error of x,
+    the liked ones); users without a list score 0. Every held-out movie is relevant. `x_se` is the standard error of x,
     sd / sqrt(n) with sd over the same n users and n - 1 as its denominator.
 
         ndcg = sum over hits of 1 / log2(rank + 1) / sum_{r=1..min(k, relevant)} 1 / log2(r + 1)
@@ -45,6 +52,7 @@ def measure_rankings(
         movies: (movie_id int, genres array<string>, ...): the whole catalogue, all movies of the others included.
         k: Ranks above k are left out.
         users: (user_id int, ...), the users that are measured; None for all. n_i and U are always those of all train.
+        liked: From which rating on a movie is liked.
 
     Returns:
         One row per model of `lists`: (model string, k int, each of ndcg, ndcg_liked, recall, precision, map, mrr,
@@ -53,7 +61,7 @@ def measure_rankings(
         ratings) as longs). A mean over no user is null, and so is the error of a mean over one.
     """
     popularity = train.groupBy("movie_id").agg(F.count("*").alias("popularity"))
-    people = _describe_users(train, held_out, popularity)
+    people = _describe_users(train, held_out, popularity, liked)
     lists, is_measured = lists.where(F.col("rank") <= k), F.lit(True)
     if users is not None:
         lists = lists.join(users, on="user_id", how="left_semi")
@@ -100,7 +108,7 @@ def ndcg_of_lists(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     return hits @ discounts / np.cumsum(discounts)[np.clip(relevant, 1, len(discounts)) - 1]
 
 
-def _describe_users(train: DataFrame, held_out: DataFrame, popularity: DataFrame) -> DataFrame:
+def _describe_users(train: DataFrame, held_out: DataFrame, popularity: DataFrame, liked: float) -> DataFrame:
     """(user_id, relevant, liked: arrays of movie_id, profile_popularity: mean n_i, null without train ratings)."""
     trained = train.select("user_id", "movie_id").join(F.broadcast(popularity), on="movie_id", how="inner")
     later = held_out.select("user_id", F.col("movie_id").alias("relevant"), "rating")
@@ -110,7 +118,7 @@ def _describe_users(train: DataFrame, held_out: DataFrame, popularity: DataFrame
         .groupBy("user_id")
         .agg(
             F.collect_set("relevant").alias("relevant"),
-            F.collect_set(F.when(F.col("rating") >= LIKED_STARS, F.col("relevant"))).alias("liked"),
+            F.collect_set(F.when(F.col("rating") >= liked, F.col("relevant"))).alias("liked"),
             F.avg("popularity").alias("profile_popularity"),
         )
     )

@@ -3,9 +3,10 @@
 from itertools import product
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from movie_recs.als.parameters import ImplicitGrid
+from movie_recs.data.scale import EVENTS, HALF_STARS, Scale
 from movie_recs.parameter_types import Block, Damping, DampingValues, RankValues, Share, Weight, split_words, unique
 from movie_recs.tuning.parameters import SearchParameters
 
@@ -13,8 +14,8 @@ from movie_recs.tuning.parameters import SearchParameters
 class RatingWeights(Block):
     """How much each of a user's ratings counts in her vector (`preferences.weigh` has the formula).
 
-    `star_weight`: added per star above her own mean. `half_life`: number of newer ratings that halve the part of
-    a weight above `old_weight`; without a half-life old and new ratings count the same.
+    `star_weight`: added per star above her own mean, a star being a fifth of the scale. `half_life`: number of newer
+    ratings that halve the part of a weight above `old_weight`; without a half-life old and new ratings count the same.
     """
 
     star_weight: Weight = 0.0
@@ -49,12 +50,24 @@ class WeightGrid(Block):
 class PreferenceParameters(Block):
     """Which ratings are preferences, and how much their stars count in a fit.
 
-    `preferred`: all ratings (`all`), those of at least 4 stars (`liked`), or those of at least the user's own mean
-    (`above_mean`); the others are ignored. `star_weight`: as in `RatingWeights`.
+    `preferred`: all ratings (`all`), those from the scale's `liked` on (`liked`), or those of at least the user's own
+    mean (`above_mean`); the others are ignored. `star_weight`: as in `RatingWeights`.
     """
 
     preferred: Literal["all", "liked", "above_mean"] = "all"
     star_weight: Weight
+    _scale: Scale = PrivateAttr(default=HALF_STARS)  # of the data, not a parameter
+
+    @property
+    def scale(self) -> Scale:
+        """The scale of the ratings; events have `EVENTS`."""
+        return self._scale
+
+    def on(self, scale: Scale | None) -> "PreferenceParameters":
+        """The same parameters for ratings on this scale; None for events."""
+        copy = self.model_copy()
+        copy._scale = scale or EVENTS
+        return copy
 
 
 class RankingTuningParameters(SearchParameters):
@@ -85,3 +98,7 @@ class RankingParameters(Block):
     preference: PreferenceParameters
     tuning: RankingTuningParameters
     evaluation: RankingEvaluationParameters
+
+    def on(self, scale: Scale | None) -> "RankingParameters":
+        """The same parameters for ratings on this scale; None for events."""
+        return self.model_copy(update={"preference": self.preference.on(scale)})

@@ -24,7 +24,7 @@ from scipy.sparse import csr_array
 
 from movie_recs.als.compiled import Targets, solve_side
 from movie_recs.data.interactions import Interactions, select_seen, starts_of, take
-from movie_recs.data.schemas import LIKED_STARS
+from movie_recs.data.scale import HALF_STARS
 from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Vectors
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import self_influence
@@ -44,6 +44,7 @@ class PreferenceRule(NamedTuple):
         als_weight: Multiplies ALS's part.
         reg_param: lambda of ALS.
         alpha: alpha of ALS.
+        liked: From which rating on a movie is liked.
     """
 
     als_size: int
@@ -53,6 +54,7 @@ class PreferenceRule(NamedTuple):
     als_weight: float = 1.0
     reg_param: float = 0.0
     alpha: float = 0.0
+    liked: float = HALF_STARS.liked
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -116,7 +118,7 @@ class PreferenceRule(NamedTuple):
 
     def _weighted(self, ratings: Interactions, items: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The users' preferences among the known movies: starts (u + 1,), movies (n,), weights (n,)."""
-        preferred = select_preferred(ratings, self.preferred)
+        preferred = select_preferred(ratings, self.preferred, self.liked)
         known = take(preferred, preferred.movies < len(items.ids))
         starts = starts_of(known.users, len(known.user_ids))
         stars = known.ratings.astype(float)
@@ -134,37 +136,40 @@ def make_rule(
         als_size: Number of features of the ALS part.
         ease_size: Number of features of the EASE part.
     """
-    preferred = preference.preferred
+    preferred, scale = preference.preferred, preference.scale
     weights = candidate.weights or RatingWeights(star_weight=preference.star_weight)
+    weights = weights.model_copy(update={"star_weight": weights.star_weight / scale.star})
     als = candidate.als
     if als is None:
-        return PreferenceRule(0, ease_size, preferred, weights)
+        return PreferenceRule(0, ease_size, preferred, weights, liked=scale.liked)
     als_weight = 1.0 if candidate.als_weight is None else candidate.als_weight
-    return PreferenceRule(als_size, ease_size, preferred, weights, als_weight, als.reg_param, als.alpha)
+    return PreferenceRule(als_size, ease_size, preferred, weights, als_weight, als.reg_param, als.alpha, scale.liked)
 
 
-def select_preferred(ratings: Interactions, preferred: str) -> Interactions:
+def select_preferred(ratings: Interactions, preferred: str, liked: float) -> Interactions:
     """The ratings that count, see `are_preferred`."""
     starts = starts_of(ratings.users, len(ratings.user_ids))
-    return take(ratings, are_preferred(starts, ratings.ratings.astype(float), preferred))
+    return take(ratings, are_preferred(starts, ratings.ratings.astype(float), preferred, liked))
 
 
 def weighted_targets(preference: PreferenceParameters, ratings: Interactions) -> Targets:
     """What implicit ALS is fitted to: the ratings that count, and their weights s of the module's docstring."""
-    seen = select_seen(select_preferred(ratings, preference.preferred))
-    return Targets(seen, weigh_stars(seen.user_starts, seen.ratings, preference.star_weight).astype(np.float32))
+    seen = select_seen(select_preferred(ratings, preference.preferred, preference.scale.liked))
+    star_weight = preference.star_weight / preference.scale.star
+    return Targets(seen, weigh_stars(seen.user_starts, seen.ratings, star_weight).astype(np.float32))
 
 
-def are_preferred(starts: np.ndarray, stars: np.ndarray, preferred: str) -> np.ndarray:
+def are_preferred(starts: np.ndarray, stars: np.ndarray, preferred: str, liked: float) -> np.ndarray:
     """(n,) bool: which ratings count.
 
     Args:
         starts: (u + 1,), where each user's rows begin.
         stars: (n,).
-        preferred: `all`; `liked`, at least 4 stars; `above_mean`, at least the user's own mean.
+        preferred: `all`; `liked`, at least the value of that name; `above_mean`, at least the user's own mean.
+        liked: From which rating on a movie is liked.
     """
     if preferred == "liked":
-        return stars >= LIKED_STARS
+        return stars >= liked
     return stars >= _means(starts, stars) if preferred == "above_mean" else np.ones(len(stars), bool)
 
 

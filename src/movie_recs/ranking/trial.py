@@ -174,7 +174,7 @@ def _ask(
     rows = np.flatnonzero((relevant > 0) & is_in_sample(interactions.user_ids, share, seed))
     own = take_users(interactions, rows)
     held_out, rated = take(own, own.folds == fold), take(own, own.folds != fold)
-    preferred = select_preferred(rated, preference.preferred)
+    preferred = select_preferred(rated, preference.preferred, preference.scale.liked)
     return AskedUsers(
         rows,
         select_seen(preferred),

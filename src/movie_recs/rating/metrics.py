@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from movie_recs.data.scale import HALF_STARS, Scale
 from movie_recs.model.scoring import to_stars
 
 COUNT_BINS = {"0": 0, "1": 1, "2-3": 3, "4-9": 9, "10-49": 49}  # label: largest number of ratings
@@ -12,22 +13,24 @@ MANY = "50+"
 BINS = (*COUNT_BINS, MANY)
 
 
-def rating_errors(scored: DataFrame, *by: str) -> DataFrame:
+def rating_errors(scored: DataFrame, *by: str, scale: Scale = HALF_STARS) -> DataFrame:
     """Root mean squared and mean absolute error, over all rows and over warm rows.
 
         rmse = sqrt(sum((rating - stars)^2) / n),    mae = sum(|rating - stars|) / n
 
-    `stars` is the score within 0.5 and 5.0. A row is warm if there are train ratings of its user and of its movie.
+    `stars` is the score within the scale. A row is warm if there are train ratings of its user and of its movie.
 
     Args:
         scored: (rating in stars, score, warm boolean, ...).
         by: Columns to group by.
+        scale: The scale of the ratings.
 
     Returns:
         (*by, rmse double, mae double, n long, rmse_warm double, mae_warm double, n_warm long), one row without `by`.
         An error over no rows is null.
     """
-    squared, absolute = squared_error("rating", "score"), F.abs(F.col("rating") - to_stars("score"))
+    squared = squared_error("rating", "score", scale)
+    absolute = F.abs(F.col("rating") - to_stars("score", scale))
     return scored.groupBy(*by).agg(
         F.sqrt(F.avg(squared)).alias("rmse"),
         F.avg(absolute).alias("mae"),
@@ -38,9 +41,9 @@ def rating_errors(scored: DataFrame, *by: str) -> DataFrame:
     )
 
 
-def squared_error(rating: str, score: str) -> Column:
-    """(rating - stars)^2, the stars being the score within 0.5 and 5.0."""
-    return (F.col(rating) - to_stars(score)) ** 2
+def squared_error(rating: str, score: str, scale: Scale = HALF_STARS) -> Column:
+    """(rating - stars)^2, the stars being the score within the scale."""
+    return (F.col(rating) - to_stars(score, scale)) ** 2
 
 
 def count_bin(ratings: str) -> Column:
@@ -51,7 +54,9 @@ def count_bin(ratings: str) -> Column:
     return label
 
 
-def rmse_gains(predictions: DataFrame, pairs: Iterable[tuple[str, str]]) -> list[dict[str, float | None]]:
+def rmse_gains(
+    predictions: DataFrame, pairs: Iterable[tuple[str, str]], scale: Scale = HALF_STARS
+) -> list[dict[str, float | None]]:
     """How much lower the RMSE of one model is than that of another on the same rows, with its standard error.
 
         gain = rmse_before - rmse_after
@@ -64,6 +69,7 @@ def rmse_gains(predictions: DataFrame, pairs: Iterable[tuple[str, str]]) -> list
     Args:
         predictions: (user_id, rating in stars, a column of scores for each model).
         pairs: (before, after), names of score columns.
+        scale: The scale of the ratings.
 
     Returns:
         One row per pair: gain and gain_se in stars; None where there are no rows, and gain_se None with one user or a
@@ -72,11 +78,11 @@ def rmse_gains(predictions: DataFrame, pairs: Iterable[tuple[str, str]]) -> list
     pairs = list(pairs)
     models = sorted({model for pair in pairs for model in pair})
     (rmse,) = predictions.agg(
-        *(F.sqrt(F.avg(squared_error("rating", model))).alias(model) for model in models)
+        *(F.sqrt(F.avg(squared_error("rating", model, scale))).alias(model) for model in models)
     ).collect()
 
     def influence(model: str) -> Column:
-        return (squared_error("rating", model) - F.lit(rmse[model] ** 2)) / (2 * rmse[model])
+        return (squared_error("rating", model, scale) - F.lit(rmse[model] ** 2)) / (2 * rmse[model])
 
     measurable = [pair for pair in pairs if all(rmse[model] for model in pair)]
     sums = [

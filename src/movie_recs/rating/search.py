@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 
 from movie_recs.als.parameters import AlsParameters, Grid
 from movie_recs.data.blocks import open_blocks
+from movie_recs.data.scale import HALF_STARS, Scale
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import Catalogue
 from movie_recs.rating.parameters import BaselineGrid, BaselineParameters, RatingTuningParameters
@@ -33,6 +34,7 @@ def search(
     folds: int | list[int],
     choice: Choice = LOCAL,
     log: TrialLog | None = None,
+    scale: Scale = HALF_STARS,
 ) -> pd.DataFrame:
     """One row per candidate of each of `WINNERS`; columns of `summarise`.
 
@@ -44,16 +46,18 @@ def search(
         folds: Number of folds, or the numbers of those that are held out in turn.
         choice: The carrier, and how many trials run at a time.
         log: Finished trials, which are not run again; new ones are added.
+        scale: The scale of the ratings.
     """
     context = {
         "seed": tuning.seed,
-        "data": [fingerprint(train_ratings), folds],
+        "data": [fingerprint(train_ratings), folds, *scale],
         "movies": digest([catalogue.ids.tobytes(), catalogue.features.tobytes()]),
         "weights": catalogue.weights.model_dump(),
     }
     blocks = open_blocks(choice.carrier, train_ratings, catalogue.ids)
     try:
-        runner = TrialRunner(train_ratings.sparkSession, RatingTrialData(blocks, catalogue, tuning.seed, {}), *choice)
+        data = RatingTrialData(blocks, catalogue, tuning.seed, {}, scale)
+        runner = TrialRunner(train_ratings.sparkSession, data, *choice)
         run = partial(run_strategies, runner=runner, folds=folds, memory=remember(log, context), halving=tuning.halving)
         baselines = run([baseline_strategy(model, tuning) for model in ("bias", "taste")])
         listed = Listed([RatingCandidate(model="reference_als", **reference.model_dump())])

@@ -9,7 +9,7 @@ import numpy as np
 from movie_recs.als.compiled import Targets, fit_factors
 from movie_recs.data.blocks import Blocks, add_up
 from movie_recs.data.interactions import Interactions, Seen, select_seen
-from movie_recs.data.schemas import MAX_STARS, MIN_STARS
+from movie_recs.data.scale import HALF_STARS, Scale
 from movie_recs.rating.biases import (
     Baseline,
     MovieSide,
@@ -35,12 +35,14 @@ class RatingTrialData(NamedTuple):
         catalogue: The movies; None if no candidate has a taste.
         seed: Seed of the initial factors.
         audience: Results of `fit_audience` by held-out fold.
+        scale: The scale of the ratings.
     """
 
     blocks: Blocks[Interactions]
     catalogue: Catalogue | None
     seed: int
     audience: dict[int, np.ndarray]
+    scale: Scale = HALF_STARS
 
     def missing_parts(self, trials: list[Trial[RatingCandidate]]) -> list[int]:
         """Folds of trials with a taste whose audience factors have not been fitted yet."""
@@ -111,7 +113,7 @@ class RatingFold:
             scored = self._blocks.zip(baseline.users).map(partial(_score, baseline.side))
         counts = self._counts.by_movie
         if als is None:
-            yield self._errors(scored.collect(partial(_sum_errors, counts)))
+            yield self._errors(scored.collect(partial(_sum_errors, self._data.scale, counts)))
             return
         scored = scored.keep()  # every alternation reads the residuals
         iterations = [each.iterations for each in candidates]
@@ -119,7 +121,9 @@ class RatingFold:
             for users, items in fit_factors(scored.map(_targets), als, iterations, self._data.seed):
                 both = scored.zip(users)
                 means = None if parameters else self._mean_factors(both, items)
-                yield self._errors(both.collect(partial(_sum_errors_with_factors, counts, items, means)))
+                yield self._errors(
+                    both.collect(partial(_sum_errors_with_factors, self._data.scale, counts, items, means))
+                )
         finally:
             scored.close()
 
@@ -199,6 +203,7 @@ def _sum_factors(pair: tuple[ScoredBlock, np.ndarray]) -> tuple[np.ndarray, int]
 
 
 def _sum_errors_with_factors(
+    scale: Scale,
     movie_counts: np.ndarray,
     items: np.ndarray,
     means: tuple[np.ndarray, np.ndarray] | None,
@@ -210,15 +215,15 @@ def _sum_errors_with_factors(
     if means is not None:
         left[~block.seen.rated_users[block.users]], right[movie_counts[block.movies] == 0] = means
     products = np.einsum("ij,ij->i", left, right)
-    return _sum_errors(movie_counts, scored._replace(scores=scored.scores + products))
+    return _sum_errors(scale, movie_counts, scored._replace(scores=scored.scores + products))
 
 
-def _sum_errors(movie_counts: np.ndarray, scored: ScoredBlock) -> np.ndarray:
+def _sum_errors(scale: Scale, movie_counts: np.ndarray, scored: ScoredBlock) -> np.ndarray:
     """Sums over the held-out ratings: squared errors, their squares, rows; squared errors and rows of the warm ones.
 
     A rating is warm if its user and its movie are in `seen`.
     """
     block = scored.block
-    squares = (block.stars - np.clip(scored.scores, MIN_STARS, MAX_STARS)) ** 2
+    squares = (block.stars - np.clip(scored.scores, scale.least, scale.most)) ** 2
     warm = squares[block.seen.rated_users[block.users] & (movie_counts[block.movies] > 0)]
     return np.array([squares.sum(), (squares**2).sum(), len(squares), warm.sum(), len(warm)])

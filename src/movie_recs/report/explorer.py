@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from movie_recs.data.scale import Scale
+
 FAVOURITES = 5  # movies and genres in a history
 DAMPING = 5  # ratings at the user's mean added to those of a genre, so that one 5.0 makes no favourite genre
 STAR_PARTS = 10  # predicted stars in tenths
@@ -26,8 +28,9 @@ def index_explorer(
     """The tables that explorer.js reads.
 
     Args:
-        movies: (movie_id, title, year, genres, imdb_id, tmdb_id, ratings, mean_rating), by movie_id; fewer than 65,535.
-        users: (user_id, ratings, mean_rating), by user_id.
+        movies: (movie_id, original: its id as the data has it, title, year, genres, imdb_id, tmdb_id, ratings,
+            mean_rating), by movie_id; fewer than 65,535.
+        users: (user_id, original, ratings, mean_rating), by user_id.
         lists: (user_id, rank, movie_id, predicted_stars), of these users and movies.
         neighbours: (movie_id, rank, similar_movie_id, distance), of these movies.
         data: Summary of the data set, with the numbers of all `users` and `movies`.
@@ -36,15 +39,16 @@ def index_explorer(
         `movies` and `users` by column, ids ascending. `lists` and `neighbours`: `length`, and matrices of `length`
         columns as base64 of little-endian uint16, row by row: positions of movies from 1 (0: none), stars in tenths,
         distances in thousandths. `genres`: their names, to which movies refer by position. `all`: the numbers of users
-        and movies in the data.
+        and movies in the data. `scale`: that of the ratings; None for events, which have neither means nor stars.
     """
     genres = sorted({genre for row in movies["genres"] for genre in row})
     number = {genre: place for place, genre in enumerate(genres)}
     return {
         "all": {"users": data["users"], "movies": data["movies"]},
+        "scale": data["scale"],
         "genres": genres,
         "movies": {
-            "ids": _plain(movies["movie_id"]),
+            "ids": _plain(movies["original"]),
             "titles": _plain(movies["title"]),
             "years": _plain(movies["year"]),
             "genres": [[number[genre] for genre in row] for row in movies["genres"]],
@@ -54,7 +58,7 @@ def index_explorer(
             "means": _plain(movies["mean_rating"].round(2)),
         },
         "users": {
-            "ids": _plain(users["user_id"]),
+            "ids": _plain(users["original"]),
             "ratings": _plain(users["ratings"]),
             "means": _plain(users["mean_rating"].round(2)),
         },
@@ -62,7 +66,7 @@ def index_explorer(
             lists,
             users["user_id"],
             movies=_places(movies, lists["movie_id"]),
-            stars=lists["predicted_stars"] * STAR_PARTS,
+            stars=_stars(lists["predicted_stars"], data["scale"]),
         ),
         "neighbours": _matrices(
             neighbours,
@@ -73,13 +77,14 @@ def index_explorer(
     }
 
 
-def describe_history(ratings: list[dict[str, Any]]) -> dict[str, Any]:
-    """Summary of a user's ratings.
+def describe_history(ratings: list[dict[str, Any]], scale: Scale | None) -> dict[str, Any]:
+    """Summary of a user's ratings; of events neither a mean nor stars, and the genres with the most.
 
         lift of a genre = (sum of its ratings - its number of ratings * her mean) / (its number of ratings + DAMPING)
 
     Args:
         ratings: {movie_id, title, year, genres, rating, rated_in: year or None}, one dict per rating.
+        scale: The scale of the ratings; None for events.
 
     Returns:
         ratings: their number; mean_rating; first_year, last_year of the ratings or None; genres: {genre, ratings,
@@ -95,19 +100,33 @@ def describe_history(ratings: list[dict[str, Any]]) -> dict[str, Any]:
         for genre in row["genres"] or ():
             by_genre[genre].append(row["rating"])
     lifts = {genre: (sum(stars) - len(stars) * mean) / (len(stars) + DAMPING) for genre, stars in by_genre.items()}
+    if scale is None:
+        lifts = {genre: float(len(stars)) for genre, stars in by_genre.items()}
     liked = sorted((genre for genre in lifts if lifts[genre] > 0), key=lambda genre: (-lifts[genre], genre))
     best = sorted(ratings, key=lambda row: (-row["rating"], -(row["rated_in"] or 0), row["movie_id"]))
     return {
         "ratings": len(ratings),
-        "mean_rating": mean,
+        "mean_rating": mean if scale else None,
         "first_year": min(years, default=None),
         "last_year": max(years, default=None),
         "genres": [
-            {"genre": genre, "ratings": len(by_genre[genre]), "mean_rating": float(np.mean(by_genre[genre]))}
+            {
+                "genre": genre,
+                "ratings": len(by_genre[genre]),
+                "mean_rating": float(np.mean(by_genre[genre])) if scale else None,
+            }
             for genre in liked[:FAVOURITES]
         ],
-        "movies": [{name: row[name] for name in ("movie_id", "title", "year", "rating")} for row in best[:FAVOURITES]],
+        "movies": [
+            {**{name: row[name] for name in ("movie_id", "title", "year")}, "rating": row["rating"] if scale else None}
+            for row in best[:FAVOURITES]
+        ],
     }
+
+
+def _stars(stars: pd.Series, scale: dict[str, Any] | None) -> pd.Series:
+    """In tenths, of a scale that begins below 0 above its least."""
+    return stars.fillna(0) if scale is None else (stars - min(scale["least"], 0)) * STAR_PARTS
 
 
 def _places(movies: pd.DataFrame, movie_ids: pd.Series) -> np.ndarray:

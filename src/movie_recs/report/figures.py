@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from movie_recs.data.scale import Scale, scale_of
 from movie_recs.rating.metrics import BINS
 from movie_recs.tuning.candidate import Measure
 
@@ -14,6 +15,7 @@ INK, PALE = "#1f4e79", "#c9d6e4"
 LINES = ("#1f4e79", "#d1662c", "#3b8a5a", "#8a4f9e", "#b8860b", "#5a6b7b", "#b03060", "#2f8f9d")
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon")
 
+MOST_TICKS = 20
 SHOWN_CANDIDATES = 8  # best ones of each model
 DISTRIBUTIONS = {  # title, unit of the value, what is counted
     "rating": ("Ratings", "stars", "ratings"),
@@ -23,6 +25,10 @@ DISTRIBUTIONS = {  # title, unit of the value, what is counted
     "ratings_per_user": ("Ratings per user", "ratings, bins double in width", "users"),
     "ratings_per_movie": ("Ratings per movie", "ratings, bins double in width", "movies"),
 }
+TOP_LISTS = [  # name, value, its unit, title
+    ("most_rated", "ratings", "ratings", "Most rated"),
+    ("best_rated", "damped_mean", "stars", "Best rated (damped mean)"),
+]
 
 
 def genres(movies_by_genre: dict[str, int], data: dict[str, Any]) -> go.Figure:
@@ -34,12 +40,14 @@ def genres(movies_by_genre: dict[str, int], data: dict[str, Any]) -> go.Figure:
 
 
 def distributions(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
-    """A histogram of each distribution; columns as in `eda.nodes.count_distributions`."""
-    figure = make_subplots(
-        rows=2, cols=3, subplot_titles=[title for title, _, _ in DISTRIBUTIONS.values()], vertical_spacing=0.2
-    )
-    for place, (name, (_, unit, counted)) in enumerate(DISTRIBUTIONS.items()):
-        row, column = divmod(place, 3)
+    """A histogram of each distribution that has values; columns as in `eda.nodes.count_distributions`."""
+    there = {name: words for name, words in DISTRIBUTIONS.items() if (table["distribution"] == name).any()}
+    columns = min(3, max(1, len(there)))
+    titles = [title for title, _, _ in there.values()]
+    rows = max(1, -(-len(there) // columns))
+    figure = make_subplots(rows=rows, cols=columns, subplot_titles=titles, vertical_spacing=0.2)
+    for place, (name, (_, unit, counted)) in enumerate(there.items()):
+        row, column = divmod(place, columns)
         bins = table[table["distribution"] == name]
         is_log = name in ("ratings_per_user", "ratings_per_movie")
         ranges = [_range(low, high, name) for low, high in zip(bins["low"], bins["high"], strict=True)]
@@ -54,24 +62,22 @@ def distributions(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
         figure.update_xaxes(title=unit, row=row + 1, col=column + 1)
         figure.update_yaxes(title=counted, row=row + 1, col=column + 1)
     figure.update_layout(showlegend=False, bargap=0.05)
-    return _finish(figure, "Distributions of the ratings", data, height=640)
+    return _finish(figure, "Distributions of the ratings", data, height=320 * rows)
 
 
 def top_movies(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
     """The most rated movies, and the best rated by damped mean; columns as in `eda.nodes.rank_movies`."""
-    figure = make_subplots(
-        rows=1, cols=2, subplot_titles=["Most rated", "Best rated (damped mean)"], horizontal_spacing=0.35
-    )
-    for column, (name, value, unit) in enumerate(
-        (("most_rated", "ratings", "ratings"), ("best_rated", "damped_mean", "stars")), start=1
-    ):
+    there = [words for words in TOP_LISTS if (table["list"] == words[0]).any()] or TOP_LISTS
+    titles = [title for *_, title in there]
+    figure = make_subplots(rows=1, cols=len(there), subplot_titles=titles, horizontal_spacing=0.35)
+    for column, (name, value, unit, _) in enumerate(there, start=1):
         rows = table[table["list"] == name]
         names = [_title(title, year) for title, year in zip(rows["title"], rows["year"], strict=True)]
         figure.add_trace(_bars(names, rows[value].tolist()), row=1, col=column)
         figure.update_xaxes(title=unit, row=1, col=column)
         figure.update_yaxes(autorange="reversed", row=1, col=column)
     figure.update_layout(showlegend=False)
-    return _finish(figure, "Most rated and best rated movies", data, height=_height(len(table) // 2))
+    return _finish(figure, "Most rated and best rated movies", data, height=_height(len(table) // len(there)))
 
 
 def tags(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
@@ -198,6 +204,8 @@ def leaderboard(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
 
 def predicted_against_actual(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
     """Predicted stars by actual stars, as shares of the test ratings; `table`: (rating, predicted_stars, rows, ...)."""
+    scale = scale_of(data)
+    ends = [scale.least, scale.most]
     counts = table.pivot_table(index="predicted_stars", columns="rating", values="rows", fill_value=0)
     shares = counts / counts.sum()
     figure = go.Figure(
@@ -212,10 +220,10 @@ def predicted_against_actual(table: pd.DataFrame, data: dict[str, Any]) -> go.Fi
         )
     )
     figure.add_trace(
-        go.Scatter(x=[0.5, 5], y=[0.5, 5], mode="lines", line={"color": "#d1662c", "dash": "dot"}, hoverinfo="skip")
+        go.Scatter(x=ends, y=ends, mode="lines", line={"color": "#d1662c", "dash": "dot"}, hoverinfo="skip")
     )
-    figure.update_xaxes(title="actual stars", dtick=0.5)
-    figure.update_yaxes(title="predicted stars, to the nearest half", dtick=0.5)
+    figure.update_xaxes(title="actual stars", dtick=_tick(scale))
+    figure.update_yaxes(title="predicted stars, to the nearest step", dtick=_tick(scale))
     figure.update_layout(showlegend=False)
     return _finish(figure, "Predicted against actual stars, test ratings", data, height=560)
 
@@ -244,9 +252,15 @@ def error_by_rating(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
         ]
     )
     figure.update_traces(customdata=rows, hovertemplate="rated %{x}: %{y:.2f} stars over %{customdata:,} rows")
-    figure.update_xaxes(title="actual stars", dtick=0.5)
+    figure.update_xaxes(title="actual stars", dtick=_tick(scale_of(data)))
     figure.update_yaxes(title="stars")
     return _finish(figure, "Error by actual stars, test ratings", data, height=480)
+
+
+def _tick(scale: Scale) -> float:
+    """Between two labels of an axis of stars."""
+    step, span = scale.step, scale.most - scale.least
+    return step if step is not None and span / step <= MOST_TICKS else span / 10
 
 
 def _bars(names: Sequence[str], values: Sequence[float]) -> go.Bar:

@@ -12,8 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.graph_objects import Figure
 
+from movie_recs.data.scale import Scale
+from movie_recs.data.schemas import NO_GENRES
 from movie_recs.report.figures import INK, LINES, PALE
-from movie_recs.report.words import COLUMNS, FIGURES, MODELS, OBJECTIVES, PARAMETERS
+from movie_recs.report.words import COLUMNS, EVENT_FIGURES, FIGURES, MODELS, OBJECTIVES, PARAMETERS
 
 PALER = ("#86b6e3", "#f0935c", "#6cc592", "#c594da", "#e0b850", "#a7b4c2", "#e58aa8", "#74c7d3")
 DARK = {  # colours of figures on a light page: those on a dark one
@@ -34,7 +36,7 @@ class Content(NamedTuple):
     Args:
         metrics: Result of `evaluation.rating_nodes.collect_metrics`.
         eda: Result of `eda.nodes.summarise`.
-        figures: Figures by their names in `words.FIGURES`; the page leaves missing ones out.
+        figures: Figures by their names in `words.FIGURES`; the page leaves missing and empty ones out.
         lists: {users, new_users, movies, unknown}, result of `reporting.nodes.gather_lists`.
         explorer: Result of `explorer.index_explorer`.
         run_facts: {versions: {name: version}, started: datetime or None, now: datetime}.
@@ -76,19 +78,22 @@ def render(content: Content) -> str:
         plotly_js=_plotly_js,
     )
     metrics, facts = content.metrics, content.run_facts
+    scale = Scale.of(metrics["dataset"])
+    meaningless = {*(() if scale else ("ndcg_liked",)), *(() if set(content.eda["genres"]) - {NO_GENRES} else ("diversity",))}
     parameters = dict(_flatten(content.parameters))
     return environment.get_template("report.html.j2").render(
         data=metrics["dataset"],
         split=metrics["split"],
         eda=content.eda,
         headlines=compare_with_baselines(metrics),
-        rating=metrics["rating"],
+        rating=metrics.get("rating"),
+        scale=scale,
         ranking=metrics["ranking"],
         models=MODELS,
-        columns=COLUMNS,
+        columns=[column for column in COLUMNS if column.key not in meaningless],
         parameter_words=PARAMETERS,
-        figures={name: _prepare(figure) for name, figure in content.figures.items()},
-        figure_words=FIGURES,
+        figures={name: part for name, figure in content.figures.items() if (part := _prepare(figure))},
+        figure_words=FIGURES if scale else {**FIGURES, **EVENT_FIGURES},
         dark=DARK,
         lists=content.lists,
         explorer=content.explorer,
@@ -114,6 +119,8 @@ def compare_with_baselines(metrics: dict[str, Any]) -> list[Headline]:
     found: list[Headline] = []
     for objective in OBJECTIVES:
         key, measure = objective.key, objective.measure.name
+        if key not in metrics:
+            continue
         rows = {row["model"]: row for row in metrics[key]["models"] if row.get(measure) is not None}
         winner, baseline = rows.get(metrics[key]["best_params"]["model"]), rows.get(objective.baseline)
         if winner and baseline:

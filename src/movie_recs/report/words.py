@@ -45,6 +45,11 @@ FIGURES = {  # title, caption
     ),
 }
 
+EVENT_FIGURES = {  # of events without ratings
+    "distributions": ("Distributions of the events", "Events by year; users and movies by number of events."),
+    "top_movies": ("Most used movies", "Each pair of user and movie counts once."),
+}
+
 MODELS = {
     "global_mean": "the mean of all ratings",
     "bias": "the mean, and a bias for each user and each movie",

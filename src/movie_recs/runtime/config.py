@@ -5,8 +5,11 @@ from typing import Any
 
 from click import ClickException
 from kedro.config import OmegaConfigLoader
+from pydantic import ValidationError
 
 from movie_recs.data.movielens import resolve_dataset
+from movie_recs.data.sources.description import SourceDescription
+from movie_recs.data.sources.layouts import find_test_file, resolve
 from movie_recs.errors import UserError
 from movie_recs.tuning.memory import MIB, machine_memory
 
@@ -17,11 +20,12 @@ PROJECT = Path(__file__).parents[3]
 
 
 class ConfigLoader(OmegaConfigLoader):
-    """`OmegaConfigLoader` that gives the catalog `${globals:dataset}`, `raw_dir` and `new_user_ratings`.
+    """`OmegaConfigLoader` that gives the catalog `${globals:dataset}`, `raw_dir`, `source` and what else it needs.
 
     To conf/*/spark.yml it gives `${globals:driver_memory}` and `java_compilers`, by the size of the data set's ratings.
-    They follow from the parameters `dataset` and `recommend.new_user_ratings`, which may come from any parameters file
-    or from the command line; only the loader sees all of these before the catalog is read, with and without hooks.
+    They follow from the parameters `dataset`, `source`, `split` and `recommend.new_user_ratings`, which may come from
+    any parameters file or from the command line; only the loader sees all of these before the catalog is read, with and
+    without hooks.
     """
 
     _found: dict[str, str] | None = None  # the warning that a data set is synthetic is given once
@@ -32,15 +36,41 @@ class ConfigLoader(OmegaConfigLoader):
             ratings_bytes = self._ratings_bytes()
             sizes = {"ratings_bytes": ratings_bytes, **java_sizes(ratings_bytes, machine_memory())}
             found = self._found or (self._dataset() if key == "catalog" else {})
-            self["globals"] = {**super().__getitem__("globals"), **found, **sizes, "new_user_ratings": person}
+            named = {"source": self._described(), "given_test": self._given_test(), "new_user_ratings": person}
+            self["globals"] = {**super().__getitem__("globals"), **found, **sizes, **named}
         return super().__getitem__(key)
 
-    def _ratings_bytes(self) -> int:
-        """The size of ratings.csv, a file or Spark's folder of parts; 0 where it is not known before Spark starts."""
+    def _described(self) -> dict[str, Any]:
+        return self["parameters"].get("source") or {}
+
+    def _source(self) -> SourceDescription:
+        """The parameter `source`; `check_parameters` says what is wrong with it."""
         try:
-            path = Path(self._dataset()["raw_dir"]) / "ratings.csv"
+            return SourceDescription.model_validate(self._described())
+        except ValidationError:
+            return SourceDescription()
+
+    def _given_test(self) -> str | None:
+        """The file of the data set's own test set."""
+        split = self["parameters"].get("split") or {}
+        if split.get("strategy") != "given":
+            return None
+        folder, given = Path(self._dataset()["raw_dir"]), split.get("given")
+        try:
+            return find_test_file(folder, None if given is None else str(given))
+        except UserError as error:
+            raise ClickException(str(error)) from error
+
+    def _ratings_bytes(self) -> int:
+        """The size of the ratings, a file or Spark's folder of parts; 0 where it is not known before Spark starts."""
+        try:
+            folder = Path(self._dataset()["raw_dir"])
+            table = resolve(self._source(), [path.name for path in folder.iterdir()]).description.table("ratings")
+            if table is None or table.file is None:
+                return 0
+            path = folder / table.file
             return sum(part.stat().st_size for part in (path.iterdir() if path.is_dir() else [path]))
-        except (ClickException, OSError):
+        except (ClickException, UserError, OSError):
             return 0
 
     def _dataset(self) -> dict[str, str]:
@@ -56,7 +86,8 @@ class ConfigLoader(OmegaConfigLoader):
             return {"dataset": name, "raw_dir": f"{data_dir}/01_raw/{name}"}
         shipped = PROJECT / "data" / "01_raw"  # the sample, and what `make data` fetches
         try:
-            name, folder = resolve_dataset(name, *dict.fromkeys((PROJECT / data_dir / "01_raw", shipped)))
+            roots = dict.fromkeys((PROJECT / data_dir / "01_raw", shipped))
+            name, folder = resolve_dataset(name, *roots, source=self._source())
         except UserError as error:
             raise ClickException(str(error)) from error
         return {"dataset": name, "raw_dir": folder.resolve().as_posix()}

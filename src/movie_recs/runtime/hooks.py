@@ -1,5 +1,6 @@
 """Before and after a run: configures Spark, checks parameters and inputs, turns errors into sentences."""
 
+import logging
 from pathlib import Path
 
 from click import ClickException
@@ -10,7 +11,10 @@ from kedro.pipeline import Pipeline
 
 from movie_recs.errors import UserError
 from movie_recs.parameters import check_parameters
+from movie_recs.runtime.objectives import use_ratings
 from movie_recs.runtime.spark import configure_spark
+
+logger = logging.getLogger(__name__)
 
 
 class ProjectHooks:
@@ -20,10 +24,14 @@ class ProjectHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Checks all parameters and configures Spark before anything is read or started."""
         try:
-            check_parameters(context.config_loader["parameters"])
+            source = check_parameters(context.config_loader["parameters"]).source
             configure_spark(context.config_loader["spark"], Path(context.config_loader.conf_source) / "base")
         except UserError as error:
             raise ClickException(str(error)) from error
+        are_events = source.ratings is not None and source.ratings.are_events
+        if are_events:
+            logger.info("The data are events without ratings, so the objective `rating` is left out")
+        use_ratings(not are_events)
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:

@@ -19,8 +19,13 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(summarise, ["ratings", "movies", "data_summary"], "eda_summary", name="summarise"),
-            Node(count_distributions, "ratings", "distributions", name="count_distributions"),
-            Node(rank_movies, ["ratings", "movies", "params:eda"], "top_movies", name="rank_movies"),
+            Node(count_distributions, ["ratings", "data_summary"], "distributions", name="count_distributions"),
+            Node(
+                rank_movies,
+                ["ratings", "movies", "movie_ids", "data_summary", "params:eda"],
+                "top_movies",
+                name="rank_movies",
+            ),
             Node(rank_tags, ["tags", "params:eda"], "top_tags", name="rank_tags"),
             Node(plot_genres, ["eda_summary", "data_summary"], "genres_plot", name="plot_genres"),
             Node(

@@ -20,9 +20,14 @@ from movie_recs.pipelines.evaluation.rating_nodes import (
 CARRIER = "params:carrier"
 
 
-def create_pipeline() -> Pipeline:
-    """Both objectives' models of the train ratings, and the test ratings -> predictions, lists, figures and metrics."""
-    return _measure_rating() + _measure_ranking() + _collect()
+def create_pipeline(has_ratings: bool = True) -> Pipeline:
+    """The objectives' models of the train ratings, and the test ratings -> predictions, lists, figures and metrics.
+
+    Args:
+        has_ratings: False for events, which the objective `ranking` alone can use.
+    """
+    rating = _measure_rating() if has_ratings else Pipeline([])
+    return rating + _measure_ranking(has_ratings) + _collect(has_ratings)
 
 
 def _measure_rating() -> Pipeline:
@@ -42,35 +47,36 @@ def _measure_rating() -> Pipeline:
         ),
         Node(
             predict_test,
-            [*models, "best_params", "train_ratings", "test_ratings"],
+            [*models, "best_params", "train_ratings", "test_ratings", "data_summary"],
             "predictions",
             name="predict_test",
         ),
-        Node(evaluate_models, [*models, "train_ratings", "predictions"], "model_errors", name="evaluate_models"),
-        Node(tabulate_ladder, "predictions", "ladder", name="tabulate_ladder"),
+        Node(
+            evaluate_models,
+            [*models, "train_ratings", "predictions", "data_summary"],
+            "model_errors",
+            name="evaluate_models",
+        ),
+        Node(tabulate_ladder, ["predictions", "data_summary"], "ladder", name="tabulate_ladder"),
         Node(plot_ladder, ["model_errors", "ladder", "data_summary"], "ladder_plot", name="plot_ladder"),
-        Node(count_errors, "predictions", "error_counts", name="count_errors"),
+        Node(count_errors, ["predictions", "data_summary"], "error_counts", name="count_errors"),
         Node(plot_predictions, ["error_counts", "data_summary"], "predictions_plot", name="plot_predictions"),
         Node(plot_errors, ["error_counts", "data_summary"], "errors_plot", name="plot_errors"),
     ]
     return _instantiate("rating", nodes, {"train_ratings", "test_ratings", "movies", "data_summary"})
 
 
-def _measure_ranking() -> Pipeline:
+def _measure_ranking(has_ratings: bool) -> Pipeline:
     parameters = "params:ranking"
     ratings = ["train_ratings", "test_ratings", "movies"]
-    models = ["rating.train_factor_model", "train_als_model", "train_factor_model"]
+    by_stars = ["rating.train_factor_model"] if has_ratings else []
+    inputs = [*ratings, "data_summary", "train_als_model", "train_factor_model", "cv_results", parameters, CARRIER]
     nodes = [
-        Node(
-            list_movies,
-            [*ratings, "data_summary", *models, "cv_results", parameters, CARRIER],
-            "lists",
-            name="list_movies",
-        ),
-        Node(measure_lists, ["lists", *ratings, parameters], "leaderboard", name="measure_lists"),
+        Node(list_movies, [*inputs, *by_stars], "lists", name="list_movies"),
+        Node(measure_lists, ["lists", *ratings, "data_summary", parameters], "leaderboard", name="measure_lists"),
         Node(plot_leaderboard, ["leaderboard", "data_summary"], "leaderboard_plot", name="plot_leaderboard"),
     ]
-    return _instantiate("ranking", nodes, {*ratings, "rating.train_factor_model", "data_summary"})
+    return _instantiate("ranking", nodes, {*ratings, *by_stars, "data_summary"})
 
 
 def _instantiate(objective: str, nodes: list[Node], inputs: set[str]) -> Pipeline:
@@ -84,8 +90,10 @@ def _instantiate(objective: str, nodes: list[Node], inputs: set[str]) -> Pipelin
     )
 
 
-def _collect() -> Pipeline:
-    results = ["rating.model_errors", "rating.best_params", "ranking.leaderboard", "ranking.best_params"]
+def _collect(has_ratings: bool) -> Pipeline:
+    results = ["ranking.leaderboard", "ranking.best_params"]
+    if has_ratings:
+        results += ["rating.model_errors", "rating.best_params"]
     return Pipeline(
         [
             Node(count_split, ["train_ratings", "test_ratings"], "split_counts", name="count_split"),

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 
 from movie_recs.data.blocks import open_blocks
 from movie_recs.data.interactions import movie_ids
+from movie_recs.data.scale import EVENTS, Scale
 from movie_recs.model.factor_model import FactorModel
 from movie_recs.ranking import leaderboard as lists
 from movie_recs.ranking.baselines import BASELINES
@@ -32,12 +33,12 @@ def list_movies(
     test_ratings: DataFrame,
     movies: DataFrame,
     data_summary: dict[str, Any],
-    rating_model: FactorModel,
     als_model: ALSModel,
     factor_model: FactorModel,
     cv_results: pd.DataFrame,
     parameters: RankingParameters,
     carrier: str,
+    rating_model: FactorModel | None = None,
 ) -> DataFrame:
     """The `k` best movies that a user has not rated in train, for every user of either set, by each model.
 
@@ -47,6 +48,7 @@ def list_movies(
     Returns:
         (model string, user_id int, rank int from 1, movie_id int, score double).
     """
+    parameters = parameters.on(Scale.of(data_summary))
     best = {model: best_candidate(cv_results, RankingCandidate, model) for model in WINNERS}
     carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
     users = train_ratings.select("user_id").union(test_ratings.select("user_id")).distinct()
@@ -63,10 +65,12 @@ def measure_lists(
     train_ratings: DataFrame,
     test_ratings: DataFrame,
     movies: DataFrame,
+    data_summary: dict[str, Any],
     parameters: RankingParameters,
 ) -> pd.DataFrame:
     """The leaderboard: one row per model, with the columns of `metrics.measure_rankings`."""
-    measured = measure_rankings(ranking_lists, test_ratings, train_ratings, movies, parameters.evaluation.k).toPandas()
+    k, liked = parameters.evaluation.k, (Scale.of(data_summary) or EVENTS).liked
+    measured = measure_rankings(ranking_lists, test_ratings, train_ratings, movies, k, liked=liked).toPandas()
     place = {name: number for number, name in enumerate(MODELS)}
     measured = measured.round(DECIMALS)  # the order of Spark's sums, and so their last digits, may differ
     return measured.sort_values("model", key=lambda names: names.map(place), ignore_index=True)

@@ -8,8 +8,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.data.parameters import SplitParameters
+from movie_recs.data.scale import Scale, scale_of
 from movie_recs.model.factor_model import FactorModel
-from movie_recs.model.scoring import to_stars
+from movie_recs.model.scoring import on_step, to_stars
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import describe_movies
 from movie_recs.rating.fit import fit_candidate, fit_compiled
@@ -60,12 +61,13 @@ def predict_test(
     best_params: dict[str, Any],
     train_ratings: DataFrame,
     test_ratings: DataFrame,
+    data_summary: dict[str, Any],
 ) -> DataFrame:
     """One row per test rating: how many train ratings its user and its movie have, and the score by each model.
 
     Returns:
         (user_id, movie_id, rating, user_ratings, movie_ratings, a column of scores for each model of the ladder,
-        predicted_stars): the stars of the winner, within 0.5 and 5.0, which scores need not be.
+        predicted_stars): the stars of the winner, within the scale, which scores need not be.
     """
     pairs = test_ratings.select("user_id", "movie_id", "rating")
     for side in ("user", "movie"):
@@ -73,7 +75,7 @@ def predict_test(
         pairs = pairs.join(counts, f"{side}_id", how="left").fillna(0, f"{side}_ratings")
     pairs = pairs.select("user_id", "movie_id", "rating", "user_ratings", "movie_ratings")
     scored = score_ladder(Ladder(reference_als, als, bias_als, taste_als), pairs)
-    return scored.select("*", to_stars(best_params["model"]).alias("predicted_stars"))
+    return scored.select("*", to_stars(best_params["model"], scale_of(data_summary)).alias("predicted_stars"))
 
 
 def evaluate_models(
@@ -83,23 +85,26 @@ def evaluate_models(
     taste_als: FactorModel,
     train_ratings: DataFrame,
     predictions: DataFrame,
+    data_summary: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """One row per model: errors on the test ratings and on the train ratings, and the gain on the model before it.
 
     Returns:
-        model; rmse, mae, n, rmse_warm, mae_warm, n_warm as in `metrics.rating_errors`; train_rmse, train_mae;
-        compared_with, gain, gain_se as in `metrics.rmse_gains`.
+        model; rmse, mae, n, rmse_warm, mae_warm, n_warm as in `metrics.rating_errors`; rmse_share, the RMSE as a share
+        of the scale; train_rmse, train_mae; compared_with, gain, gain_se as in `metrics.rmse_gains`.
     """
+    scale = scale_of(data_summary)
     pairs = train_ratings.select("user_id", "movie_id", "rating")
     train = score_ladder(Ladder(reference_als, als, bias_als, taste_als), pairs)
-    train_errors = _by_model(_long(train, F.lit(True)))
-    test_errors = _by_model(_long(predictions, _is_warm()))
+    train_errors = _by_model(_long(train, F.lit(True)), scale)
+    test_errors = _by_model(_long(predictions, _is_warm()), scale)
     compared = [(before, model) for model, before in COMPARED_WITH.items() if before]
-    gains = dict(zip(compared, rmse_gains(predictions, compared), strict=True))
+    gains = dict(zip(compared, rmse_gains(predictions, compared, scale), strict=True))
     return [
         {
             "model": model,
             **test_errors[model],
+            "rmse_share": _share(test_errors[model]["rmse"], scale),
             "train_rmse": train_errors[model]["rmse"],
             "train_mae": train_errors[model]["mae"],
             **({"compared_with": before, **gains[before, model]} if before else {}),
@@ -108,14 +113,17 @@ def evaluate_models(
     ]
 
 
-def tabulate_ladder(predictions: DataFrame) -> pd.DataFrame:
+def tabulate_ladder(predictions: DataFrame, data_summary: dict[str, Any]) -> pd.DataFrame:
     """(model, movie_ratings, n, rmse, mae): test errors by how many train ratings the movie has.
 
     One row per model and bin; `movie_ratings` is all, warm, or a bin of `metrics.count_bin`.
     """
+    scale = scale_of(data_summary)
     long = _long(predictions, _is_warm()).withColumn("bin", count_bin("movie_ratings"))
-    by_bin = [(row["model"], row["bin"], row["n"], row["rmse"], row["mae"]) for row in _collect(long, "model", "bin")]
-    for row in _collect(long, "model"):
+    by_bin = [
+        (row["model"], row["bin"], row["n"], row["rmse"], row["mae"]) for row in _collect(long, scale, "model", "bin")
+    ]
+    for row in _collect(long, scale, "model"):
         by_bin.append((row["model"], "all", row["n"], row["rmse"], row["mae"]))
         by_bin.append((row["model"], "warm", row["n_warm"], row["rmse_warm"], row["mae_warm"]))
     table = pd.DataFrame(by_bin, columns=["model", "movie_ratings", "n", "rmse", "mae"])
@@ -128,19 +136,22 @@ def plot_ladder(model_errors: list[dict[str, Any]], ladder_table: pd.DataFrame, 
     return figures.ladder(model_errors, ladder_table, data_summary)
 
 
-def count_errors(predictions: DataFrame) -> pd.DataFrame:
-    """Test ratings by actual stars and by predicted stars rounded to halves.
+def count_errors(predictions: DataFrame, data_summary: dict[str, Any]) -> pd.DataFrame:
+    """Test ratings by actual stars and by predicted stars, each on a step of the scale.
 
     Returns:
         (rating, predicted_stars, rows, error_sum, squared_error_sum): an error is predicted minus actual stars.
     """
-    rounded = (F.round(F.col("predicted_stars") * 2) / 2).alias("predicted_stars")
+    scale = scale_of(data_summary)
+    rated, rounded = (on_step(F.col(name), scale).alias(name) for name in ("rating", "predicted_stars"))
+    error = F.col("predicted_stars") - F.col("rating")
     return (
-        predictions.groupBy("rating", rounded)
+        predictions.withColumns({"error": error})
+        .groupBy(rated, rounded)
         .agg(
             F.count("*").alias("rows"),
-            F.sum(F.col("predicted_stars") - F.col("rating")).alias("error_sum"),
-            F.sum((F.col("predicted_stars") - F.col("rating")) ** 2).alias("squared_error_sum"),
+            F.sum("error").alias("error_sum"),
+            F.sum(F.col("error") ** 2).alias("squared_error_sum"),
         )
         .orderBy("rating", "predicted_stars")
         .toPandas()
@@ -161,12 +172,12 @@ def collect_metrics(
     data_summary: dict[str, Any],
     split: SplitParameters,
     split_counts: dict[str, int],
-    rating_models: list[dict[str, Any]],
-    rating_params: dict[str, Any],
     ranking_models: pd.DataFrame,
     ranking_params: dict[str, Any],
+    rating_models: list[dict[str, Any]] | None = None,
+    rating_params: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The results of a run in one place: data, split, and the models of each objective."""
+    """The results of a run in one place: data, split, and the models of each objective; of events `ranking` alone."""
     leaderboard = [
         {name: None if pd.isna(value) else value for name, value in row.items()}
         for row in ranking_models.to_dict("records")
@@ -174,7 +185,7 @@ def collect_metrics(
     return {
         "dataset": data_summary,
         "split": {"strategy": split.strategy, "seed": split.seed, **split_counts},
-        "rating": {"models": rating_models, "best_params": rating_params},
+        **({} if rating_models is None else {"rating": {"models": rating_models, "best_params": rating_params}}),
         "ranking": {"models": leaderboard, "best_params": ranking_params},
     }
 
@@ -205,9 +216,13 @@ def _long(scored: DataFrame, warm: Column) -> DataFrame:
     return scored.unpivot(others, [*COMPARED_WITH], "model", "score")
 
 
-def _collect(long: DataFrame, *by: str) -> list[dict[str, Any]]:
-    return [row.asDict() for row in rating_errors(long, *by).collect()]
+def _collect(long: DataFrame, scale: Scale, *by: str) -> list[dict[str, Any]]:
+    return [row.asDict() for row in rating_errors(long, *by, scale=scale).collect()]
 
 
-def _by_model(long: DataFrame) -> dict[str, dict[str, Any]]:
-    return {row.pop("model"): row for row in _collect(long, "model")}
+def _by_model(long: DataFrame, scale: Scale) -> dict[str, dict[str, Any]]:
+    return {row.pop("model"): row for row in _collect(long, scale, "model")}
+
+
+def _share(rmse: float | None, scale: Scale) -> float | None:
+    return None if rmse is None else rmse / (scale.most - scale.least)

@@ -1,6 +1,8 @@
 """Lists to read: recommended movies and similar movies."""
 
 import logging
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import pandas as pd
 from pyspark.ml.recommendation import ALSModel
@@ -8,8 +10,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.als.spark_ml import factor_model
+from movie_recs.data.identifiers import Id, numbers_of, originals_of, to_originals
 from movie_recs.data.movie_filters import filter_movies
 from movie_recs.data.new_users import collect_new_ratings
+from movie_recs.data.scale import Scale
 from movie_recs.data.schemas import RATINGS, TABLES
 from movie_recs.model.factor_model import FactorModel, add_newcomers
 from movie_recs.model.scoring import score, to_stars
@@ -25,18 +29,24 @@ SHOWN = ("rank", "movie_id", "title", "year", "genres", "score", "predicted_star
 
 
 def find_unknown_ids(
-    ranking_model: FactorModel, rating_model: FactorModel, parameters: RecommendParameters
+    ranking_model: FactorModel,
+    similar_model: FactorModel,
+    user_ids: DataFrame,
+    movie_ids: DataFrame,
+    parameters: RecommendParameters,
 ) -> pd.DataFrame:
     """(kind, id) of the requested users and movies that the models do not know, which are logged too."""
     rows = []
-    for kind, requested, known, meaning in (
-        ("user", parameters.user_ids, ranking_model.users, "no rating in this data set: no recommendations"),
-        ("movie", parameters.movie_ids, rating_model.items, "not in this data set: no similar movies"),
+    for kind, requested, known, ids, meaning in (
+        ("user", parameters.user_ids, ranking_model.users, user_ids, "no rating in this data set: no recommendations"),
+        ("movie", parameters.movie_ids, similar_model.items, movie_ids, "not in this data set: no similar movies"),
     ):
         if requested == "all":
             continue
-        found = {row["id"] for row in known.filter(F.col("id").isin(requested)).select("id").collect()}
-        unknown = [each for each in dict.fromkeys(requested) if each not in found]
+        numbers = numbers_of(requested, ids)
+        wanted = F.col("id").isin(list(numbers.values()))
+        found = {row["id"] for row in known.filter(wanted).select("id").collect()}
+        unknown = [each for each in dict.fromkeys(requested) if numbers.get(each) not in found]
         rows += [(kind, each) for each in unknown]
         if unknown:
             logger.warning(
@@ -47,36 +57,44 @@ def find_unknown_ids(
 
 def recommend_movies(
     ranking_model: FactorModel,
-    rating_model: FactorModel,
     ratings: DataFrame,
     movies: DataFrame,
+    user_ids: DataFrame,
+    movie_ids: DataFrame,
+    data_summary: dict[str, Any],
     parameters: RecommendParameters,
+    rating_model: FactorModel | None = None,
 ) -> DataFrame:
     """For each requested user, the movies with the highest ranking scores that are not rated yet and pass the filters.
 
     Returns:
-        (user_id int, rank int, movie_id int, title string, year int, genres array<string>, score double,
-        predicted_stars double within 0.5-5.0, because array<string>, imdb_url string): `score` is the ranking model's,
-        `predicted_stars` the rating model's, and `because` names the user's own ratings that add most to the score.
+        (user_id, rank int, movie_id, title string, year int, genres array<string>, score double, predicted_stars double
+        on the scale, because array<string>, imdb_url string), with the original ids: `score` is the ranking model's,
+        `predicted_stars` the rating model's, null for events, and `because` names the user's own ratings that add most
+        to the score.
     """
-    is_requested = F.lit(True) if parameters.user_ids == "all" else F.col("id").isin(parameters.user_ids)
+    is_requested = _is_requested(parameters.user_ids, user_ids)
     users = ranking_model.users.filter(is_requested).select(F.col("id").alias("user_id")).cache()  # read for each join
-    candidates = filter_movies(movies, ratings, parameters.filters)
+    candidates = _candidates(movies, ratings, movie_ids, parameters)
     best = top_n(ranking_model, users, ratings.select("user_id", "movie_id"), parameters.top_n, candidates)
-    lists = _show(best, ranking_model, rating_model, ratings, movies)
+    lists = _show(best, ranking_model, rating_model, ratings, movies, Scale.of(data_summary))
     without = [row["user_id"] for row in users.join(lists, "user_id", how="left_anti").limit(NAMED + 1).collect()]
     if without:
-        logger.warning("user %s: no list, as no movie that passes the filters is unrated.", _name(without))
-    return lists.select("user_id", *SHOWN).orderBy("user_id", "rank")
+        named = list(originals_of(without, user_ids).values())
+        logger.warning("user %s: no list, as no movie that passes the filters is unrated.", _name(named))
+    shown = to_originals(to_originals(lists, user_ids, "user_id"), movie_ids, "movie_id")
+    return shown.select("user_id", *SHOWN).orderBy("user_id", "rank")
 
 
 def recommend_to_new_users(
     ranking_model: FactorModel,
-    rating_model: FactorModel,
     ratings: DataFrame,
     movies: DataFrame,
+    movie_ids: DataFrame,
     new_user_ratings: pd.DataFrame,
+    data_summary: dict[str, Any],
     parameters: RecommendParameters,
+    rating_model: FactorModel | None = None,
 ) -> DataFrame:
     """Lists for users that are not in the data, by fold-in of their given ratings; nothing is fitted.
 
@@ -87,42 +105,55 @@ def recommend_to_new_users(
     spark = ratings.sparkSession
     names = [user.name for user in parameters.new_users] + new_user_ratings["name"].unique().tolist()
     if not names:
-        return spark.createDataFrame([], TABLES["new_user_recommendations"])
+        return to_originals(spark.createDataFrame([], TABLES["new_user_recommendations"]), movie_ids, "movie_id")
+    scale = Scale.of(data_summary)
     numbers = {name: number for number, name in enumerate(names, start=1)}
     titles = movies.select("movie_id", "title", "year").toPandas()
-    new = collect_new_ratings(parameters.new_users, new_user_ratings, titles)
+    titles["original"] = to_originals(movies.select("movie_id"), movie_ids, "movie_id").toPandas()["movie_id"]
+    new = collect_new_ratings(parameters.new_users, new_user_ratings, titles, scale)
     rows = new.assign(user_id=new["name"].map(numbers))[["user_id", "movie_id", "rating", "rated_at"]]
     own = spark.createDataFrame(rows, RATINGS)
     users = spark.createDataFrame(list(numbers.items()), "name string, user_id int")
     ranking_model = add_newcomers(ranking_model._replace(users=fold_in(ranking_model, own)), users)
-    rating_model = rating_model._replace(users=fold_in(rating_model, own))
-    candidates = filter_movies(movies, ratings, parameters.filters)
+    rating_model = None if rating_model is None else rating_model._replace(users=fold_in(rating_model, own))
+    candidates = _candidates(movies, ratings, movie_ids, parameters)
     best = top_n(
         ranking_model, users.select("user_id"), own.select("user_id", "movie_id"), parameters.top_n, candidates
     )
-    lists = _show(best, ranking_model, rating_model, own, movies)
-    return lists.join(users, "user_id", how="inner").select("name", *SHOWN).orderBy("name", "rank")
+    lists = _show(best, ranking_model, rating_model, own, movies, scale)
+    shown = to_originals(lists.join(users, "user_id", how="inner"), movie_ids, "movie_id")
+    return shown.select("name", *SHOWN).orderBy("name", "rank")
 
 
 def find_similar_movies(
-    rating_model: FactorModel, als_model: ALSModel, movies: DataFrame, parameters: RecommendParameters
+    model: FactorModel,
+    als_model: ALSModel,
+    movies: DataFrame,
+    movie_ids: DataFrame,
+    parameters: RecommendParameters,
 ) -> DataFrame:
-    """The nearest movies to each requested movie by the distance of the rating model's item vectors.
+    """The nearest movies to each requested movie by the distance of the model's item vectors.
 
     A rating model of biases alone has no item vectors; then those of the ALS model are used.
 
+    Args:
+        model: The rating model; of events the ranking model.
+        als_model: The ALS model of the same objective.
+        movies: (movie_id int, title, year, genres, ...).
+        movie_ids: (id int, original string).
+        parameters: The requested movies, and how many similar ones.
+
     Returns:
-        (movie_id int, rank int, similar_movie_id int, title string, year int, genres array<string>, distance double);
-        title, year and genres are those of the similar movie.
+        (movie_id, rank int, similar_movie_id, title string, year int, genres array<string>, distance double) with the
+        original ids; title, year and genres are those of the similar movie.
     """
-    if rating_model.rule is not None and not sum(rating_model.rule.sizes):
-        rating_model = factor_model(als_model)
-    is_requested = F.lit(True) if parameters.movie_ids == "all" else F.col("id").isin(parameters.movie_ids)
-    requested = rating_model.items.filter(is_requested).select(F.col("id").alias("movie_id"))
+    if model.rule is not None and not sum(model.rule.sizes):
+        model = factor_model(als_model)
+    requested = model.items.filter(_is_requested(parameters.movie_ids, movie_ids)).select(F.col("id").alias("movie_id"))
     shown = _shown(movies).withColumnRenamed("movie_id", "similar_movie_id")
+    similar = similar_items(model, requested, parameters.top_n, parameters.similarity)
     return (
-        similar_items(rating_model, requested, parameters.top_n, parameters.similarity)
-        .join(shown, "similar_movie_id", how="left")
+        to_originals(similar.join(shown, "similar_movie_id", how="left"), movie_ids, "movie_id", "similar_movie_id")
         .select("movie_id", "rank", "similar_movie_id", "title", "year", "genres", "distance")
         .orderBy("movie_id", "rank")
     )
@@ -138,23 +169,43 @@ def tabulate(table: DataFrame) -> pd.DataFrame:
     return table.select(*columns).toPandas().astype({"year": "Int64"})
 
 
-def _name(ids: list[int]) -> str:
+def _name(ids: list[Id]) -> str:
     """The first ids, and dots if there are more."""
     return ", ".join(map(str, ids[:NAMED])) + (", ..." if len(ids) > NAMED else "")
 
 
+def _is_requested(requested: Sequence[Id] | Literal["all"], ids: DataFrame) -> Column:
+    return F.lit(True) if requested == "all" else F.col("id").isin(list(numbers_of(requested, ids).values()))
+
+
+def _candidates(
+    movies: DataFrame, ratings: DataFrame, movie_ids: DataFrame, parameters: RecommendParameters
+) -> DataFrame | None:
+    """The movies that may be recommended; None for all."""
+    without = list(numbers_of(parameters.filters.without_movie_ids, movie_ids).values())
+    filters = parameters.filters.model_copy(update={"without_movie_ids": without})
+    return filter_movies(movies, ratings, filters)
+
+
 def _show(
-    best: DataFrame, ranking_model: FactorModel, rating_model: FactorModel, ratings: DataFrame, movies: DataFrame
+    best: DataFrame,
+    ranking_model: FactorModel,
+    rating_model: FactorModel | None,
+    ratings: DataFrame,
+    movies: DataFrame,
+    scale: Scale | None,
 ) -> DataFrame:
     """The lists with titles, stars, reasons and links."""
     best = best.cache()  # small, and read to be explained, to be given stars and to be shown
     reasons = explain(ranking_model, best, ratings, REASONS)
-    starred = score(rating_model, best.select("user_id", "movie_id"), "stars")
+    shown = best.join(_reason_titles(reasons, ratings, movies, scale), ["user_id", "movie_id"], how="left")
+    stars = F.lit(None).cast("double")
+    if rating_model is not None and scale is not None:
+        starred, stars = score(rating_model, best.select("user_id", "movie_id"), "stars"), to_stars("stars", scale)
+        shown = shown.join(starred, ["user_id", "movie_id"], how="left")
     return (
-        best.join(_reason_titles(reasons, ratings, movies), ["user_id", "movie_id"], how="left")
-        .join(starred, ["user_id", "movie_id"], how="left")
-        .join(_shown(movies), "movie_id", how="left")
-        .withColumn("predicted_stars", to_stars("stars"))
+        shown.join(_shown(movies), "movie_id", how="left")
+        .withColumn("predicted_stars", stars)
         .withColumn("because", F.coalesce("because", F.array().cast("array<string>")))
     )
 
@@ -164,9 +215,12 @@ def _shown(movies: DataFrame) -> DataFrame:
     return F.broadcast(movies.select("movie_id", "title", "year", "genres", imdb_url.alias("imdb_url")))
 
 
-def _reason_titles(reasons: DataFrame, ratings: DataFrame, movies: DataFrame) -> DataFrame:
-    """(user_id, movie_id, because array<string>): each reason as `title (stars)`, in the order of their strength."""
-    named: Column = F.format_string("%s (%.1f)", "title", "rating")
+def _reason_titles(reasons: DataFrame, ratings: DataFrame, movies: DataFrame, scale: Scale | None) -> DataFrame:
+    """(user_id, movie_id, because array<string>): each reason as `title (stars)`, in the order of their strength.
+
+    Events have no stars.
+    """
+    named: Column = F.col("title") if scale is None else F.format_string("%s (%.1f)", "title", "rating")
     return (
         reasons.select("user_id", "movie_id", F.posexplode("because_movie_ids").alias("place", "because_id"))
         .join(

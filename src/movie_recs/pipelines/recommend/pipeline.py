@@ -11,30 +11,42 @@ from movie_recs.pipelines.recommend.nodes import (
 )
 
 PARAMETERS = "params:recommend"
+IDS = ["user_ids", "movie_ids"]
 
 
-def create_pipeline() -> Pipeline:
-    """Both objectives' models of all ratings, ratings and movies -> lists, as Parquet and as CSV."""
-    ranking, rating = "ranking.factor_model", "rating.factor_model"
+def create_pipeline(has_ratings: bool = True) -> Pipeline:
+    """The objectives' models of all ratings, ratings and movies -> lists, as Parquet and as CSV.
+
+    Args:
+        has_ratings: False for events, whose lists have no predicted stars.
+    """
+    ranking, rating = "ranking.factor_model", ["rating.factor_model"] if has_ratings else []
+    similar = "rating" if has_ratings else "ranking"
+    data = ["ratings", "movies"]
     tables = ["recommendations", "new_user_recommendations", "similar_movies"]
     return Pipeline(
         [
-            Node(find_unknown_ids, [ranking, rating, PARAMETERS], "unknown_ids", name="find_unknown_ids"),
+            Node(
+                find_unknown_ids,
+                [ranking, f"{similar}.factor_model", *IDS, PARAMETERS],
+                "unknown_ids",
+                name="find_unknown_ids",
+            ),
             Node(
                 recommend_movies,
-                [ranking, rating, "ratings", "movies", PARAMETERS],
+                [ranking, *data, *IDS, "data_summary", PARAMETERS, *rating],
                 "recommendations",
                 name="recommend_movies",
             ),
             Node(
                 recommend_to_new_users,
-                [ranking, rating, "ratings", "movies", "new_user_ratings", PARAMETERS],
+                [ranking, *data, "movie_ids", "new_user_ratings", "data_summary", PARAMETERS, *rating],
                 "new_user_recommendations",
                 name="recommend_to_new_users",
             ),
             Node(
                 find_similar_movies,
-                [rating, "rating.als_model", "movies", PARAMETERS],
+                [f"{similar}.factor_model", f"{similar}.als_model", "movies", "movie_ids", PARAMETERS],
                 "similar_movies",
                 name="find_similar_movies",
             ),

@@ -17,6 +17,7 @@ from movie_recs.pipelines.reporting.nodes import (
 )
 
 PARAMETERS = "params:reporting"
+IDS = ["user_ids", "movie_ids"]
 FIGURES = {  # dataset by name on the page
     "genres": "genres_plot",
     "distributions": "distributions_plot",
@@ -31,13 +32,18 @@ FIGURES = {  # dataset by name on the page
 }
 
 
-def create_pipeline() -> Pipeline:
-    """Results of all other pipelines -> report.html."""
+def create_pipeline(has_ratings: bool = True) -> Pipeline:
+    """Results of all other pipelines -> report.html.
+
+    Args:
+        has_ratings: False for events, which have no results of the objective `rating`.
+    """
+    figures = {name: figure for name, figure in FIGURES.items() if has_ratings or not figure.startswith("rating.")}
     return Pipeline(
         [
-            *_explore(),
+            *_explore(has_ratings),
             *_show_lists(),
-            Node(gather_figures, FIGURES, "report_figures", name="gather_figures"),
+            Node(gather_figures, figures, "report_figures", name="gather_figures"),
             Node(
                 render_report,
                 [
@@ -53,21 +59,29 @@ def create_pipeline() -> Pipeline:
     )
 
 
-def _explore() -> list[Node]:
+def _explore(has_ratings: bool) -> list[Node]:
     """The lists of all users and the neighbours of all movies."""
     ranking, rating = "ranking.factor_model", "rating.factor_model"
     return [
-        Node(select_movies, ["movies", "ratings", PARAMETERS], "explorer_movies", name="select_movies"),
-        Node(select_users, ["ratings", PARAMETERS], "explorer_users", name="select_users"),
+        Node(
+            select_movies,
+            ["movies", "ratings", "movie_ids", "data_summary", PARAMETERS],
+            "explorer_movies",
+            name="select_movies",
+        ),
+        Node(select_users, ["ratings", "user_ids", "data_summary", PARAMETERS], "explorer_users", name="select_users"),
         Node(
             explore_users,
-            [ranking, rating, "ratings", "explorer_users", "explorer_movies"],
+            [
+                *(ranking, "ratings", "explorer_users", "explorer_movies", "data_summary"),
+                *([rating] if has_ratings else []),
+            ],
             "explorer_lists",
             name="explore_users",
         ),
         Node(
             explore_movies,
-            [rating, "explorer_movies", "params:recommend"],
+            [rating if has_ratings else ranking, "explorer_movies", "params:recommend"],
             "explorer_neighbours",
             name="explore_movies",
         ),
@@ -83,14 +97,24 @@ def _explore() -> list[Node]:
 def _show_lists() -> list[Node]:
     """The requested lists, with details of their users and movies."""
     return [
-        Node(show_users, ["recommendations", "ratings", "movies", PARAMETERS], "shown_users", name="show_users"),
+        Node(
+            show_users,
+            ["recommendations", "ratings", "movies", *IDS, "data_summary", PARAMETERS],
+            "shown_users",
+            name="show_users",
+        ),
         Node(
             show_new_users,
-            ["new_user_recommendations", "movies", PARAMETERS],
+            ["new_user_recommendations", "movies", "movie_ids", PARAMETERS],
             "shown_new_users",
             name="show_new_users",
         ),
-        Node(show_movies, ["similar_movies", "movies", PARAMETERS], "shown_movies", name="show_movies"),
+        Node(
+            show_movies,
+            ["similar_movies", "movies", "movie_ids", PARAMETERS],
+            "shown_movies",
+            name="show_movies",
+        ),
         Node(
             gather_lists,
             ["shown_users", "shown_new_users", "shown_movies", "unknown_ids"],

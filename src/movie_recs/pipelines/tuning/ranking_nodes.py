@@ -10,6 +10,7 @@ from movie_recs.als.parameters import ImplicitAlsParameters
 from movie_recs.als.spark_ml import Fit
 from movie_recs.data.interactions import movie_ids
 from movie_recs.data.parameters import SplitParameters
+from movie_recs.data.scale import Scale
 from movie_recs.data.splitting import HELD_OUT, hold_out_last
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.fit import fit_candidate
@@ -36,6 +37,7 @@ def cross_validate_candidates(
 
     With a temporal split, each user's last train ratings are held out once, instead of the folds.
     """
+    parameters = parameters.on(Scale.of(data_summary))
     part = choose_part(train_ratings, DataSize.of(data_summary), split.folds, parameters.tuning)
     ratings, folds = part.ratings, part.folds
     if split.strategy == "temporal":
@@ -64,6 +66,7 @@ def fit_best(
     carrier: str,
 ) -> Fit:
     """Implicit ALS, and the winner, fitted on these ratings."""
+    parameters = parameters.on(Scale.of(data_summary))
     als = ImplicitAlsParameters(**best_params["als_model"])
     winner = RankingCandidate.of(best_params)
     carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)

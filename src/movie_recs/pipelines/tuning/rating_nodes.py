@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from movie_recs.als.parameters import AlsParameters
 from movie_recs.als.spark_ml import Fit
 from movie_recs.data.parameters import SplitParameters
+from movie_recs.data.scale import scale_of
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import describe_movies
 from movie_recs.rating.fit import fit_candidate
@@ -39,7 +40,8 @@ def cross_validate_candidates(
     tuning, reference = parameters.tuning, parameters.evaluation.reference
     part = choose_part(train_ratings, DataSize.of(data_summary), split.folds, tuning)
     choice = choose_rating_carrier(carrier, part.size, catalogue, tuning, movies.sparkSession, in_tasks=True)
-    return search(part.ratings, catalogue, tuning, reference, part.folds, choice, finished_trials)
+    scale = scale_of(data_summary)
+    return search(part.ratings, catalogue, tuning, reference, part.folds, choice, finished_trials, scale)
 
 
 def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:

@@ -11,8 +11,8 @@ function element(name, attributes = {}, ...children) {
 
 /** The explorer's tables: what each user and movie is, and its list. */
 class Catalogue {
-  constructor({ movies, users, genres, lists, neighbours }) {
-    Object.assign(this, { movies, users, genres });
+  constructor({ movies, users, genres, lists, neighbours, scale }) {
+    Object.assign(this, { movies, users, genres, scale });
     this.words = movies.titles.map(searchable);
     this.lists = { user: unpack(lists, "stars"), movie: unpack(neighbours, "distances") };
     this.places = { user: placesOf(users.ids), movie: placesOf(movies.ids) };
@@ -21,11 +21,9 @@ class Catalogue {
   /** Matches of a query as {kind, place}, best first: ids, then titles that begin with it, then others, the most rated first. */
   search(query, most) {
     const found = [];
-    if (/^\d+$/.test(query.trim())) {
-      for (const kind of ["user", "movie"]) {
-        const place = this.places[kind].get(Number(query));
-        if (place !== undefined) found.push({ kind, place });
-      }
+    for (const kind of ["user", "movie"]) {
+      const place = this.places[kind].get(query.trim());
+      if (place !== undefined) found.push({ kind, place });
     }
     const wanted = searchable(query).trim();
     if (!wanted) return found;
@@ -64,7 +62,7 @@ class Catalogue {
   }
 }
 
-const placesOf = (ids) => new Map(ids.map((id, place) => [id, place]));
+const placesOf = (ids) => new Map(ids.map((id, place) => [String(id), place]));
 
 /** The text in lower case without accents and punctuation, a space before each word, a leading article first. */
 function searchable(text) {
@@ -86,7 +84,8 @@ function present(catalogue, { kind, place }) {
   const about = kind === "user" ? [counts] : [counts, ...genresOf(catalogue, place)];
   const heading = element("h3", { tabindex: "-1" }, name);
   const list = element("ol", { class: "list" }, ...rows.map(([movie, value]) => presentRow(catalogue, kind, movie, value)));
-  const what = kind === "user" ? "What to watch next, with predicted stars" : "Nearest movies";
+  const next = catalogue.scale ? "What to watch next, with predicted stars" : "What to watch next";
+  const what = kind === "user" ? next : "Nearest movies";
   return [
     heading,
     element("p", { class: "soft" }, about.join(" · "), " ", kind === "movie" ? linksOf(catalogue, place) : ""),
@@ -100,17 +99,29 @@ const genresOf = ({ movies, genres }, place) => movies.genres[place].map((genre)
 /** One movie of a list, with its predicted stars or its distance. */
 function presentRow(catalogue, kind, place, value) {
   const { movies } = catalogue;
-  const title = element("span", { class: "title" }, element("a", { href: `#movie-${movies.ids[place]}` }, movies.titles[place]));
+  const title = element("span", { class: "title" }, element("a", { href: `#movie-${encodeURIComponent(movies.ids[place])}` }, movies.titles[place]));
   if (movies.years[place] !== null) title.append(" ", element("span", { class: "year" }, String(movies.years[place])));
   const genres = element("span", { class: "genres" }, genresOf(catalogue, place).join(" · "));
-  const aside = element("div", { class: "aside" }, kind === "user" ? starsOf(value / 10) : distanceOf(value / 1000), " ", linksOf(catalogue, place));
+  const aside = element("div", { class: "aside" }, kind === "user" ? starsOf(value / 10, catalogue.scale) : distanceOf(value / 1000), " ", linksOf(catalogue, place));
   return element("li", {}, element("div", { class: "what" }, title, " ", genres), aside);
 }
 
-function starsOf(value) {
+/** Predicted stars, which are stored above the least of a scale that begins below 0; nothing for events. */
+function starsOf(above, scale) {
+  if (!scale) return "";
+  const value = Math.min(scale.least, 0) + above;
   const glyphs = element("span", { class: "glyphs", "aria-hidden": "true" });
-  glyphs.style.setProperty("--stars", value);
-  return element("span", { class: "stars" }, glyphs, ` ${value.toFixed(1)}`, element("span", { class: "unseen" }, " of 5 stars"));
+  glyphs.style.setProperty("--stars", value / ((scale.least >= 0 ? scale.most : scale.most - scale.least) / 5));
+  return element("span", { class: "stars" }, glyphs, ` ${value.toFixed(1)}`, element("span", { class: "unseen" }, ` of ${scale.most} stars`));
+}
+
+/** The text of a part of an address; as it is where it is not well formed. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 const distanceOf = (value) => element("span", { class: "distance" }, `distance ${value.toFixed(2)}`);
@@ -166,13 +177,14 @@ function startExplorer() {
     const id = (match.kind === "user" ? catalogue.users : catalogue.movies).ids[match.place];
     input.value = catalogue.describe(match)[0];
     close();
-    history.pushState(null, "", `#${match.kind}-${id}`);
+    history.pushState(null, "", `#${match.kind}-${encodeURIComponent(id)}`);
     show(match);
   };
   const follow = () => {
-    const [, kind, id] = location.hash.match(/^#(user|movie)-(\d+)$/) ?? [];
+    const [, kind, written] = location.hash.match(/^#(user|movie)-(.+)$/) ?? [];
     if (!kind) return;
-    const place = catalogue.places[kind].get(Number(id));
+    const id = decoded(written);
+    const place = catalogue.places[kind].get(id);
     if (place === undefined) {
       found.replaceChildren(element("h3", { tabindex: "-1" }, `${kind === "user" ? "User" : "Movie"} ${id} is not in this explorer.`));
       found.hidden = false;

@@ -1,0 +1,73 @@
+"""Ids of any kind as the 32-bit integers that Spark ML takes, and back.
+
+A table (id int, original string) holds the number of each id, in the order of the ids as text, whatever the
+partitioning. It is empty where the ids are such integers themselves. Tables between the raw files and the outputs hold
+numbers; parameters, outputs and the page hold the original ids.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from movie_recs.parameter_types import NEWEST_ID, OLDEST_ID
+
+IDS = "id int, original string"
+Id = int | str
+
+
+def is_number(text: Column) -> Column:
+    """Whether the text is an integer that is its own number."""
+    digits = F.trim(text)
+    value = F.when(digits.rlike(r"^[+-]?\d{1,38}$"), digits).try_cast("decimal(38, 0)")
+    return F.coalesce(value.between(OLDEST_ID, NEWEST_ID), F.lit(False))
+
+
+def number_ids(texts: DataFrame) -> DataFrame:
+    """(id int from 1, original string) of the distinct ids in a table of one column of text; missing ids have none."""
+    (column,) = texts.columns
+    originals = texts.select(F.trim(column).alias("original")).filter(F.col("original") != "").distinct()
+    # One task sorts them all: there are few ids beside the ratings.
+    return originals.select(F.row_number().over(Window.orderBy("original")).alias("id"), "original")
+
+
+def to_numbers(table: DataFrame, ids: DataFrame, *columns: str) -> DataFrame:
+    """The table with numbers in these columns of original ids; null for an id that has none."""
+    if ids.isEmpty():
+        return table.withColumns({column: F.col(column).cast("int") for column in columns})
+    texts = table.withColumns({column: F.col(column).cast("string") for column in columns})
+    return _replace(texts, ids.select(F.col("original").alias("old"), F.col("id").alias("new")), columns)
+
+
+def to_originals(table: DataFrame, ids: DataFrame, *columns: str) -> DataFrame:
+    """The table with original ids in these columns of numbers."""
+    if ids.isEmpty():
+        return table
+    return _replace(table, ids.select(F.col("id").alias("old"), F.col("original").alias("new")), columns)
+
+
+def numbers_of(originals: Sequence[Id], ids: DataFrame) -> dict[Id, int]:
+    """The number of each of these ids that has one, in their order."""
+    if ids.isEmpty():
+        fitting = ((each, int(each)) for each in originals if isinstance(each, int) or each.strip().isdecimal())
+        return {each: number for each, number in fitting if OLDEST_ID <= number <= NEWEST_ID}
+    texts = [str(each) for each in originals]
+    found = {row["original"]: row["id"] for row in ids.filter(F.col("original").isin(texts)).collect()}
+    return {each: found[str(each)] for each in originals if str(each) in found}
+
+
+def originals_of(numbers: Iterable[int], ids: DataFrame) -> dict[int, Id]:
+    """The original id of each of these numbers."""
+    numbers = list(numbers)
+    if ids.isEmpty():
+        return dict(zip(numbers, numbers, strict=True))
+    return {row["id"]: row["original"] for row in ids.filter(F.col("id").isin(numbers)).collect()}
+
+
+def _replace(table: DataFrame, pairs: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """The table with the `new` of each value that is `old` in the pairs."""
+    wanted = table.columns
+    for column in columns:
+        pair = pairs.select(F.col("old").alias(column), F.col("new").alias("new"))
+        table = table.join(pair, column, how="left").drop(column).withColumnRenamed("new", column)
+    return table.select(*wanted)

@@ -1,0 +1,79 @@
+"""A source as it was described, and each of its tables as rows of text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import fsspec
+from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
+from pyspark.sql import DataFrame
+
+from movie_recs.data.sources.description import SourceDescription
+from movie_recs.data.sources.layouts import Source, resolve
+from movie_recs.data.sources.reading import Name, read_rows, read_table
+from movie_recs.runtime.spark import spark_session
+
+Described = Mapping[str, Any]
+
+
+def find_source(folder: str, description: Described) -> Source:
+    """The source in a folder, a path or URL; its files are listed, not read."""
+    filesystem, path = fsspec.core.url_to_fs(folder.replace("s3a://", "s3://"))
+    files = filesystem.ls(path, detail=False) if filesystem.isdir(path) else []
+    return resolve(SourceDescription.model_validate(description), {file.rsplit("/", 1)[-1] for file in files})
+
+
+class SourceDataset(AbstractDataset[None, Source]):
+    """The `Source` in a folder: its tables, their files and columns."""
+
+    def __init__(self, *, filepath: str, description: Described, metadata: dict[str, Any] | None = None) -> None:
+        """`filepath` is the folder, `description` the parameter `source`."""
+        self.metadata = metadata
+        self._filepath, self._description = filepath, description
+
+    def _load(self) -> Source:
+        return find_source(self._filepath, self._description)
+
+    def _save(self, data: None) -> None:  # noqa: ARG002 - required by the base class
+        raise DatasetError("a source is read-only")
+
+    def _exists(self) -> bool:
+        return True  # loading says what is missing
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "description": self._description}
+
+
+class SourceTable(AbstractDataset[None, DataFrame]):
+    """A table of a source with the columns of its file, all text; without rows if the source has no such table."""
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        table: Name,
+        description: Described,
+        file: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """`filepath` is the folder; `file` another file that is written like the table's own."""
+        self.metadata = metadata
+        self._filepath, self._table, self._description, self._file = filepath, table, description, file
+
+    def _load(self) -> DataFrame:
+        source = find_source(self._filepath, self._description)
+        return read_table(spark_session(), self._filepath, source, self._table, self._file)
+
+    def _save(self, data: None) -> None:  # noqa: ARG002 - required by the base class
+        raise DatasetError("raw files are read-only")
+
+    def _exists(self) -> bool:
+        return True  # loading says what is missing, and a table may be
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """The first `nrows` rows, for kedro-viz; read without Spark."""
+        source = find_source(self._filepath, self._description)
+        return TablePreview(read_rows(self._filepath, source, self._table, nrows))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "table": self._table, "description": self._description, "file": self._file}
