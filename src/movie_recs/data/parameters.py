@@ -14,10 +14,14 @@ class DataProcessingParameters(Block):
 
 
 class SplitParameters(Block):
-    """Holdout by hash of (user, movie, seed) or by time, and folds by hash."""
+    """Holdout by hash of (user, movie, seed), by time or by hash of (user, seed), and folds by hash.
 
-    strategy: Literal["random", "temporal"] = "random"
+    `fold_in_fraction`: share of a new user's ratings by which she is folded in.
+    """
+
+    strategy: Literal["random", "temporal", "new_users"] = "random"
     test_fraction: float = Field(gt=0, lt=1)
+    fold_in_fraction: float = Field(default=0.8, gt=0, lt=1)
     folds: int = Field(ge=2, le=100)
     seed: Seed
 

@@ -1,6 +1,7 @@
 """Raw CSV rows to clean tables, rows set aside, and the split."""
 
-from functools import reduce
+from collections.abc import Callable
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame
@@ -9,7 +10,7 @@ from pyspark.sql import functions as F
 from movie_recs.data import cleaning
 from movie_recs.data.cleaning import Cleaned
 from movie_recs.data.parameters import DataProcessingParameters, SplitParameters
-from movie_recs.data.splitting import Split, split_by_hash, split_by_time
+from movie_recs.data.splitting import Split, split_by_hash, split_by_time, split_by_user
 from movie_recs.errors import UserError
 
 
@@ -78,16 +79,21 @@ def gather_set_aside(*set_aside: DataFrame) -> DataFrame:
 
 
 def split_ratings(ratings: DataFrame, parameters: SplitParameters) -> Split:
-    """Train ratings with their folds, and test ratings.
+    """Train ratings with their folds, test ratings, and the ratings by which new users are folded in.
 
     Raises:
-        UserError: One of the two is empty, or a rating has no time and the split is by time.
+        UserError: Train or test is empty, or a rating has no time and the split is by time.
     """
-    split_by = {"random": split_by_hash, "temporal": split_by_time}[parameters.strategy]
+    strategies: dict[str, Callable[..., Split]] = {
+        "random": split_by_hash,
+        "temporal": split_by_time,
+        "new_users": partial(split_by_user, fold_in_fraction=parameters.fold_in_fraction),
+    }
+    split_by = strategies[parameters.strategy]
     split = split_by(ratings, parameters.test_fraction, parameters.folds, parameters.seed)
-    if parameters.strategy == "random":  # cheap: stops at the first row; a split by time has been checked
-        for name, rows in split._asdict().items():
-            if rows.isEmpty():
+    if parameters.strategy != "temporal":  # cheap: stops at the first row; a split by time has been checked
+        for name in ("train", "test"):
+            if getattr(split, name).isEmpty():
                 raise UserError(
                     f"The split leaves no rating in the {name} set: choose another split.test_fraction "
                     f"(it is {parameters.test_fraction}) or split.seed, or use more ratings."

@@ -46,7 +46,12 @@ def create_pipeline() -> Pipeline:
                 name="gather_set_aside",
             ),
             Node(describe_data, ["raw_files", "ratings", "movies", "set_aside"], "data_summary", name="describe_data"),
-            Node(split_ratings, ["ratings", "params:split"], ["train_ratings", "test_ratings"], name="split_ratings"),
+            Node(
+                split_ratings,
+                ["ratings", "params:split"],
+                ["train_ratings", "test_ratings", "fold_in_ratings"],
+                name="split_ratings",
+            ),
         ],
         namespace="data_processing",  # one box in kedro-viz
         prefix_datasets_with_namespace=False,
