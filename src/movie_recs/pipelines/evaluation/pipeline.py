@@ -18,6 +18,7 @@ from movie_recs.pipelines.evaluation.rating_nodes import (
 )
 
 CARRIER = "params:carrier"
+RATINGS = ("train_ratings", "test_ratings", "fold_in_ratings")
 
 
 def create_pipeline() -> Pipeline:
@@ -42,7 +43,7 @@ def _measure_rating() -> Pipeline:
         ),
         Node(
             predict_test,
-            [*models, "best_params", "train_ratings", "test_ratings"],
+            [*models, "best_params", *RATINGS],
             "predictions",
             name="predict_test",
         ),
@@ -53,12 +54,12 @@ def _measure_rating() -> Pipeline:
         Node(plot_predictions, ["error_counts", "data_summary"], "predictions_plot", name="plot_predictions"),
         Node(plot_errors, ["error_counts", "data_summary"], "errors_plot", name="plot_errors"),
     ]
-    return _instantiate("rating", nodes, {"train_ratings", "test_ratings", "movies", "data_summary"})
+    return _instantiate("rating", nodes, {*RATINGS, "movies", "data_summary"})
 
 
 def _measure_ranking() -> Pipeline:
     parameters = "params:ranking"
-    ratings = ["train_ratings", "test_ratings", "movies"]
+    ratings = [*RATINGS, "movies"]
     models = ["rating.train_factor_model", "train_als_model", "train_factor_model"]
     nodes = [
         Node(
@@ -88,7 +89,7 @@ def _collect() -> Pipeline:
     results = ["rating.model_errors", "rating.best_params", "ranking.leaderboard", "ranking.best_params"]
     return Pipeline(
         [
-            Node(count_split, ["train_ratings", "test_ratings"], "split_counts", name="count_split"),
+            Node(count_split, [*RATINGS], "split_counts", name="count_split"),
             Node(
                 collect_metrics,
                 ["data_summary", "params:split", "split_counts", *results],
