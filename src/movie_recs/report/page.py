@@ -13,7 +13,7 @@ from markupsafe import Markup
 from plotly.graph_objects import Figure
 
 from movie_recs.report.figures import INK, LINES, PALE
-from movie_recs.report.words import COLUMNS, FIGURES, MODELS, OBJECTIVES, PARAMETERS
+from movie_recs.report.words import COLUMNS, FIGURES, MODELS, OBJECTIVES, PARAMETERS, SPLITS
 
 PALER = ("#86b6e3", "#f0935c", "#6cc592", "#c594da", "#e0b850", "#a7b4c2", "#e58aa8", "#74c7d3")
 DARK = {  # colours of figures on a light page: those on a dark one
@@ -85,6 +85,7 @@ def render(content: Content) -> str:
         rating=metrics["rating"],
         ranking=metrics["ranking"],
         models=MODELS,
+        splits=SPLITS,
         columns=COLUMNS,
         parameter_words=PARAMETERS,
         figures={name: _prepare(figure) for name, figure in content.figures.items()},
