@@ -70,7 +70,8 @@ def test_the_shipped_parameters_are_valid(shipped):
         ("eda.damping", float("inf"), "eda.damping is inf but should be a finite number"),
         ("eda.top", 2.5, "eda.top is 2.5 but should be a valid integer"),
         ("split.folds", 1, "split.folds is 1 but should be greater than or equal to 2"),
-        ("split.strategy", "by time", "split.strategy is 'by time' but should be 'random', 'temporal' or 'given'"),
+        ("split.strategy", "by time", "split.strategy is 'by time' but should be 'random', 'temporal', 'new_users' or"),
+        ("split.fold_in_fraction", 1, "split.fold_in_fraction is 1 but should be less than 1"),
         ("split.test_fraction", 1.0, "split.test_fraction is 1.0 but should be less than 1"),
         ("split.test_fraction", float("nan"), "split.test_fraction is nan but should be"),
         ("data_processing.max_bad_rows", 1.5, "max_bad_rows is 1.5 but should be less than or equal to 1"),
@@ -89,11 +90,11 @@ def test_a_wrong_value_is_named_with_what_is_allowed(shipped, name, value, said)
 @pytest.mark.parametrize(
     ("name", "said"),
     [
+        ("splitt", "splitt is no parameter (there are dataset, source, carrier, data_processing, split, eda, rating,"),
         (
-            "splitt",
-            "splitt is no parameter (there are dataset, source, carrier, data_processing, split, eda, rating, ranking,",
+            "split.fold",
+            "split.fold is no parameter (there are strategy, given, test_fraction, fold_in_fraction,",
         ),
-        ("split.fold", "split.fold is no parameter (there are strategy, given, test_fraction, folds, seed)"),
         ("rating.feature", "rating.feature is no parameter (there are features, tuning, evaluation)"),
         ("rating.features.genre", "rating.features.genre is no parameter (there are genres, year, popularity"),
         (

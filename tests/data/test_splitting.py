@@ -1,4 +1,4 @@
-"""The split, by a hash of each pair and the seed or by time: its sizes, and what it does not depend on."""
+"""The split, by a hash of each pair and the seed, by time or by user: its sizes, and what it does not depend on."""
 
 from datetime import datetime, timedelta
 
@@ -6,21 +6,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from movie_recs.data.identifiers import IDS
 from movie_recs.data.parameters import SplitParameters
+from movie_recs.data.scale import HALF_STARS
 from movie_recs.data.schemas import RATINGS
-from movie_recs.data.splitting import hold_out_last, split_by_hash, split_by_time
+from movie_recs.data.sources.layouts import LAYOUTS, Source
+from movie_recs.data.sources.profile import Profile
+from movie_recs.data.splitting import hold_out_last, split_by_hash, split_by_time, split_by_user
 from movie_recs.errors import UserError
 from movie_recs.pipelines.data_processing.nodes import split_ratings
 
+FOLD_IN = -2
 PAIRS = [(user, movie) for user in range(1, 101) for movie in range(1, 101)]
 
 
 def places(ratings, test_fraction: float = 0.2, folds: int = 5, seed: int = 42, split_by=split_by_hash) -> pd.Series:
-    """By (user_id, movie_id): the fold of a train rating, -1 for a test rating; every row of both tables."""
-    train, test = split_by(ratings, test_fraction, folds, seed)
+    """By (user_id, movie_id): the fold of a train rating, -1 for test or `FOLD_IN`; every row of all tables."""
+    train, test, fold_in = split_by(ratings, test_fraction, folds, seed)
     assert train.columns == [*ratings.columns, "fold"]
-    assert test.columns == ratings.columns
-    frame = pd.concat([train.toPandas(), test.toPandas().assign(fold=-1)])
+    assert test.columns == fold_in.columns == ratings.columns
+    frame = pd.concat([train.toPandas(), test.toPandas().assign(fold=-1), fold_in.toPandas().assign(fold=FOLD_IN)])
     return frame.set_index(["user_id", "movie_id"])["fold"].sort_index()
 
 
@@ -160,38 +165,92 @@ def test_a_split_by_time_that_leaves_no_test_rating_is_refused(timed):
         split_by_time(timed((1, 10, 1), (1, 20, 2), (2, 10, 3)), 0.2, 5, 42)
 
 
+@pytest.fixture(scope="module")
+def by_user(ratings) -> pd.Series:
+    return places(ratings, split_by=split_by_user)
+
+
+def test_by_user_every_rating_is_in_one_part_and_no_test_user_is_in_train(by_user):
+    assert by_user.index.tolist() == PAIRS
+    parts = (by_user >= 0).groupby("user_id").mean()
+    assert set(parts) == {0, 1}
+    assert 1 - parts.mean() == pytest.approx(0.2, abs=4 * (0.2 * 0.8 / 100) ** 0.5)
+    assert sorted(by_user[by_user >= 0].unique()) == [0, 1, 2, 3, 4]
+
+
+def test_by_user_each_new_user_is_folded_in_by_the_requested_share(ratings, by_user):
+    for fraction in (0.8, 0.5):
+        split = places(ratings, split_by=lambda *given, share=fraction: split_by_user(*given, fold_in_fraction=share))
+        assert (split >= 0).equals(by_user >= 0)
+        shares = (split[split < 0] == FOLD_IN).groupby("user_id").mean()
+        assert shares.mean() == pytest.approx(fraction, abs=4 * (fraction * (1 - fraction) / 100 / len(shares)) ** 0.5)
+        assert shares.between(0.3, 0.95).all()
+
+
+def test_by_user_a_new_user_always_has_a_rating_to_be_folded_in_by(timed_ratings):
+    """User 1 has one rating, user 2 two: at a share of next to nothing each has one in fold_in and the rest in test."""
+    split = places(timed_ratings, 0.9, split_by=lambda *given: split_by_user(*given, fold_in_fraction=1e-9))
+    parts = split[split < 0].groupby("user_id").value_counts().unstack(fill_value=0)
+    assert len(parts) > 70
+    assert (parts[FOLD_IN] == 1).all()
+    assert (parts.sum(axis=1) == parts.index).all()
+
+
+def test_the_split_by_user_does_not_depend_on_partitions_order_or_other_users(ratings, by_user):
+    shuffled = ratings.repartition(7, "movie_id").sortWithinPartitions("user_id", ascending=False)
+    pd.testing.assert_series_equal(places(shuffled, split_by=split_by_user), by_user)
+    half = places(ratings.filter("user_id % 2 = 0"), split_by=split_by_user)
+    pd.testing.assert_series_equal(half, by_user[by_user.index.get_level_values("user_id") % 2 == 0])
+
+
+def test_by_user_another_seed_holds_out_others_and_folds_are_those_of_the_split_by_hash(ratings, split, by_user):
+    other = places(ratings, seed=43, split_by=split_by_user)
+    assert ((other < 0) & (by_user < 0)).mean() < 0.15
+    in_both = (split >= 0) & (by_user >= 0)
+    assert split[in_both].equals(by_user[in_both])
+
+
 def parameters(**values) -> SplitParameters:
     return SplitParameters(**{"test_fraction": 0.2, "folds": 5, "seed": 42, **values})
 
 
-def no_pairs(ratings):
-    return ratings.select("user_id", "movie_id").limit(0)
+def split_by_node(ratings, chosen: SplitParameters, given: str = "false"):
+    """The split of the node; `given` says which ratings are in the test set that came with the data."""
+    names = {"userId": "user_id", "movieId": "movie_id", "rating": "rating"}
+    raw_test = ratings.filter(given).selectExpr(*(f"cast({column} as string) {name}" for name, column in names.items()))
+    none = ratings.sparkSession.createDataFrame([], IDS)
+    profile = Profile(True, True, "seconds", HALF_STARS).to_json()
+    return split_ratings(ratings, raw_test, Source(LAYOUTS["csv"], "csv"), profile, none, none, chosen)
 
 
 def test_the_test_set_that_came_with_the_data_is_the_test_set(ratings):
-    pairs = ratings.select("user_id", "movie_id").filter("movie_id % 3 = 0")
-    train, test = split_ratings(ratings, pairs, parameters(strategy="given"))
+    train, test, fold_in = split_by_node(ratings, parameters(strategy="given"), "movie_id % 3 = 0")
     assert test.filter("movie_id % 3 <> 0").isEmpty()
     assert train.filter("movie_id % 3 = 0").isEmpty()
     assert train.count() + test.count() == ratings.count()
     assert train.columns == [*ratings.columns, "fold"]
+    assert fold_in.isEmpty()
 
 
 @pytest.mark.parametrize(
     ("chosen", "split_by"),
-    [({}, split_by_hash), ({"strategy": "random"}, split_by_hash), ({"strategy": "temporal"}, split_by_time)],
+    [
+        ({}, split_by_hash),
+        ({"strategy": "random"}, split_by_hash),
+        ({"strategy": "temporal"}, split_by_time),
+        ({"strategy": "new_users"}, split_by_user),
+    ],
 )
 def test_the_strategy_chooses_the_split_and_is_random_by_default(timed_ratings, chosen, split_by):
-    found = places(
-        timed_ratings, split_by=lambda ratings, *_: split_ratings(ratings, no_pairs(ratings), parameters(**chosen))
-    )
+    found = places(timed_ratings, split_by=lambda ratings, *_: split_by_node(ratings, parameters(**chosen)))
     pd.testing.assert_series_equal(found, places(timed_ratings, split_by=split_by))
 
 
 @pytest.mark.parametrize(("test_fraction", "empty"), [(1e-12, "test"), (1 - 1e-12, "train")])
-def test_a_split_by_hash_that_leaves_a_side_without_a_rating_is_refused(ratings, test_fraction, empty):
+@pytest.mark.parametrize("strategy", ["random", "new_users"])
+def test_a_split_that_leaves_a_side_without_a_rating_is_refused(ratings, test_fraction, empty, strategy):
     with pytest.raises(UserError, match=f"^The split leaves no rating in the {empty} set: choose another split.test_"):
-        split_ratings(ratings, no_pairs(ratings), parameters(test_fraction=test_fraction))
+        split_by_node(ratings, parameters(test_fraction=test_fraction, strategy=strategy))
 
 
 def test_the_last_share_of_each_users_train_ratings_is_fold_0_and_the_rest_fold_1(spark):

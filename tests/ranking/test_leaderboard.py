@@ -10,6 +10,7 @@ from movie_recs.data.blocks import local_blocks, open_blocks
 from movie_recs.data.schemas import RATINGS, TABLES
 from movie_recs.model.factor_model import FACTORS, FactorModel
 from movie_recs.model.top_n import top_n
+from movie_recs.model.users import fold_in
 from movie_recs.ranking.baselines import baseline_scores
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.fit import RankingParts, compose, fit_als, fit_ease, make_parts
@@ -161,3 +162,29 @@ def test_by_stars_a_newcomer_gets_the_highest_movie_biases(lists, rating_model):
     found = lists[(lists["user_id"] == NEWCOMER) & (lists["model"] == "rating_by_stars")]
     assert found["movie_id"].tolist() == sorted(bias, key=bias.get, reverse=True)[:K]
     np.testing.assert_allclose(found["score"], [3.5 + bias[movie] for movie in found["movie_id"]], rtol=1e-6)
+
+
+def test_a_new_users_lists_follow_from_her_ratings_and_leave_them_out(
+    spark, ratings, lists, local, parts, rating_model, carrier
+):
+    """Each has the ratings of a user of the fit, and gets that user's list, or that by the model's rule."""
+    twins = ratings.withColumn("user_id", ratings.user_id + 100)
+    users = twins.select("user_id").distinct()
+    known = rating_model.users.withColumn("id", rating_model.users.id + 100)
+    blocks = open_blocks(carrier, twins, MOVIE_IDS)
+    try:
+        model = rating_model._replace(users=known)
+        made = list_movies(ListingTask(parts, CANDIDATES, model, ratings, blocks, users, are_new=True), PARAMETERS)
+        found = made.toPandas().sort_values(["model", "user_id", "rank"], ignore_index=True)
+    finally:
+        blocks.close()
+    found["user_id"] -= 100
+    als = compose(parts, CANDIDATES["implicit_als"], PARAMETERS.preference, local, spark)
+    by_rule = top_n(als._replace(users=fold_in(als, ratings)), ratings.select("user_id"), ratings, K).toPandas()
+    expected = pd.concat(
+        [
+            lists[(lists["user_id"] != NEWCOMER) & (lists["model"] != "implicit_als")],
+            by_rule.assign(model="implicit_als"),
+        ]
+    ).sort_values(["model", "user_id", "rank"], ignore_index=True)
+    pd.testing.assert_frame_equal(found, expected[found.columns], rtol=0, atol=1e-6)

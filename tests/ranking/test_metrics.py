@@ -271,6 +271,19 @@ def measured_at_random(spark, at_random) -> dict[str, dict]:
     return by_model(measure_rankings(*at_random.in_spark(spark), k=10))
 
 
+def test_folded_in_users_alone_are_measured_by_the_popularity_in_train(spark):
+    """User 4 has rated movies 1 and 2, with 3 and 1 train ratings; user 5 only movie 4, which has none."""
+    lists, held_out, train, movies = Tables({"m": {1: [3], 4: [3, 1], 5: [1]}}, HELD_OUT, TRAIN, MOVIES).in_spark(spark)
+    fold_in = spark.createDataFrame([(4, 1), (4, 2), (5, 4)], "user_id int, movie_id int")
+    held_out = held_out.union(spark.createDataFrame([(4, 3, 5.0)], "user_id int, movie_id int, rating float"))
+    row = by_model(measure_rankings(lists, held_out, train, movies, 2, fold_in=fold_in))["m"]
+    assert [row[name] for name in COUNTS] == [1, 1, 1, 0]
+    assert row["ndcg"] == row["recall"] == 1
+    assert row["coverage"] == pytest.approx(2 / 6)
+    assert row["novelty"] == pytest.approx(((1 + 0) / 2 + 0) / 2)  # of three train users
+    assert row["popularity_lift"] == pytest.approx(((1 + 3) / 2) / ((3 + 1) / 2) - 1)  # of user 4 alone
+
+
 class TestAtRandom:
     def test_all_columns_are_those_of_plain_loops(self, measured_at_random, at_random):
         assert set(measured_at_random) == set(at_random.lists)

@@ -115,6 +115,27 @@ class TestPage:
         assert "half_life" not in words  # the winner has none
         assert "Synthetic data" not in words
 
+    @pytest.mark.parametrize(
+        ("split", "said"),
+        [
+            (
+                {"strategy": "random"},
+                "tested on 1 (drawn at random, seed 42). Test ratings of movies (1) and users",
+            ),
+            ({"strategy": "temporal"}, "tested on 1 (each user's last, seed 42). Test ratings of movies (1) and users"),
+            ({"strategy": "given"}, "tested on 1 (the data set's own, seed 42). Test ratings of movies (1) and users"),
+            (
+                {"strategy": "new_users", "fold_in": 4},
+                "tested on 1 (of users who are in no fit and are known by 4 other ratings, seed 42). "
+                "Test ratings of movies (1) without",
+            ),
+        ],
+    )
+    def test_the_split_is_described(self, split, said):
+        metrics = make_metrics(DATA)
+        metrics["split"] |= split
+        assert said in Page(render(make_content(metrics=metrics))).words()
+
     def test_synthetic_data_is_marked(self):
         words = Page(render(make_content(data={**DATA, "synthetic": True}))).words()
         assert words.index("Synthetic data.") < words.index("What to watch next")

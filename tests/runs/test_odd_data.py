@@ -49,7 +49,7 @@ class TestWithoutTimesYearsAndGenres:
         assert movies[["year", "imdb_id", "tmdb_id"]].isna().all(axis=None)
         assert [list(genres) for genres in movies["genres"]] == [[]] * 5
 
-    @pytest.mark.parametrize("name", ["ratings", "movies", "tags", "train_ratings", "test_ratings"])
+    @pytest.mark.parametrize("name", ["ratings", "movies", "tags", "train_ratings", "test_ratings", "fold_in_ratings"])
     def test_a_table_keeps_to_its_contract(self, poor_run, spark, name):
         (path,) = poor_run.glob(f"0[35]_*/poor/{name}")
         found = ", ".join(f"{column} {kind}" for column, kind in spark.read.parquet(str(path)).dtypes)

@@ -14,14 +14,16 @@ class DataProcessingParameters(Block):
 
 
 class SplitParameters(Block):
-    """Holdout by hash of (user, movie, seed), by time, or as the data set has it; folds by hash.
+    """Holdout by hash of rating or of user, by time, or as the data set has it; folds by hash.
 
     `given`: with the strategy `given`, the name of the split or the file of its test set; None for the first.
+    `fold_in_fraction`: share of a new user's ratings by which she is folded in.
     """
 
-    strategy: Literal["random", "temporal", "given"] = "random"
+    strategy: Literal["random", "temporal", "new_users", "given"] = "random"
     given: str | None = None
     test_fraction: float = Field(gt=0, lt=1)
+    fold_in_fraction: float = Field(default=0.8, gt=0, lt=1)
     folds: int = Field(ge=2, le=100)
     seed: Seed
 

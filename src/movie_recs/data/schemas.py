@@ -27,6 +27,7 @@ TABLES = {
     "tags": "user_id int, movie_id int, tag string, tagged_at timestamp",
     "train_ratings": f"{RATINGS}, fold int",
     "test_ratings": RATINGS,
+    "fold_in_ratings": RATINGS,
     "rating.predictions": (
         "user_id int, movie_id int, rating float, user_ratings int, movie_ratings int, global_mean double, "
         "bias double, reference_als double, als double, bias_als double, taste double, taste_als double, "

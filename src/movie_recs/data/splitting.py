@@ -1,8 +1,9 @@
 """Holdout and folds, independent of the partitioning, the order of the rows and the number of cores.
 
-Strategies. By hash: the set of a rating depends only on its user, its movie and the seed, so a rating added later moves
-no other. By time: each user's last ratings are held out, whatever the seed. As given: the test set that came with the
-data. Folds are by hash in all.
+By hash: the set of a rating depends only on its user, its movie and the seed, so a rating added later moves no other.
+By time: each user's last ratings are held out, whatever the seed. By user: whole users are held out; models know them
+only by the part of their ratings that folds them in. As given: the test set that came with the data. Folds are by hash
+in all.
 """
 
 from decimal import Decimal
@@ -18,10 +19,14 @@ DECIMALS = 27  # of a share; times a count of 10 digits, this is the most that S
 
 
 class Split(NamedTuple):
-    """`train`: the ratings with a column `fold` (0 .. folds - 1); `test`: the ratings held out."""
+    """`train`: the ratings with a column `fold` (0 .. folds - 1); `test`: the ratings held out.
+
+    `fold_in`: other ratings of the test users, by which they are folded in; empty if train has the test users' own.
+    """
 
     train: DataFrame
     test: DataFrame
+    fold_in: DataFrame
 
 
 def split_by_hash(ratings: DataFrame, test_fraction: float, folds: int, seed: int) -> Split:
@@ -37,6 +42,7 @@ def split_by_hash(ratings: DataFrame, test_fraction: float, folds: int, seed: in
     return Split(
         train=ratings.filter(~is_test).select(*ratings.columns, _fold(folds, seed)),
         test=ratings.filter(is_test).select(*ratings.columns),
+        fold_in=ratings.limit(0),
     )
 
 
@@ -80,6 +86,35 @@ def split_by_time(ratings: DataFrame, test_fraction: float, folds: int, seed: in
     return Split(
         train=marked.filter(~F.col("is_test")).select(*ratings.columns, _fold(folds, seed)),
         test=marked.filter("is_test").select(*ratings.columns),
+        fold_in=ratings.limit(0),
+    )
+
+
+def split_by_user(
+    ratings: DataFrame, test_fraction: float, folds: int, seed: int, fold_in_fraction: float = 0.8
+) -> Split:
+    """Train ratings of some users, and of the others ratings to fold them in by and test ratings.
+
+    Models are measured on users that no fit has seen: strong generalisation (Marlin 2004; Liang, Krishnan, Hoffman &
+    Jebara 2018). Which users those are depends on nothing but their ids and the seed. Of her ratings the one with the
+    lowest hash is always in fold_in, so that there is something to fold her in by.
+
+    Args:
+        ratings: (user_id int, movie_id int, ...).
+        test_fraction: Probability that a user is held out, between 0 and 1.
+        folds: Number of folds of the train ratings.
+        seed: Seed of the hash; another one gives another split.
+        fold_in_fraction: Probability that a rating of a user held out is in fold_in, between 0 and 1.
+    """
+    is_new = _uniform(seed, "new users", "user_id") < test_fraction
+    place = _uniform(seed, "fold in")
+    first = F.min("place").over(Window.partitionBy("user_id"))
+    is_given = (F.col("place") < fold_in_fraction) | (F.col("place") == first)
+    new = ratings.filter(is_new).withColumn("place", place).withColumn("is_given", is_given)
+    return Split(
+        train=ratings.filter(~is_new).select(*ratings.columns, _fold(folds, seed)),
+        test=new.filter(~F.col("is_given")).select(*ratings.columns),
+        fold_in=new.filter("is_given").select(*ratings.columns),
     )
 
 
@@ -96,6 +131,7 @@ def split_as_given(ratings: DataFrame, test_pairs: DataFrame, folds: int, seed: 
     return Split(
         train=ratings.join(test_pairs, keys, how="left_anti").select(*ratings.columns, _fold(folds, seed)),
         test=ratings.join(test_pairs, keys, how="left_semi").select(*ratings.columns),
+        fold_in=ratings.limit(0),
     )
 
 

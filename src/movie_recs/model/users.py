@@ -33,6 +33,11 @@ def fold_in(model: FactorModel, ratings: DataFrame) -> DataFrame:
     return by_user.mapInArrow(partial(_fold_in_batches, rule, items, model.intercept), FACTORS)
 
 
+def add_users(model: FactorModel, ratings: DataFrame) -> FactorModel:
+    """The model with the users of these ratings as well, none of whom it knows; arguments as in `fold_in`."""
+    return model._replace(users=model.users.unionByName(fold_in(model, ratings)))
+
+
 def user_rows(rule: Rule, items: Arrays, intercept: float, ratings: Interactions) -> pa.Table:
     """(id, bias, features) of the users of a block; arguments as in `Rule.user_vectors`."""
     return factor_rows(ratings.user_ids, *rule.user_vectors(ratings, items, intercept))

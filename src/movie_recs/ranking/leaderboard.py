@@ -35,9 +35,12 @@ class ListingTask(NamedTuple):
         candidates: The best of each ranking model.
         rating_model: The rating model of the train ratings; its list is `BY_STARS`. None for events.
         train_ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp).
-        blocks: The train ratings in blocks.
-        users: (user_id int). One without train ratings is a newcomer, and gets each model's list for a user with no
-            history.
+        blocks: The ratings of users to make lists for, which are not in their lists, in blocks: the train ratings, or
+            those of new users.
+        users: (user_id int). One without ratings in the blocks is a newcomer, and gets each model's list for a user
+            with no history.
+        are_new: Whether the users of the blocks are not in the fit: all their vectors follow from their ratings.
+            `rating_model` has theirs.
     """
 
     parts: RankingParts
@@ -46,6 +49,7 @@ class ListingTask(NamedTuple):
     train_ratings: DataFrame
     blocks: Blocks[Interactions]
     users: DataFrame
+    are_new: bool = False
 
 
 class ListedModel(NamedTuple):
@@ -57,7 +61,7 @@ class ListedModel(NamedTuple):
 
 
 def list_movies(task: ListingTask, parameters: RankingParameters) -> DataFrame:
-    """(model string, user_id int, rank int from 1, movie_id int, score double): the k best not rated in train."""
+    """(model string, user_id int, rank int from 1, movie_id int, score double): the k best not rated before."""
     spark, k = task.train_ratings.sparkSession, parameters.evaluation.k
     user_ids = np.sort(task.users.select("user_id").distinct().toArrow()["user_id"].to_numpy())
     newcomers = np.setdiff1d(user_ids, task.blocks.user_ids)
@@ -86,7 +90,7 @@ def _models(task: ListingTask, parameters: RankingParameters) -> Iterator[tuple[
     for name, candidate in task.candidates.items():
         sides, rule = compose_items(parts, candidate, parameters.preference)
         items = prepare_items(sides.ids, sides.bias[:-1], sides.features[:-1], DOT)
-        if candidate.weights is None:
+        if candidate.weights is None and not task.are_new:
             yield ListedModel(name, items), _align(blocks, fitted_users(parts), items.rank)
         else:
             yield ListedModel(name, items), blocks.map(partial(_fold_in, rule, sides))

@@ -20,6 +20,7 @@ def measure_rankings(
     movies: DataFrame,
     k: int,
     users: DataFrame | None = None,
+    fold_in: DataFrame | None = None,
     liked: float = HALF_STARS.liked,
 ) -> DataFrame:
     """Accuracy, coverage, novelty, diversity and popularity of each model's lists of at most k movies.
@@ -42,8 +43,8 @@ def measure_rankings(
             ones keep it finite for a movie without ratings)
         diversity = mean over lists of two and more movies of the mean over pairs of 1 - |shared genres| / |genres of
             either| (Ziegler et al. 2005; two movies without genres are 0 apart)
-        popularity_lift = mean over lists of train users of (mean n_i of the list / mean n_i of the movies that its user
-            rated in train) - 1 (after Abdollahpouri et al. 2019, who compare groups)
+        popularity_lift = mean over lists of users with ratings of (mean n_i of the list / mean n_i of the movies that
+            its user rated in train, or in fold_in) - 1 (after Abdollahpouri et al. 2019, who compare groups)
 
     Args:
         lists: (model string, user_id int, rank int from 1, movie_id int, ...), each rank and each movie once a list.
@@ -52,16 +53,19 @@ def measure_rankings(
         movies: (movie_id int, genres array<string>, ...): the whole catalogue, all movies of the others included.
         k: Ranks above k are left out.
         users: (user_id int, ...), the users that are measured; None for all. n_i and U are always those of all train.
+        fold_in: (user_id int, movie_id int, ...), ratings of users that are not in train, by which they were folded in;
+            they alone are measured, unless `users` names others.
         liked: From which rating on a movie is liked.
 
     Returns:
         One row per model of `lists`: (model string, k int, each of ndcg, ndcg_liked, recall, precision, map, mrr,
         hit_rate with its _se, coverage, novelty, diversity, popularity_lift as doubles; n_users, n_users_liked,
-        users_without_held_out (of train; they are in no mean of accuracy) and users_without_list (with held-out
-        ratings) as longs). A mean over no user is null, and so is the error of a mean over one.
+        users_without_held_out (of train or fold_in; they are in no mean of accuracy) and users_without_list (with
+        held-out ratings) as longs). A mean over no user is null, and so is the error of a mean over one.
     """
     popularity = train.groupBy("movie_id").agg(F.count("*").alias("popularity"))
-    people = _describe_users(train, held_out, popularity, liked)
+    people = _describe_users(train, held_out, popularity, fold_in, liked)
+    users = fold_in if users is None else users
     lists, is_measured = lists.where(F.col("rank") <= k), F.lit(True)
     if users is not None:
         lists = lists.join(users, on="user_id", how="left_semi")
@@ -69,7 +73,7 @@ def measure_rankings(
         people, is_measured = people.join(measured, on="user_id", how="left"), F.col("is_measured")
 
     totals = people.agg(
-        F.count("profile_popularity").alias("train_users"),
+        F.count("is_fitted").alias("train_users"),
         F.count_if(is_measured & (F.size("relevant") > 0)).alias("n_users"),
         F.count_if(is_measured & (F.size("liked") > 0)).alias("n_users_liked"),
         F.count_if(is_measured & (F.size("relevant") == 0)).alias("users_without_held_out"),
@@ -108,18 +112,28 @@ def ndcg_of_lists(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     return hits @ discounts / np.cumsum(discounts)[np.clip(relevant, 1, len(discounts)) - 1]
 
 
-def _describe_users(train: DataFrame, held_out: DataFrame, popularity: DataFrame, liked: float) -> DataFrame:
-    """(user_id, relevant, liked: arrays of movie_id, profile_popularity: mean n_i, null without train ratings)."""
-    trained = train.select("user_id", "movie_id").join(F.broadcast(popularity), on="movie_id", how="inner")
+def _describe_users(
+    train: DataFrame, held_out: DataFrame, popularity: DataFrame, fold_in: DataFrame | None, liked: float
+) -> DataFrame:
+    """(user_id, relevant, liked: arrays of movie_id, profile_popularity, is_fitted).
+
+    `profile_popularity` is the mean n_i of the movies in train and fold_in, null if that is 0 or there are none;
+    `is_fitted` is null for a user without ratings in train.
+    """
+    rated = train.select("user_id", "movie_id", F.lit(True).alias("is_fitted"))
+    if fold_in is not None:
+        rated = rated.unionByName(fold_in.select("user_id", "movie_id"), allowMissingColumns=True)
+    profiles = rated.join(F.broadcast(popularity), on="movie_id", how="left").fillna(0, "popularity")
     later = held_out.select("user_id", F.col("movie_id").alias("relevant"), "rating")
     return (
-        trained.unionByName(later, allowMissingColumns=True)
+        profiles.unionByName(later, allowMissingColumns=True)
         .where(F.col("user_id").isNotNull())  # joins add this anyway; written here, Spark plans this table once
         .groupBy("user_id")
         .agg(
             F.collect_set("relevant").alias("relevant"),
             F.collect_set(F.when(F.col("rating") >= liked, F.col("relevant"))).alias("liked"),
-            F.avg("popularity").alias("profile_popularity"),
+            F.nullif(F.avg("popularity"), F.lit(0.0)).alias("profile_popularity"),  # else a division by 0
+            F.any_value("is_fitted", True).alias("is_fitted"),
         )
     )
 

@@ -15,7 +15,7 @@ from plotly.graph_objects import Figure
 from movie_recs.data.scale import Scale
 from movie_recs.data.schemas import NO_GENRES
 from movie_recs.report.figures import INK, LINES, PALE
-from movie_recs.report.words import COLUMNS, EVENT_FIGURES, FIGURES, MODELS, OBJECTIVES, PARAMETERS
+from movie_recs.report.words import COLUMNS, EVENT_FIGURES, FIGURES, MODELS, OBJECTIVES, PARAMETERS, SPLITS
 
 PALER = ("#86b6e3", "#f0935c", "#6cc592", "#c594da", "#e0b850", "#a7b4c2", "#e58aa8", "#74c7d3")
 DARK = {  # colours of figures on a light page: those on a dark one
@@ -79,7 +79,10 @@ def render(content: Content) -> str:
     )
     metrics, facts = content.metrics, content.run_facts
     scale = Scale.of(metrics["dataset"])
-    meaningless = {*(() if scale else ("ndcg_liked",)), *(() if set(content.eda["genres"]) - {NO_GENRES} else ("diversity",))}
+    meaningless = {
+        *(() if scale else ("ndcg_liked",)),
+        *(() if set(content.eda["genres"]) - {NO_GENRES} else ("diversity",)),
+    }
     parameters = dict(_flatten(content.parameters))
     return environment.get_template("report.html.j2").render(
         data=metrics["dataset"],
@@ -90,6 +93,7 @@ def render(content: Content) -> str:
         scale=scale,
         ranking=metrics["ranking"],
         models=MODELS,
+        splits=SPLITS,
         columns=[column for column in COLUMNS if column.key not in meaningless],
         parameter_words=PARAMETERS,
         figures={name: part for name, figure in content.figures.items() if (part := _prepare(figure))},

@@ -68,6 +68,13 @@ MODELS = {
     "blend": "the scores of EASE and ALS, added",
 }
 
+SPLITS = {  # which ratings are the test
+    "random": "drawn at random",
+    "temporal": "each user's last",
+    "new_users": "of users who are in no fit",
+    "given": "the data set's own",
+}
+
 
 class Objective(NamedTuple):
     """An objective: its key in the metrics, its measure, the model to beat, and that model's name in a sentence."""

@@ -1,6 +1,7 @@
 """Raw tables to clean ones, rows set aside, and the split."""
 
-from functools import reduce
+from collections.abc import Callable
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame
@@ -12,7 +13,7 @@ from movie_recs.data.parameters import DataProcessingParameters, SplitParameters
 from movie_recs.data.sources.layouts import OWN, Source
 from movie_recs.data.sources.profile import Profile, profile_ratings
 from movie_recs.data.sources.reading import Name, column_names, file_name, text_rows
-from movie_recs.data.splitting import Split, split_as_given, split_by_hash, split_by_time
+from movie_recs.data.splitting import Split, split_as_given, split_by_hash, split_by_time, split_by_user
 from movie_recs.errors import UserError
 
 LINKS = ("imdb_id", "tmdb_id")
@@ -157,10 +158,12 @@ def split_ratings(
     movie_ids: DataFrame,
     parameters: SplitParameters,
 ) -> Split:
-    """Train ratings with their folds, and test ratings; `raw_test` is the test set that came with the data, if any.
+    """Train ratings with their folds, test ratings, and the ratings by which new users are folded in.
+
+    `raw_test` is the test set that came with the data, if any.
 
     Raises:
-        UserError: One of the two is empty, or a rating has no time and the split is by time.
+        UserError: Train or test is empty, or a rating has no time and the split is by time.
     """
     if parameters.strategy == "given":
         reading = _Reading(source, source_profile, user_ids, movie_ids)
@@ -168,11 +171,16 @@ def split_ratings(
         pairs = cleaning.good_rows(parsed).select("user_id", "movie_id").distinct()
         split = split_as_given(ratings, pairs, parameters.folds, parameters.seed)
     else:
-        split_by = {"random": split_by_hash, "temporal": split_by_time}[parameters.strategy]
+        strategies: dict[str, Callable[..., Split]] = {
+            "random": split_by_hash,
+            "temporal": split_by_time,
+            "new_users": partial(split_by_user, fold_in_fraction=parameters.fold_in_fraction),
+        }
+        split_by = strategies[parameters.strategy]
         split = split_by(ratings, parameters.test_fraction, parameters.folds, parameters.seed)
     if parameters.strategy != "temporal":  # cheap: stops at the first row; a split by time has been checked
-        for name, rows in split._asdict().items():
-            if rows.isEmpty():
+        for name in ("train", "test"):
+            if getattr(split, name).isEmpty():
                 raise UserError(
                     f"The split leaves no rating in the {name} set: choose another split.test_fraction "
                     f"(it is {parameters.test_fraction}) or split.seed, or use more ratings."

@@ -66,7 +66,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 split_ratings,
                 ["ratings", "raw_test", *READING, "params:split"],
-                ["train_ratings", "test_ratings"],
+                ["train_ratings", "test_ratings", "fold_in_ratings"],
                 name="split_ratings",
             ),
         ],

@@ -18,6 +18,8 @@ from movie_recs.pipelines.evaluation.rating_nodes import (
 )
 
 CARRIER = "params:carrier"
+RATINGS = ("train_ratings", "test_ratings", "fold_in_ratings")
+IDS = ("user_ids", "movie_ids")
 
 
 def create_pipeline(has_ratings: bool = True) -> Pipeline:
@@ -47,7 +49,7 @@ def _measure_rating() -> Pipeline:
         ),
         Node(
             predict_test,
-            [*models, "best_params", "train_ratings", "test_ratings", "data_summary"],
+            [*models, "best_params", *RATINGS, *IDS, "data_summary"],
             "predictions",
             name="predict_test",
         ),
@@ -63,12 +65,12 @@ def _measure_rating() -> Pipeline:
         Node(plot_predictions, ["error_counts", "data_summary"], "predictions_plot", name="plot_predictions"),
         Node(plot_errors, ["error_counts", "data_summary"], "errors_plot", name="plot_errors"),
     ]
-    return _instantiate("rating", nodes, {"train_ratings", "test_ratings", "movies", "data_summary"})
+    return _instantiate("rating", nodes, {*RATINGS, *IDS, "movies", "data_summary"})
 
 
 def _measure_ranking(has_ratings: bool) -> Pipeline:
     parameters = "params:ranking"
-    ratings = ["train_ratings", "test_ratings", "movies"]
+    ratings = [*RATINGS, "movies", *IDS]
     by_stars = ["rating.train_factor_model"] if has_ratings else []
     inputs = [*ratings, "data_summary", "train_als_model", "train_factor_model", "cv_results", parameters, CARRIER]
     nodes = [
@@ -96,7 +98,7 @@ def _collect(has_ratings: bool) -> Pipeline:
         results += ["rating.model_errors", "rating.best_params"]
     return Pipeline(
         [
-            Node(count_split, ["train_ratings", "test_ratings"], "split_counts", name="count_split"),
+            Node(count_split, [*RATINGS], "split_counts", name="count_split"),
             Node(
                 collect_metrics,
                 ["data_summary", "params:split", "split_counts", *results],

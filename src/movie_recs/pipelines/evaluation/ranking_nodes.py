@@ -7,10 +7,12 @@ from plotly.graph_objects import Figure
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame
 
+from movie_recs.data import interactions
 from movie_recs.data.blocks import open_blocks
-from movie_recs.data.interactions import movie_ids
+from movie_recs.data.identifiers import to_numbers, to_originals
 from movie_recs.data.scale import EVENTS, Scale
 from movie_recs.model.factor_model import FactorModel
+from movie_recs.model.users import fold_in
 from movie_recs.ranking import leaderboard as lists
 from movie_recs.ranking.baselines import BASELINES
 from movie_recs.ranking.candidate import RankingCandidate
@@ -31,7 +33,10 @@ MODELS = (*BASELINES, BY_STARS, *WINNERS)
 def list_movies(
     train_ratings: DataFrame,
     test_ratings: DataFrame,
+    fold_in_ratings: DataFrame,
     movies: DataFrame,
+    user_ids: DataFrame,
+    movie_ids: DataFrame,
     data_summary: dict[str, Any],
     als_model: ALSModel,
     factor_model: FactorModel,
@@ -43,20 +48,30 @@ def list_movies(
     """The `k` best movies that a user has not rated in train, for every user of either set, by each model.
 
     Each model's hyperparameters are its best in cross-validation. A user without train ratings is a newcomer, and gets
-    each model's list for a user with no history.
+    each model's list for a user with no history. If there are fold-in ratings, the lists are those of the users that
+    they fold in, who have rated nothing else.
 
     Returns:
-        (model string, user_id int, rank int from 1, movie_id int, score double).
+        (model string, user_id, rank int from 1, movie_id, score double), with the ids as the data has them.
     """
     parameters = parameters.on(Scale.of(data_summary))
     best = {model: best_candidate(cv_results, RankingCandidate, model) for model in WINNERS}
     carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
-    users = train_ratings.select("user_id").union(test_ratings.select("user_id")).distinct()
-    blocks = open_blocks(carrier, train_ratings, movie_ids(movies))
+    catalogue = interactions.movie_ids(movies)
+    fitted = blocks = open_blocks(carrier, train_ratings, catalogue)
+    listed, are_new = train_ratings, not fold_in_ratings.isEmpty()
+    if are_new:
+        listed, blocks = fold_in_ratings, open_blocks(carrier, fold_in_ratings, catalogue)
+        if rating_model is not None:
+            rating_model = rating_model._replace(users=fold_in(rating_model, fold_in_ratings))
+    users = listed.select("user_id").union(test_ratings.select("user_id")).distinct()
     try:
-        parts = collect_parts(als_model, factor_model, blocks, train_ratings, best["ease"], parameters)
-        return lists.list_movies(ListingTask(parts, best, rating_model, train_ratings, blocks, users), parameters)
+        parts = collect_parts(als_model, factor_model, fitted, train_ratings, best["ease"], parameters)
+        task = ListingTask(parts, best, rating_model, train_ratings, blocks, users, are_new)
+        made = lists.list_movies(task, parameters)
+        return to_originals(to_originals(made, user_ids, "user_id"), movie_ids, "movie_id")
     finally:
+        fitted.close()
         blocks.close()
 
 
@@ -64,13 +79,18 @@ def measure_lists(
     ranking_lists: DataFrame,
     train_ratings: DataFrame,
     test_ratings: DataFrame,
+    fold_in_ratings: DataFrame,
     movies: DataFrame,
+    user_ids: DataFrame,
+    movie_ids: DataFrame,
     data_summary: dict[str, Any],
     parameters: RankingParameters,
 ) -> pd.DataFrame:
     """The leaderboard: one row per model, with the columns of `metrics.measure_rankings`."""
+    new = None if fold_in_ratings.isEmpty() else fold_in_ratings
     k, liked = parameters.evaluation.k, (Scale.of(data_summary) or EVENTS).liked
-    measured = measure_rankings(ranking_lists, test_ratings, train_ratings, movies, k, liked=liked).toPandas()
+    numbered = to_numbers(to_numbers(ranking_lists, user_ids, "user_id"), movie_ids, "movie_id")
+    measured = measure_rankings(numbered, test_ratings, train_ratings, movies, k, fold_in=new, liked=liked).toPandas()
     place = {name: number for number, name in enumerate(MODELS)}
     measured = measured.round(DECIMALS)  # the order of Spark's sums, and so their last digits, may differ
     return measured.sort_values("model", key=lambda names: names.map(place), ignore_index=True)

@@ -7,10 +7,12 @@ from plotly.graph_objects import Figure
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from movie_recs.data.identifiers import to_originals
 from movie_recs.data.parameters import SplitParameters
 from movie_recs.data.scale import Scale, scale_of
 from movie_recs.model.factor_model import FactorModel
 from movie_recs.model.scoring import on_step, to_stars
+from movie_recs.model.users import add_users
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import describe_movies
 from movie_recs.rating.fit import fit_candidate, fit_compiled
@@ -61,21 +63,31 @@ def predict_test(
     best_params: dict[str, Any],
     train_ratings: DataFrame,
     test_ratings: DataFrame,
+    fold_in_ratings: DataFrame,
+    user_ids: DataFrame,
+    movie_ids: DataFrame,
     data_summary: dict[str, Any],
 ) -> DataFrame:
     """One row per test rating: how many train ratings its user and its movie have, and the score by each model.
 
+    New users are scored by their fold-in ratings, which count as their `user_ratings`.
+
     Returns:
-        (user_id, movie_id, rating, user_ratings, movie_ratings, a column of scores for each model of the ladder,
-        predicted_stars): the stars of the winner, within the scale, which scores need not be.
+        (user_id, movie_id as the data has them, rating, user_ratings, movie_ratings, a column of scores for each model
+        of the ladder, predicted_stars): the stars of the winner, within the scale, which scores need not be.
     """
+    ladder, known = Ladder(reference_als, als, bias_als, taste_als), {"user": train_ratings, "movie": train_ratings}
+    if not fold_in_ratings.isEmpty():
+        ladder = Ladder(*(add_users(model, fold_in_ratings) for model in ladder))
+        known["user"] = train_ratings.drop("fold").unionByName(fold_in_ratings)
     pairs = test_ratings.select("user_id", "movie_id", "rating")
-    for side in ("user", "movie"):
-        counts = train_ratings.groupBy(f"{side}_id").agg(F.count("*").cast("int").alias(f"{side}_ratings"))
+    for side, ratings in known.items():
+        counts = ratings.groupBy(f"{side}_id").agg(F.count("*").cast("int").alias(f"{side}_ratings"))
         pairs = pairs.join(counts, f"{side}_id", how="left").fillna(0, f"{side}_ratings")
     pairs = pairs.select("user_id", "movie_id", "rating", "user_ratings", "movie_ratings")
-    scored = score_ladder(Ladder(reference_als, als, bias_als, taste_als), pairs)
-    return scored.select("*", to_stars(best_params["model"], scale_of(data_summary)).alias("predicted_stars"))
+    scored = score_ladder(ladder, pairs)
+    starred = scored.select("*", to_stars(best_params["model"], scale_of(data_summary)).alias("predicted_stars"))
+    return to_originals(to_originals(starred, user_ids, "user_id"), movie_ids, "movie_id")
 
 
 def evaluate_models(
@@ -190,17 +202,23 @@ def collect_metrics(
     }
 
 
-def count_split(train_ratings: DataFrame, test_ratings: DataFrame) -> dict[str, int]:
-    """Rows of `train` and `test`, and how many test users and movies have no train rating: cold_users, cold_movies."""
+def count_split(train_ratings: DataFrame, test_ratings: DataFrame, fold_in_ratings: DataFrame) -> dict[str, int]:
+    """Rows of `train`, `test` and `fold_in`, and how many test users and movies are in none of the ratings before.
+
+    Returns:
+        train, test, fold_in; cold_users, without a train or fold-in rating; cold_movies, without a train rating.
+    """
+    users = train_ratings.select("user_id").union(fold_in_ratings.select("user_id"))
     return {
         "train": train_ratings.count(),
         "test": test_ratings.count(),
+        "fold_in": fold_in_ratings.count(),
         **{
             f"cold_{side}s": test_ratings.select(f"{side}_id")
             .distinct()
-            .join(train_ratings, f"{side}_id", how="left_anti")
+            .join(known, f"{side}_id", how="left_anti")
             .count()
-            for side in ("user", "movie")
+            for side, known in (("user", users), ("movie", train_ratings))
         },
     }
 
