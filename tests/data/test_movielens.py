@@ -139,12 +139,32 @@ def assert_refused(raw_dir, archives, match, zip_path=None, timeout=10.0):
 # Finding what is on disk
 
 
-@pytest.mark.parametrize("file", ["ratings.csv", "movies.csv", "tags.csv", "links.csv"])
-def test_a_data_set_is_a_folder_with_all_four_files(raw_dir, file):
-    folder = make_dataset(raw_dir / NAME)
-    assert find_dataset(NAME, raw_dir) == folder
-    (folder / file).unlink()
+LAYOUTS = [("ratings.csv", "movies.csv"), ("ratings.dat", "movies.dat"), ("u.data", "u.item")]
+
+
+@pytest.mark.parametrize("files", LAYOUTS)
+def test_a_data_set_is_a_folder_with_the_ratings_and_the_movies_of_one_layout(raw_dir, files):
+    for missing in (None, *files):
+        folder = raw_dir / f"without-{missing}"
+        folder.mkdir()
+        for file in set(files) - {missing}:
+            (folder / file).touch()
+        assert find_dataset(folder.name, raw_dir) == (None if missing else folder)
+
+
+def test_files_of_two_layouts_do_not_make_a_data_set(raw_dir):
+    folder = raw_dir / NAME
+    folder.mkdir()
+    for file in ("ratings.csv", "movies.dat", "u.data"):
+        (folder / file).touch()
     assert find_dataset(NAME, raw_dir) is None
+
+
+def test_tags_and_links_are_optional(raw_dir):
+    folder = make_dataset(raw_dir / NAME)
+    for file in ("tags.csv", "links.csv"):
+        (folder / file).unlink()
+    assert find_dataset(NAME, raw_dir) == folder
 
 
 def test_ratings_written_by_spark_as_a_folder_count(raw_dir):
@@ -228,11 +248,15 @@ def test_a_missing_archive_is_an_error_that_says_how_to_get_it(name, missing, ra
 def test_an_unknown_name_is_an_error_that_lists_what_is_there(raw_dir, tmp_path, monkeypatch):
     make_dataset(raw_dir / "sample")
     make_dataset(tmp_path / "elsewhere" / "ml-20m")
+    for name, files in (("old", LAYOUTS[1]), ("oldest", LAYOUTS[2])):
+        (raw_dir / name).mkdir()
+        for file in files:
+            (raw_dir / name / file).touch()
     (make_dataset(raw_dir / "unfinished") / "movies.csv").unlink()
     monkeypatch.setenv("MOVIELENS_DIR", str(tmp_path / "elsewhere"))
-    with pytest.raises(UserError, match=r"'ml-20n' is not in .*\(found there: ml-20m, sample\)") as caught:
+    with pytest.raises(UserError, match=r"'ml-20n' is not in .*\(found there: ml-20m, old, oldest, sample\)") as caught:
         resolve_dataset("ml-20n", raw_dir)
-    assert all(name in str(caught.value) for name in ARCHIVES)
+    assert all(word in str(caught.value) for word in (*ARCHIVES, *(file for files in LAYOUTS for file in files)))
 
 
 # Downloading
@@ -329,14 +353,14 @@ def test_a_refused_connection_is_an_error(raw_dir):
 
 
 def test_an_unknown_name_cannot_be_downloaded(raw_dir):
-    with pytest.raises(UserError, match=r"'ml-20n' cannot be downloaded, only ml-latest-small, ml-25m, .* can"):
+    with pytest.raises(UserError, match=r"'ml-20n' cannot be downloaded, only ml-latest-small, ml-100k, .* can"):
         download("ml-20n", raw_dir)
 
 
 def test_an_unfinished_folder_is_neither_used_nor_overwritten(server, raw_dir):
     (raw_dir / NAME).mkdir()
     (raw_dir / NAME / "ratings.csv").touch()
-    with pytest.raises(UserError, match=r"lacks one of .* move it away"):
+    with pytest.raises(UserError, match=r"lacks ratings.csv and movies.csv, or .* move it away"):
         download(NAME, raw_dir, archives=frozen(server.url))
     assert server.requests == []
     assert (raw_dir / NAME / "ratings.csv").exists()
@@ -397,13 +421,38 @@ def test_a_zip_that_declares_less_than_it_holds_is_refused(raw_dir, tmp_path):
         (b"<html>Please log in</html>", "File is not a zip file"),
         (b"", "File is not a zip file"),
         (make_zip({f"{NAME}/é": b""}).replace("é".encode(), b"\xff\xff"), "can't decode"),
-        (make_zip({f"{NAME}/README.txt": b""}), "lacks one of ratings.csv"),
+        (make_zip({f"{NAME}/README.txt": b""}), "lacks ratings.csv and movies.csv, or ratings.dat"),
+        (make_zip({f"{NAME}/ratings.dat": b"", f"{NAME}/u.item": b""}), "or u.data and u.item"),
     ],
 )
 def test_a_zip_that_is_not_a_data_set_is_refused(content, reason, raw_dir, tmp_path):
     zip_path = tmp_path / "other.zip"
     zip_path.write_bytes(content)
     assert_refused(raw_dir, unfrozen("https://unused"), reason, zip_path)
+
+
+@pytest.mark.parametrize("files", LAYOUTS)
+def test_a_zip_of_any_layout_is_installed(files, raw_dir, tmp_path):
+    zip_path = tmp_path / "fetched.zip"
+    zip_path.write_bytes(make_zip({f"{NAME}/{file}": b"1" for file in files}))
+    assert download(NAME, raw_dir, zip_path, unfrozen("https://unused")) == raw_dir / NAME
+    assert sorted(path.name for path in (raw_dir / NAME).iterdir()) == sorted(files)
+
+
+def test_a_zip_whose_folder_has_another_name_is_installed_under_the_data_sets_name(raw_dir, tmp_path):
+    zip_path = tmp_path / "fetched.zip"
+    zip_path.write_bytes(make_zip({f"ml-TEST100K/{file}": b"1" for file in LAYOUTS[1]}))
+    archives = {NAME: Archive("https://unused", folder="ml-TEST100K")}
+    assert download(NAME, raw_dir, zip_path, archives) == raw_dir / NAME
+    assert list(raw_dir.iterdir()) == [raw_dir / NAME]
+    assert (raw_dir / NAME / "ratings.dat").read_bytes() == b"1"
+
+
+def test_only_the_one_expected_folder_is_unpacked(raw_dir, tmp_path):
+    zip_path = tmp_path / "fetched.zip"
+    zip_path.write_bytes(make_zip({f"{NAME}/{file}": b"1" for file in LAYOUTS[1]}))
+    archives = {NAME: Archive("https://unused", folder="ml-TEST100K")}
+    assert_refused(raw_dir, archives, "its member '.*' is not in ml-TEST100K/", zip_path)
 
 
 def test_any_damage_to_a_zip_is_a_user_error_or_harmless(raw_dir, tmp_path):
@@ -427,6 +476,45 @@ def test_the_command_prints_where_the_data_and_its_terms_are(server, raw_dir, ca
     said = capsys.readouterr().out
     assert str(raw_dir / NAME / "README.txt") in said
     assert all(word in said for word in ("no commercial use", "Harper & Konstan (2015)"))
+
+
+@pytest.mark.parametrize(
+    ("name", "readme", "redistributable"),
+    [
+        ("ml-latest-small", "README.txt", True),
+        ("ml-100k", "README", False),
+        ("ml-1m", "README", False),
+        ("ml-10m", "README.html", False),
+        ("ml-20m", "README.txt", False),
+        ("ml-25m", "README.txt", False),
+        ("ml-32m", "README.txt", True),
+        ("ml-latest", "README.txt", True),
+    ],
+)
+def test_the_command_prints_the_terms_of_each_release(name, readme, redistributable, raw_dir, capsys):
+    make_dataset(raw_dir / name)
+    assert main([name, "--raw-dir", str(raw_dir)]) == 0
+    said = capsys.readouterr().out
+    assert str(raw_dir / name / readme) + "\n" in said
+    assert ("You may redistribute it" in said) == redistributable
+    assert ("You may not redistribute it" in said) == (not redistributable)
+    for words in ("no commercial use", "no claim of their endorsement", "Harper & Konstan (2015)"):
+        assert words in said
+
+
+def test_the_command_prints_no_terms_of_movielens_for_other_data(raw_dir, capsys):
+    make_dataset(raw_dir / "sample")
+    assert main(["sample", "--raw-dir", str(raw_dir)]) == 0
+    assert "MovieLens is" not in capsys.readouterr().out
+
+
+def test_every_release_can_be_downloaded_and_all_but_the_changing_one_are_checked():
+    sizes = ["latest-small", "100k", "1m", "10m", "20m", "25m", "32m", "latest"]
+    assert list(ARCHIVES) == [f"ml-{size}" for size in sizes]
+    for name, archive in ARCHIVES.items():
+        assert archive.url == f"https://files.grouplens.org/datasets/movielens/{name}.zip"
+        checked = archive.size is not None and archive.sha256 is not None and len(archive.sha256) == 64
+        assert checked == (name != "ml-latest")
 
 
 def test_the_command_takes_an_archive_from_disk_with_the_same_checks(raw_dir, tmp_path, capsys):

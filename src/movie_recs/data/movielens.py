@@ -25,8 +25,8 @@ from typing import NamedTuple
 import rich.progress
 from rich.console import Console
 
-from movie_recs.data.schemas import RAW_HEADERS
 from movie_recs.data.sources.description import SourceDescription
+from movie_recs.data.sources.layouts import REQUIRED, describe_layouts
 from movie_recs.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -34,35 +34,66 @@ logger = logging.getLogger(__name__)
 DEFAULT = "ml-latest-small"
 SAMPLE = "sample"
 
-_REQUIRED_FILES = tuple(f"{file}.csv" for file in RAW_HEADERS)
+_FILES = describe_layouts()
 _MAX_BYTES = 8 * 1024**3  # several times the largest archive, unpacked
 # Errors of the network and the disk, and of zipfile on a damaged file.
 _IO_ERRORS = (OSError, http.client.HTTPException)
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
-_LICENCE = (
-    "MovieLens is for research: no commercial use without GroupLens' permission, and publications must cite\n"
-    "Harper & Konstan (2015), The MovieLens Datasets: History and Context, https://doi.org/10.1145/2827872."
+_TERMS = (
+    "MovieLens is for research: no commercial use without GroupLens' permission, no claim of their endorsement.\n"
+    "{sharing}\n"
+    "Publications must cite Harper & Konstan (2015), The MovieLens Datasets: History and Context,\n"
+    "https://doi.org/10.1145/2827872."
 )
+_SHARING = {
+    True: "You may redistribute it, also transformed, under these same terms.",
+    False: "You may not redistribute it without GroupLens' separate permission.",
+}
 
 
 @dataclass(frozen=True)
 class Archive:
-    """The zip of a data set; `size` (bytes) and `sha256` are None if GroupLens may still change it."""
+    """The zip of a data set.
+
+    Attributes:
+        url: Where GroupLens publishes it.
+        size: Bytes, or None if GroupLens may still change it.
+        sha256: Hexadecimal, or None likewise.
+        folder: The one folder that it unpacks to; by default it is named as the data set.
+        readme: The file in that folder with the terms of use.
+        redistributable: Whether those terms allow redistribution.
+    """
 
     url: str
     size: int | None = None
     sha256: str | None = None
+    folder: str | None = None
+    readme: str = "README.txt"
+    redistributable: bool = False
 
 
 _SIZE_AND_SHA256 = {
     "ml-latest-small": (978_202, "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436"),
+    "ml-100k": (4_924_029, "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"),
+    "ml-1m": (5_917_549, "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20"),
+    "ml-10m": (65_566_137, "813c411ccb6122564edfe752e7f80c4dcc5aa25fa94c93622f6877a7ba252862"),
+    "ml-20m": (198_702_078, "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3"),
     "ml-25m": (261_978_986, "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa"),
     "ml-32m": (238_950_008, "e4a68655d7386b8f95f2f2424b2ff975dfdd15ffd59e0d864a14dca43e99d6ee"),
     "ml-latest": (None, None),  # GroupLens replaces it from time to time
 }
+_README = {"ml-100k": "README", "ml-1m": "README", "ml-10m": "README.html"}
+_REDISTRIBUTABLE = {"ml-latest-small", "ml-32m", "ml-latest"}
 ARCHIVES: Mapping[str, Archive] = MappingProxyType(
     {
-        name: Archive(f"https://files.grouplens.org/datasets/movielens/{name}.zip", size, sha256)
+        name: Archive(
+            f"https://files.grouplens.org/datasets/movielens/{name}.zip",
+            size,
+            sha256,
+            folder="ml-10M100K" if name == "ml-10m" else None,
+            readme=_README.get(name, "README.txt"),
+            redistributable=name in _REDISTRIBUTABLE,
+        )
         for name, (size, sha256) in _SIZE_AND_SHA256.items()
     }
 )
@@ -108,11 +139,11 @@ def resolve_dataset(name: str, *raw_dirs: Path, source: SourceDescription | None
                 logger.warning(message, DEFAULT, folder, _how_to_get(DEFAULT))
             return Dataset(candidate, folder)
     wanted, roots = candidates[0], _roots(raw_dirs)
-    csvs = (csv for root in roots for csv in root.glob("*/ratings.csv"))
-    found = sorted({csv.parent.name for csv in csvs if _is_dataset(csv.parent)})
+    ratings = (path for root in roots for (file, *_) in REQUIRED.values() for path in root.glob(f"*/{file}"))
+    found = sorted({path.parent.name for path in ratings if _is_dataset(path.parent)})
     raise UserError(
         f"The data set {wanted!r} is not in {' or '.join(map(str, roots))}, as a folder with"
-        f" {', '.join(_REQUIRED_FILES)} (found there: {', '.join(found) or 'none'}): {_how_to_get(wanted)}."
+        f" {_FILES} (found there: {', '.join(found) or 'none'}): {_how_to_get(wanted)}."
     )
 
 
@@ -129,7 +160,7 @@ def download(
         name: A key of `archives`.
         raw_dir: Folder of raw data sets.
         zip_path: An archive that was downloaded by other means; it goes through the same checks.
-        archives: URL, size and checksum of each data set's zip.
+        archives: The zip of each data set.
         timeout: Seconds to wait for the connection, and then for each next piece of data.
 
     Raises:
@@ -142,14 +173,14 @@ def download(
         raise UserError(f"{name!r} cannot be downloaded, only {', '.join(archives)} can.")
     archive, target = archives[name], raw_dir / name
     if os.path.lexists(target):
-        raise UserError(f"{target} lacks one of {', '.join(_REQUIRED_FILES)}: move it away and try again.")
+        raise UserError(f"{target} lacks {_FILES}: move it away and try again.")
     try:
         raw_dir.mkdir(parents=True, exist_ok=True)
         # Inside raw_dir, so on the same file system: the last step is a single rename.
         with tempfile.TemporaryDirectory(dir=raw_dir, prefix=f".{name}-") as scratch:
             local_zip = zip_path or _fetch(archive, Path(scratch, "archive.zip"), timeout)
             _verify(local_zip, archive)
-            _unpack(local_zip, name, Path(scratch)).rename(target)
+            _unpack(local_zip, archive.folder or name, Path(scratch)).rename(target)
     except (*_IO_ERRORS, *_ZIP_ERRORS) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()
@@ -179,7 +210,9 @@ def main(argv: Sequence[str] | None = None, archives: Mapping[str, Archive] = AR
     except KeyboardInterrupt:
         print("Interrupted: nothing was kept.", file=sys.stderr)
         return 130
-    print(f"{args.name} is in {folder}, its terms of use in {folder / 'README.txt'}\n{_LICENCE}")
+    if archive := archives.get(args.name):
+        print(f"{args.name} is in {folder}, its terms of use in {folder / archive.readme}")
+        print(_TERMS.format(sharing=_SHARING[archive.redistributable]))
     return 0
 
 
@@ -211,7 +244,7 @@ def _roots(raw_dirs: Sequence[Path]) -> list[Path]:
 
 def _is_dataset(folder: Path) -> bool:
     # Not is_file: Spark writes a folder ratings.csv. Not Path.exists: it raises where access is denied.
-    return all(os.path.exists(folder / file) for file in _REQUIRED_FILES)  # noqa: PTH110
+    return any(all(os.path.exists(folder / file) for file in files) for files in REQUIRED.values())  # noqa: PTH110
 
 
 def _how_to_get(name: str) -> str:
@@ -259,23 +292,23 @@ def _verify(zip_path: Path, archive: Archive) -> None:
         raise zipfile.BadZipFile(f"its SHA-256 is {sha256} instead of {archive.sha256}")
 
 
-def _unpack(zip_path: Path, name: str, parent: Path) -> Path:
-    """The folder `parent/<name>`; nothing is written unless all members are safe."""
+def _unpack(zip_path: Path, folder: str, parent: Path) -> Path:
+    """`parent/<folder>`, the zip's one folder; nothing is written unless all members are safe."""
     with zipfile.ZipFile(zip_path) as file:
         members = file.infolist()
         for member in members:
             parts = PurePosixPath(member.filename).parts
-            if parts[:1] != (name,) or ".." in parts or re.search(r"[\\:]", member.filename):
-                raise zipfile.BadZipFile(f"its member {member.filename!r} is not in {name}/")
+            if parts[:1] != (folder,) or ".." in parts or re.search(r"[\\:]", member.filename):
+                raise zipfile.BadZipFile(f"its member {member.filename!r} is not in {folder}/")
             if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise zipfile.BadZipFile(f"its member {member.filename!r} is neither a file nor a folder")
         # Checking the declared sizes is enough: zipfile never unpacks more.
         if sum(member.file_size for member in members) > _MAX_BYTES:
             raise zipfile.BadZipFile(f"it would unpack to more than {_MAX_BYTES:,} bytes")
         file.extractall(parent)
-    if not _is_dataset(parent / name):
-        raise zipfile.BadZipFile(f"it lacks one of {', '.join(_REQUIRED_FILES)}")
-    return parent / name
+    if not _is_dataset(parent / folder):
+        raise zipfile.BadZipFile(f"it lacks {_FILES}")
+    return parent / folder
 
 
 if __name__ == "__main__":

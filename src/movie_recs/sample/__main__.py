@@ -9,6 +9,7 @@ popularity tilted by the same tastes. Each user has her own random stream, so an
 any machine, gives the same rows. Only `Generator.random` is used, whose stream NumPy keeps stable.
 
     python -m movie_recs.sample          # remakes data/01_raw/sample
+    python -m movie_recs.sample --format ml-1m  # the same ratings as ratings.dat, into data/01_raw/sample-ml-1m
     python -m movie_recs.sample --spark --folder /tmp/big --users 200000 --movies 85000 --ratings-per-user 160
 """
 
@@ -17,6 +18,7 @@ import csv
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ import numpy as np
 
 from movie_recs.data.schemas import NO_GENRES, RAW_HEADERS
 from movie_recs.runtime.java import find_java
+from movie_recs.sample.formats import FORMATS, write_format
 from movie_recs.sample.words import GENRES, TAGS, draw_genres, draw_titles, pick
 
 if TYPE_CHECKING:
@@ -331,13 +334,17 @@ def _write_csv(path: Path, rows: Iterable[tuple[object, ...]]) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """The command line: `python -m movie_recs.sample --help`."""
     parser = argparse.ArgumentParser(prog="movie_recs.sample", description="Writes synthetic MovieLens files.")
-    parser.add_argument("--folder", type=Path, default="data/01_raw/sample", help="default: %(default)s")
-    parser.add_argument("--spark", action="store_true", help="write ratings and tags in parallel part files")
+    parser.add_argument("--folder", type=Path, help="default: data/01_raw/sample, or sample-FORMAT beside it")
+    parser.add_argument("--format", choices=["csv", *FORMATS], default="csv", help="default: %(default)s")
+    parser.add_argument("--spark", action="store_true", help="write ratings and tags in parallel part files, csv only")
     for name, default in asdict(SampleSpec()).items():
         option = "--" + name.replace("_", "-")
         parser.add_argument(option, type=type(default), default=default, help="default: %(default)s")
     options = vars(parser.parse_args(arguments))
-    folder, with_spark = options.pop("folder"), options.pop("spark")
+    folder, layout, with_spark = (options.pop(name) for name in ("folder", "format", "spark"))
+    folder = folder or Path("data/01_raw/sample" if layout == "csv" else f"data/01_raw/sample-{layout}")
+    if with_spark and layout != "csv":
+        parser.error(f"--spark writes csv only, not {layout}")
     try:
         spec = SampleSpec(**options)
     except ValueError as error:
@@ -348,8 +355,12 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["JAVA_HOME"] = str(find_java().home)
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # the workers need this environment's packages
         write_sample_with_spark(SparkSession.builder.getOrCreate(), spec, folder)
-    else:
+    elif layout == "csv":
         write_sample(spec, folder)
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            write_sample(spec, Path(scratch))
+            write_format(layout, Path(scratch), folder)
 
 
 if __name__ == "__main__":

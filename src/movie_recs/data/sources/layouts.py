@@ -136,7 +136,7 @@ def find_test_file(folder: Path, given: str | None) -> str:
 
 def describe_layouts() -> str:
     """The files that a release of MovieLens has, for messages."""
-    return " or ".join(" and ".join(files) for files in REQUIRED.values())
+    return ", or ".join(" and ".join(files) for files in REQUIRED.values())
 
 
 def _check_files(description: SourceDescription, files: Collection[str]) -> None:

@@ -1,0 +1,162 @@
+"""Data of one's own: whole runs on foreign formats, each described by a few lines, and GroupLens' older releases."""
+
+import pandas as pd
+import pytest
+from movie_recs.sample.formats import original_item, original_user, write_format
+from runs.project import SAMPLE_PARAMETERS, read_json
+
+from movie_recs.data.sources.description import SourceDescription
+from movie_recs.data.sources.layouts import resolve
+from movie_recs.sample.__main__ import SampleSpec, write_sample
+
+RATINGS = {"user": "user", "item": "item", "rating": "rating", "time": "time"}
+SOURCES = {
+    "uuid": {
+        "format": "csv",
+        "ratings": {"file": "scores.csv", "user": "reader", "item": "isbn", "rating": "score", "time": "at"},
+        "items": {"file": "books.csv", "item": "isbn", "title": "name", "year": "published", "genres": "shelves"},
+        "scale": {"least": 0.5, "most": 5, "step": 0.5},
+    },
+    "ten-stars": {
+        "format": "csv",
+        "separator": ";",
+        "decimal": ",",
+        "ratings": {"file": "ratings.csv", "user": "user", "item": "item", "rating": "stars", "time": "when"},
+        "items": {"file": "items.csv", "item": "item", "title": "title", "year": "year"},
+        "scale": {"least": 1, "most": 10, "step": 1},
+    },
+    "clicks": {"format": "csv", "ratings": {"file": "clicks.csv", "user": "visitor", "item": "page", "time": "at"}},
+    "parquet": {
+        "format": "parquet",
+        "ratings": {"file": "ratings.parquet", **RATINGS},
+        "items": {"file": "items.parquet", "item": "item", "title": "title", "genres": "genres"},
+    },
+    "wide-ids": {
+        "format": "csv",
+        "separator": "::",
+        "header": False,
+        "ratings": {"file": "ratings.dat", "user": 1, "item": 2, "rating": 3, "time": 4},
+    },
+}
+USERS, MOVIES = (1, 2, 60), (463, 471)
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """A folder with a small sample as CSV, and the same in each format."""
+    folder = tmp_path_factory.mktemp("raw")
+    write_sample(SampleSpec(users=60, movies=300, ratings_per_user=25), folder / "twin")
+    for name in (*SOURCES, "ml-100k", "ml-1m", "ml-10m"):
+        write_format(name, folder / "twin", folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(kedro_run, raw, tmp_path_factory):
+    """A function that runs the whole pipeline on a format once, and gives the data folder."""
+    done = {}
+
+    def run_once(name: str):
+        if name not in done:
+            done[name] = tmp_path_factory.mktemp(name)
+            recommend = {
+                "user_ids": [*(original_user(name, user) for user in USERS), "nobody"],
+                "movie_ids": [original_item(name, movie) for movie in MOVIES],
+                "filters": {"without_movie_ids": [original_item(name, 1)]},
+                "top_n": 5,
+            }
+            tuning = {
+                objective: {"tuning": {**SAMPLE_PARAMETERS[objective]["tuning"], "final_fit": "compiled"}}
+                for objective in ("rating", "ranking")
+            }
+            parameters = {**SAMPLE_PARAMETERS, **tuning, "recommend": recommend}
+            kedro_run(done[name], raw=raw, dataset=name, source=SOURCES[name], **parameters)
+        return done[name]
+
+    return run_once
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_foreign_data_end_in_lists_under_their_own_ids_metrics_and_a_page(run, raw, name):
+    data_dir = run(name)
+    output, reporting = data_dir / "07_model_output" / name, data_dir / "08_reporting" / name
+    lists = pd.read_csv(output / "recommendations.csv", dtype=str, keep_default_na=False)
+    known = {str(original_item(name, movie)) for movie in pd.read_csv(raw / "twin" / "movies.csv")["movieId"]}
+    assert set(lists["user_id"]) == {str(original_user(name, user)) for user in USERS}
+    assert set(lists["movie_id"]) <= known - {str(original_item(name, 1))}
+    similar = pd.read_csv(output / "similar_movies.csv", dtype=str)
+    assert set(similar["movie_id"]) <= {str(original_item(name, movie)) for movie in MOVIES}
+    assert set(similar["similar_movie_id"]) <= known
+    assert pd.read_csv(output / "unknown_ids.csv", dtype=str).to_numpy().tolist()[0] == ["user", "nobody"]
+    metrics = read_json(reporting / "metrics.json")
+    assert metrics["dataset"]["users"] == 60
+    assert metrics["dataset"]["set_aside"] == 0
+    assert ("rating" in metrics) == (metrics["dataset"]["scale"] is not None) == (name != "clicks")
+    page = (reporting / "report.html").read_text()
+    assert str(original_user(name, 60)) in page
+    assert ("of 10 stars" in page) == (name == "ten-stars")
+    assert "nan" not in lists["title"].str.lower().tolist()
+    top = pd.read_csv(reporting / "top_movies.csv", dtype=str)
+    assert set(top["movie_id"]) <= known
+
+
+def test_lists_do_not_depend_on_how_stars_are_written(run):
+    halves, tens = (
+        pd.read_csv(run(name) / "07_model_output" / name / "recommendations.csv") for name in ("parquet", "ten-stars")
+    )
+    shown = ["user_id", "rank", "movie_id"]
+    pd.testing.assert_frame_equal(halves[shown], tens[shown])
+
+
+@pytest.mark.parametrize(("name", "span"), [("parquet", 4.5), ("ten-stars", 9)])
+def test_errors_are_on_the_scale_and_given_as_a_share_of_it(run, name, span):
+    metrics = read_json(run(name) / "08_reporting" / name / "metrics.json")
+    scale = metrics["dataset"]["scale"]
+    assert scale["most"] - scale["least"] == span
+    for row in metrics["rating"]["models"]:
+        assert row["rmse_share"] == pytest.approx(row["rmse"] / span)
+        assert 0.05 < row["rmse_share"] < 0.3
+
+
+def test_lists_of_events_have_no_stars_and_reasons_without_any(run):
+    lists = pd.read_csv(run("clicks") / "07_model_output/clicks/recommendations.csv")
+    assert lists["predicted_stars"].isna().all()
+    assert not lists["because"].dropna().str.contains(r"\(\d").any()
+    assert not (run("clicks") / "06_models/clicks/rating").exists()
+
+
+@pytest.mark.parametrize("name", ["ml-100k", "ml-1m", "ml-10m"])
+def test_a_release_has_the_rows_of_its_csv_twin(kedro_run, raw, spark, name, tmp_path):
+    for dataset in (name, "twin"):
+        kedro_run(tmp_path, "data_processing", raw=raw, dataset=dataset)
+    tables = {}
+    for dataset in (name, "twin"):
+        primary = tmp_path / "03_primary" / dataset
+        tables[dataset] = {
+            "ratings": pd.read_parquet(primary / "ratings").sort_values(["user_id", "movie_id"], ignore_index=True),
+            "movies": pd.read_parquet(primary / "movies").sort_values("movie_id", ignore_index=True),
+        }
+    found, twin = tables[name], tables["twin"]
+    if name != "ml-10m":  # whole stars
+        twin["ratings"]["rating"] = twin["ratings"]["rating"].map(lambda stars: float(int(stars + 0.5)))
+    pd.testing.assert_frame_equal(found["ratings"], twin["ratings"], check_dtype=False)
+    assert found["movies"]["movie_id"].tolist() == twin["movies"]["movie_id"].tolist()
+    assert (found["movies"]["year"] == twin["movies"]["year"]).mean() > 0.95
+    scale = read_json(tmp_path / "03_primary" / name / "data_summary.json")["scale"]
+    assert scale["step"] == (0.5 if name == "ml-10m" else 1.0)
+
+
+def test_the_split_of_a_release_is_its_own(kedro_run, raw, tmp_path):
+    split = {"folds": 2, "strategy": "given", "given": "u2"}
+    kedro_run(tmp_path, "data_processing", raw=raw, dataset="ml-100k", split=split)
+    test = pd.read_parquet(tmp_path / "05_model_input/ml-100k/test_ratings")
+    names = ["user_id", "movie_id", "rating", "time"]
+    given = pd.read_csv(raw / "ml-100k" / "u2.test", sep="\t", names=names)
+    assert set(map(tuple, test[["user_id", "movie_id"]].to_numpy())) == set(
+        map(tuple, given[["user_id", "movie_id"]].to_numpy())
+    )
+
+
+def test_what_a_source_is_follows_from_its_files(raw):
+    for name, layout in (("ml-100k", "u.data"), ("ml-1m", "::"), ("ml-10m", "::"), ("twin", "csv")):
+        assert resolve(SourceDescription(), {path.name for path in (raw / name).iterdir()}).layout == layout
