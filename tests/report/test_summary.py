@@ -1,8 +1,10 @@
 """The last lines of a run, from literal results."""
 
+from movie_recs.data.scale import HALF_STARS, Scale
 from movie_recs.report.summary import WIDTH, first_titles, summarise
 
 DATA = {"name": "ml-latest-small", "synthetic": False, "users": 610, "movies": 9742, "ratings": 100_836, "set_aside": 0}
+DATA["scale"] = HALF_STARS._asdict()
 RATING = {"model": "taste_als", "user_damping": 5.0, "movie_damping": 3.5, "rank": 20, "reg_param": 0.2}
 RANKING = {"model": "ease", "rank": None, "ease_reg": 300.0, "half_life": None, "als_model": {"rank": 50}}
 METRICS = {
@@ -58,6 +60,13 @@ def test_a_winner_that_loses_to_its_baseline_is_a_warning():
     models = [{"model": "reference_als", "rmse": 0.79}, {"model": "taste_als", "rmse": 0.8}]
     lines = summarise({"metrics": {"dataset": DATA, "rating": {"models": models, "best_params": RATING}}}, {}, {})
     assert "WARNING: taste_als won in cross-validation but loses to reference_als" in " ".join(lines)
+
+
+def test_another_scale_than_half_stars_is_said():
+    ten = {**DATA, "scale": Scale.make(1, 10, 1)._asdict()}
+    said = " ".join(" ".join(summarise({"data_summary": ten}, {}, {})).split())
+    assert "by 610 users on a scale of 1, 2 ... 10" in said
+    assert "on a scale" not in " ".join(summarise({"data_summary": DATA}, {}, {}))
 
 
 def test_synthetic_data_and_rows_set_aside_are_marked():

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any
 
+from movie_recs.data.scale import HALF_STARS, Scale
 from movie_recs.report.words import MODELS, OBJECTIVES, Objective
 
 WIDTH = 80
@@ -65,7 +66,9 @@ def _describe_data(data: dict[str, Any] | None) -> list[str]:
     name = f"{data['name']}, synthetic data" if data["synthetic"] else data["name"]
     counts = f"{data['ratings']:,} ratings of {data['movies']:,} movies by {data['users']:,} users"
     aside = f"; {data['set_aside']:,} rows set aside" if data["set_aside"] else ""
-    return _paragraph("Data", f"{name}: {counts}{aside}")
+    scale = Scale.of(data)
+    rated = f" on a scale of {scale.describe()}" if scale and scale != HALF_STARS else ""
+    return _paragraph("Data", f"{name}: {counts}{rated}{aside}")
 
 
 def _describe_model(best: dict[str, Any]) -> str:
