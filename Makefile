@@ -49,6 +49,7 @@ bench: $(READY)  ## tuning, lists and whole runs against plain Spark, by several
 	$(BIN)/python benchmarks/top_n.py
 	$(BIN)/python benchmarks/several_seeds.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/published.py
 
 clean:  ## remove all that runs have made, raw data apart, and the environment
 	rm -rf .venv build .pytest_cache .ruff_cache .viz data/0[2-9]_*

@@ -46,10 +46,13 @@ NODE = re.compile(r"(\d\d):(\d\d):(\d\d) INFO +\[ *\d+/\d+\] (\S+) *$", flags=re
 def main() -> int:
     """1 if a run failed, or if a winner is worse than plain ALS at its best or than the reference."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sizes", nargs="*", default=[*SIZES, BOOTSTRAP], choices=[*SIZES, BOOTSTRAP], metavar="size")
+    sizes = [*SIZES, BOOTSTRAP]
+    parser.add_argument("sizes", nargs="*", default=sizes, metavar="size", help=", ".join(sizes))
     parser.add_argument("--params", default="", help="for kedro run, as in a=1,b.c=2")
     parser.add_argument("--folder", type=Path, help="where data and results are kept (default: a temporary one)")
     arguments = parser.parse_args()
+    if unknown := set(arguments.sizes) - set(sizes):  # argparse's choices would refuse the default
+        parser.error(f"there is no size {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         rows = [measure(size, folder, arguments.params) for size in arguments.sizes]

@@ -1,6 +1,6 @@
-"""Test errors and test rankings of every model, mean of several seeds, with the random and with the temporal split.
+"""Test errors and test rankings of every model, mean of several seeds, with each way to split the ratings.
 
-    python benchmarks/several_seeds.py [--seeds 42 43 44]
+    python benchmarks/several_seeds.py [--seeds 42 43 44] [--strategies random temporal new_users]
 
 Each is a `kedro run` of its own: the seed decides the split (if temporal, the folds alone) and every first value.
 """
@@ -31,9 +31,10 @@ def main() -> None:
     """Prints a table an objective and split; the exit code is 1 without the data."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
+    parser.add_argument("--strategies", nargs="+", default=["random", "temporal", "new_users"])
     arguments = parser.parse_args()
     raw = find_raw()
-    for strategy in ("random", "temporal"):
+    for strategy in arguments.strategies:
         runs = [run(strategy, seed, raw.parent) for seed in arguments.seeds]
         for objective, columns in COLUMNS.items():
             tables = [pd.DataFrame(metrics[objective]["models"]).set_index("model")[columns] for metrics in runs]
