@@ -30,7 +30,8 @@ import pandas as pd
 from kedro_run import ROOT
 
 from movie_recs.data.movielens import find_dataset
-from movie_recs.data.schemas import LIKED_STARS, RAW_HEADERS, TIME
+from movie_recs.data.scale import HALF_STARS
+from movie_recs.data.schemas import RAW_HEADERS, TIME
 from movie_recs.ranking.metrics import ndcg_of_lists
 
 LEAST_RATINGS, MEASURED, LENGTH = 5, 10_000, 100
@@ -134,10 +135,10 @@ def write_liked(raw: Path, folder: Path) -> int:
     """Writes a data set of the liked ratings alone, all with the same stars; returns its number of users."""
     user, movie, stars, _ = RAW_HEADERS["ratings"]
     ratings = pd.read_csv(raw / "ratings.csv", usecols=[user, movie, stars])
-    liked = ratings[ratings[stars] >= LIKED_STARS].drop(columns=stars)
+    liked = ratings[ratings[stars] >= HALF_STARS.liked].drop(columns=stars)
     liked = liked[liked.groupby(user)[movie].transform("size") >= LEAST_RATINGS]
     folder.mkdir(parents=True)
-    liked.assign(rating=LIKED_STARS).to_csv(folder / "ratings.csv", index=False)
+    liked.assign(rating=HALF_STARS.liked).to_csv(folder / "ratings.csv", index=False)
     (folder / "movies.csv").write_bytes((raw / "movies.csv").read_bytes())
     for file in ("tags", "links"):
         header = [name for name in RAW_HEADERS[file] if name != TIME]

@@ -14,10 +14,10 @@ from movie_recs.rating.features import Catalogue
 from movie_recs.rating.fit import fit_compiled
 from movie_recs.rating.metrics import rating_errors
 from movie_recs.rating.parameters import BaselineGrid, FeatureWeights, RatingTuningParameters
-from movie_recs.rating.search import search
+from movie_recs.rating.search import compare, search
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
-from movie_recs.tuning.memory import Choice
+from movie_recs.tuning.memory import IN_THIS_PROCESS, Choice
 from movie_recs.tuning.trial import Outcome
 from movie_recs.tuning.trial_log import TrialLog
 
@@ -220,3 +220,12 @@ class TestTrialLog:
         log._outcomes = dict(TrialLog(LocalFileSystem(), log_path)._outcomes)
         search_on(**{"ratings": ratings, "catalogue": catalogue, "log": log, **changes[change]})
         assert len(asked) == FOLDS * len(MODELS)
+
+
+def test_candidates_are_measured_in_this_process_as_in_tasks(ratings, catalogue, results):
+    candidates = [best_candidate(results, RatingCandidate, model) for model in ("bias", "taste", "als", "taste_als")]
+    measured = compare(ratings, catalogue, candidates, TUNING, FOLDS, Choice("local", IN_THIS_PROCESS))
+    assert [RatingCandidate.from_row(row) for _, row in measured.iterrows()] == candidates
+    found = results.set_index([*RatingCandidate.model_fields])["mean_rmse"]
+    expected = measured.set_index([*RatingCandidate.model_fields])["mean_rmse"]
+    assert expected.to_numpy() == pytest.approx(found.reindex(expected.index).to_numpy(), abs=1e-6)

@@ -4,7 +4,8 @@ First implicit ALS and EASE, all ratings of a user with the same weight. Then, f
 newer ratings and higher stars in a user's vector. Last the blend of both models. The winner is the best of all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import product
 
@@ -21,7 +22,7 @@ from movie_recs.ranking.trial import RankingTrialData
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.memory import LOCAL, Choice
-from movie_recs.tuning.strategies import Strategy, choose_strategy, run_strategies
+from movie_recs.tuning.strategies import Listed, Strategy, choose_strategy, run_strategies
 from movie_recs.tuning.trial_log import TrialLog, digest, fingerprint, remember
 
 WINNERS = ("implicit_als", "recent_als", "ease", "blend")
@@ -46,12 +47,48 @@ def search(
         choice: The carrier, and how many trials run at a time.
         log: Finished trials, which are not run again; new ones are added.
     """
+    tuning = parameters.tuning
+    with _trials(train_ratings, movie_ids, parameters, folds, choice, log) as (run, exact):
+        plain = run(_plain(tuning, ranks=[None] if exact else tuning.ease_rank))
+        als, ease = (best_candidate(plain, RankingCandidate, model) for model in ("implicit_als", "ease"))
+        weighed = run([_weighed(ease, tuning)])
+        ease = best_candidate(pd.concat([plain, weighed]), RankingCandidate, "ease")
+        # Together, as they share the fits of ALS.
+        others = run([_weighed(als.model_copy(update={"model": "recent_als"}), tuning), _blend(als, ease, tuning)])
+    return pd.concat([plain, weighed, others], ignore_index=True)
+
+
+def compare(
+    train_ratings: DataFrame,
+    movie_ids: np.ndarray,
+    candidates: list[RankingCandidate],
+    parameters: RankingParameters,
+    folds: int | list[int],
+    choice: Choice = LOCAL,
+    log: TrialLog | None = None,
+) -> pd.DataFrame:
+    """One row per candidate; the other arguments are those of `search`."""
+    with _trials(train_ratings, movie_ids, parameters, folds, choice, log) as (run, _):
+        return run([Listed(candidates)])
+
+
+@contextmanager
+def _trials(
+    train_ratings: DataFrame,
+    movie_ids: np.ndarray,
+    parameters: RankingParameters,
+    folds: int | list[int],
+    choice: Choice,
+    log: TrialLog | None,
+) -> Iterator[tuple[Callable[[list[Strategy[RankingCandidate]]], pd.DataFrame], bool]]:
+    """A function that runs strategies on these ratings, and whether EASE is exact there."""
     tuning, preference, k = parameters.tuning, parameters.preference, parameters.evaluation.k
     context = {
         "seed": tuning.seed,
         "data": [fingerprint(train_ratings), folds],
         "movies": digest([movie_ids.tobytes()]),
         "preference": preference.model_dump(),
+        "scale": preference.scale,
         "k": k,
         "most_measured": tuning.most_measured,
     }
@@ -60,16 +97,9 @@ def search(
         data = RankingTrialData(blocks, preference, k, tuning.seed, tuning.most_measured, {})
         runner = TrialRunner(train_ratings.sparkSession, data, *choice)
         run = partial(run_strategies, runner=runner, folds=folds, memory=remember(log, context), halving=tuning.halving)
-        exact = is_exact(len(blocks.user_ids), len(blocks.movie_ids))
-        plain = run(_plain(tuning, ranks=[None] if exact else tuning.ease_rank))
-        als, ease = (best_candidate(plain, RankingCandidate, model) for model in ("implicit_als", "ease"))
-        weighed = run([_weighed(ease, tuning)])
-        ease = best_candidate(pd.concat([plain, weighed]), RankingCandidate, "ease")
-        # Together, as they share the fits of ALS.
-        others = run([_weighed(als.model_copy(update={"model": "recent_als"}), tuning), _blend(als, ease, tuning)])
+        yield run, is_exact(len(blocks.user_ids), len(blocks.movie_ids))
     finally:
         blocks.close()
-    return pd.concat([plain, weighed, others], ignore_index=True)
 
 
 def _plain(tuning: RankingTuningParameters, ranks: Sequence[int | None]) -> list[Strategy[RankingCandidate]]:

@@ -5,6 +5,8 @@ and on the residuals of the best biases and of the best taste. Any of these can 
 ratings, plain ALS can be the best.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import pandas as pd
@@ -48,6 +50,41 @@ def search(
         log: Finished trials, which are not run again; new ones are added.
         scale: The scale of the ratings.
     """
+    with _trials(train_ratings, catalogue, tuning, folds, choice, log, scale) as run:
+        baselines = run([baseline_strategy(model, tuning) for model in ("bias", "taste")])
+        listed = Listed([RatingCandidate(model="reference_als", **reference.model_dump())])
+        best = {model: best_candidate(baselines, RatingCandidate, model) for model in ("bias", "taste")}
+        following = [factor_strategy(f"{model}_als", base, tuning) for model, base in best.items()]
+        factors = run([listed, factor_strategy("als", None, tuning), *following])
+    return pd.concat([baselines, factors], ignore_index=True)
+
+
+def compare(
+    train_ratings: DataFrame,
+    catalogue: Catalogue,
+    candidates: list[RatingCandidate],
+    tuning: RatingTuningParameters,
+    folds: int | list[int],
+    choice: Choice = LOCAL,
+    log: TrialLog | None = None,
+    scale: Scale = HALF_STARS,
+) -> pd.DataFrame:
+    """One row per candidate; the other arguments are those of `search`."""
+    with _trials(train_ratings, catalogue, tuning, folds, choice, log, scale) as run:
+        return run([Listed(candidates)])
+
+
+@contextmanager
+def _trials(
+    train_ratings: DataFrame,
+    catalogue: Catalogue,
+    tuning: RatingTuningParameters,
+    folds: int | list[int],
+    choice: Choice,
+    log: TrialLog | None,
+    scale: Scale,
+) -> Iterator[Callable[[list[Strategy[RatingCandidate]]], pd.DataFrame]]:
+    """A function that runs strategies on these ratings."""
     context = {
         "seed": tuning.seed,
         "data": [fingerprint(train_ratings), folds, *scale],
@@ -58,15 +95,9 @@ def search(
     try:
         data = RatingTrialData(blocks, catalogue, tuning.seed, {}, scale)
         runner = TrialRunner(train_ratings.sparkSession, data, *choice)
-        run = partial(run_strategies, runner=runner, folds=folds, memory=remember(log, context), halving=tuning.halving)
-        baselines = run([baseline_strategy(model, tuning) for model in ("bias", "taste")])
-        listed = Listed([RatingCandidate(model="reference_als", **reference.model_dump())])
-        best = {model: best_candidate(baselines, RatingCandidate, model) for model in ("bias", "taste")}
-        following = [factor_strategy(f"{model}_als", base, tuning) for model, base in best.items()]
-        factors = run([listed, factor_strategy("als", None, tuning), *following])
+        yield partial(run_strategies, runner=runner, folds=folds, memory=remember(log, context), halving=tuning.halving)
     finally:
         blocks.close()
-    return pd.concat([baselines, factors], ignore_index=True)
 
 
 def baseline_strategy(model: str, tuning: RatingTuningParameters) -> Strategy[RatingCandidate]:

@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 from movie_recs.data.scale import Scale, scale_of
 from movie_recs.rating.metrics import BINS
 from movie_recs.tuning.candidate import Measure
+from movie_recs.tuning.part import ON_SAMPLE
 
 INK, PALE = "#1f4e79", "#c9d6e4"
 LINES = ("#1f4e79", "#d1662c", "#3b8a5a", "#8a4f9e", "#b8860b", "#5a6b7b", "#b03060", "#2f8f9d")
@@ -90,6 +91,8 @@ def tags(table: pd.DataFrame, data: dict[str, Any]) -> go.Figure:
 def cv_results(table: pd.DataFrame, measure: Measure, data: dict[str, Any]) -> go.Figure:
     """The mean measure over the folds with its standard error: the best candidates of each model, its best marked."""
     figure, name = go.Figure(), measure.name.upper()
+    if "error" in table:
+        table = table[table["error"].fillna("") != ON_SAMPLE]  # of measures on other ratings
     for place, (model, rows) in enumerate(table.dropna(subset=measure.mean).groupby("model", sort=False)):
         rows = rows.sort_values(measure.mean, kind="stable", ascending=measure.is_error).head(SHOWN_CANDIDATES)
         figure.add_trace(

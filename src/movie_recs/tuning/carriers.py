@@ -4,7 +4,7 @@ Trials that share a fit are a path through a fold. A pool of threads runs the pa
 end. With local blocks a path is a Spark job of one task on one thread, whose outcome does not depend on what else runs.
 It gets the data of its fold from a file where tasks are on this machine, else in its closure, and a Python worker
 caches the fold that it used last. With blocks in Spark the path runs in this process, and its passes over the blocks
-are the jobs.
+are the jobs. With local blocks it may do so as well, where two copies of the data would be too much.
 """
 
 import gc
@@ -25,6 +25,7 @@ from pyspark.sql import SparkSession, is_remote
 from movie_recs.data.blocks import tasks_at_a_time
 from movie_recs.threads import cores
 from movie_recs.tuning.candidate import Kind
+from movie_recs.tuning.memory import IN_THIS_PROCESS
 from movie_recs.tuning.trial import Measures, Outcome, Trial, attempt, failed
 
 POLL = 0.05  # seconds between attempts to interrupt jobs that have not begun yet
@@ -65,18 +66,19 @@ class TrialRunner(Generic[Kind]):
         spark: The session.
         data: What all trials need.
         carrier: The carrier of the data's blocks, `local` or `spark`.
-        at_a_time: Most tasks at a time, each of which holds the data; None for one on each core.
+        at_a_time: Most tasks at a time, each of which holds the data; None for one on each core; `IN_THIS_PROCESS` for
+            trials in this process, one after another.
     """
 
     def __init__(self, spark: SparkSession, data: TrialData[Kind], carrier: str, at_a_time: int | None = None):
-        self._spark, self._data, self._is_local = spark, data, carrier == "local"
+        self._spark, self._data, self._is_local = spark, data, carrier == "local" and at_a_time != IN_THIS_PROCESS
         is_here = not is_remote() and (spark.conf.get("spark.master", "") or "").startswith("local")
         self._folder = tempfile.TemporaryDirectory(prefix="movie_recs-trials-") if is_here else None  # removed with it
         self._handles: dict[int | None, PickledData | DriverData] = {}
         # A pass over blocks in Spark keeps all cores busy by itself.
         tasks = tasks_at_a_time(spark) if self._is_local else 1
         self._threads = JOBS_PER_TASK * tasks if self._is_local else 1
-        if at_a_time is not None and at_a_time < tasks:
+        if at_a_time and at_a_time < tasks:
             self._threads = at_a_time
 
     def run(self, trials: list[Trial[Kind]]) -> Generator[tuple[Trial[Kind], Outcome], None, None]:

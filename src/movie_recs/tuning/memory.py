@@ -42,13 +42,17 @@ class DataSize(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The carrier of a stage, `local` or `spark`, and how many of its trials may run at a time; None for any number."""
+    """The carrier of a stage, `local` or `spark`, and how many of its trials may run in tasks at a time.
+
+    None for any number; `IN_THIS_PROCESS` for none, so that there is one copy of the data.
+    """
 
     carrier: str
     at_a_time: int | None = None
 
 
 LOCAL = Choice("local")
+IN_THIS_PROCESS = 0
 
 
 def choose_carrier(choice: str, size: DataSize, needed: int, spark: SparkSession, in_tasks: bool = False) -> Choice:

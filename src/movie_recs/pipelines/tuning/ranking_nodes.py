@@ -16,11 +16,11 @@ from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.fit import fit_candidate
 from movie_recs.ranking.memory import choose_ranking_carrier
 from movie_recs.ranking.parameters import RankingParameters
-from movie_recs.ranking.search import ALS_FIELDS, WINNERS, search
+from movie_recs.ranking.search import ALS_FIELDS, WINNERS, compare, search
 from movie_recs.report import figures
 from movie_recs.tuning.cross_validation import best_candidate
-from movie_recs.tuning.memory import DataSize
-from movie_recs.tuning.part import choose_part
+from movie_recs.tuning.memory import IN_THIS_PROCESS, Choice, DataSize
+from movie_recs.tuning.part import choose_part, finalists, settle
 from movie_recs.tuning.trial_log import TrialLog
 
 
@@ -35,15 +35,24 @@ def cross_validate_candidates(
 ) -> pd.DataFrame:
     """The cross-validated NDCG of each candidate, as `ranking.search.search` returns it.
 
-    With a temporal split, each user's last train ratings are held out once, instead of the folds.
+    Where the search sees a sample of the users, the best of each model are measured once more with all of them. With a
+    temporal split, each user's last train ratings are held out once, instead of the folds.
     """
     parameters = parameters.on(Scale.of(data_summary))
     part = choose_part(train_ratings, DataSize.of(data_summary), split.folds, parameters.tuning)
-    ratings, folds = part.ratings, part.folds
-    if split.strategy == "temporal":
-        ratings, folds = hold_out_last(ratings, split.test_fraction, split.seed), [HELD_OUT]
+    is_temporal, folds = split.strategy == "temporal", part.folds
+    ratings = [part.ratings, train_ratings]
+    if is_temporal:
+        ratings, folds = [hold_out_last(each, split.test_fraction, split.seed) for each in ratings], [HELD_OUT]
     choice = choose_ranking_carrier(carrier, part.size, parameters.tuning, movies.sparkSession, in_tasks=True)
-    return search(ratings, movie_ids(movies), parameters, folds, choice, finished_trials)
+    catalogue = movie_ids(movies)
+    found = search(ratings[0], catalogue, parameters, folds, choice, finished_trials)
+    if not part.is_sample:
+        return found
+    best = finalists(found, RankingCandidate, WINNERS)
+    carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
+    here = Choice(carrier, IN_THIS_PROCESS)
+    return settle(found, compare(ratings[1], catalogue, best, parameters, folds, here, finished_trials))
 
 
 def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from movie_recs.rating.features import describe_movies
 from movie_recs.rating.fit import fit_candidate
 from movie_recs.rating.memory import choose_rating_carrier
 from movie_recs.rating.parameters import RatingParameters
-from movie_recs.rating.search import WINNERS, search
+from movie_recs.rating.search import WINNERS, compare, search
 from movie_recs.report import figures
 from movie_recs.tuning.cross_validation import best_candidate
-from movie_recs.tuning.memory import DataSize
-from movie_recs.tuning.part import choose_part
+from movie_recs.tuning.memory import IN_THIS_PROCESS, Choice, DataSize
+from movie_recs.tuning.part import choose_part, finalists, settle
 from movie_recs.tuning.trial_log import TrialLog
 
 
@@ -34,14 +34,21 @@ def cross_validate_candidates(
 ) -> pd.DataFrame:
     """The cross-validated error of each candidate and of the reference, as `rating.search.search` returns them.
 
-    A finished trial is added to `finished_trials` at once, so that a killed run can be resumed.
+    Where the search sees a sample of the users, the best of each model are measured once more with all of them. A
+    finished trial is added to `finished_trials` at once, so that a killed run can be resumed.
     """
     catalogue = describe_movies(movies, parameters.features)
     tuning, reference = parameters.tuning, parameters.evaluation.reference
     part = choose_part(train_ratings, DataSize.of(data_summary), split.folds, tuning)
     choice = choose_rating_carrier(carrier, part.size, catalogue, tuning, movies.sparkSession, in_tasks=True)
     scale = scale_of(data_summary)
-    return search(part.ratings, catalogue, tuning, reference, part.folds, choice, finished_trials, scale)
+    found = search(part.ratings, catalogue, tuning, reference, part.folds, choice, finished_trials, scale)
+    if not part.is_sample:
+        return found
+    best = finalists(found, RatingCandidate, WINNERS)
+    carrier, _ = choose_rating_carrier(carrier, DataSize.of(data_summary), catalogue, tuning, movies.sparkSession)
+    here = Choice(carrier, IN_THIS_PROCESS)
+    return settle(found, compare(train_ratings, catalogue, best, tuning, part.folds, here, finished_trials, scale))
 
 
 def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:
