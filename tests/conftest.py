@@ -14,6 +14,7 @@ from movie_recs.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[1]
 LONGEST_FIRST = [  # under tests/; with two workers, no long file is left for the end
+    "runs/test_own_data.py",
     "runs/test_whole_run.py",
     "runs/test_real_data.py",
     "runs/test_remote_spark.py",
