@@ -4,6 +4,7 @@ import pytest
 
 from movie_recs.data.movie_filters import filter_movies
 from movie_recs.data.parameters import FilterParameters
+from movie_recs.errors import UserError
 
 MOVIES = [
     (1, 1990, ["Comedy", "Drama"]),
@@ -50,8 +51,18 @@ def test_without_filters_nothing_is_filtered(movies, ratings):
     assert filter_movies(movies, ratings, FilterParameters()) is None
 
 
-def test_filters_that_leave_no_movie_are_logged_with_the_known_genres(movies, ratings, caplog):
-    filter_movies(movies, ratings, FilterParameters(genres=["Opera"]))
-    assert (
-        "No movie passes recommend.filters {'genres': ['Opera']}; the genres are Comedy, Drama, Sci-Fi." in caplog.text
-    )
+def test_the_case_of_genres_does_not_matter(movies, ratings):
+    left = filter_movies(movies, ratings, FilterParameters(genres="comedy", without_genres="SCI-FI drama"))
+    assert [row["movie_id"] for row in left.collect()] == [3]
+
+
+@pytest.mark.parametrize("where", ["genres", "without_genres"])
+def test_an_unknown_genre_is_an_error_that_lists_the_genres(movies, ratings, where):
+    with pytest.raises(UserError) as error:
+        filter_movies(movies, ratings, FilterParameters(**{where: ["drama", "Horor"]}))
+    assert str(error.value) == ("recommend.filters: there is no genre 'Horor'; the genres are Comedy, Drama, Sci-Fi.")
+
+
+def test_filters_that_leave_no_movie_are_logged(movies, ratings, caplog):
+    filter_movies(movies, ratings, FilterParameters(first_year=2050))
+    assert "No movie passes recommend.filters {'first_year': 2050}." in caplog.text

@@ -140,6 +140,10 @@ class TestReading:
         assert [row["reason"] for row in rows] == [None, "the row has not 4 fields", "the row has not 4 fields"]
         assert rows[1]["record"] == "ann,9-x"
 
+    def test_a_line_of_very_many_fields_has_a_reason(self, spark, tmp_path):
+        rows = self.rows(spark, tmp_path, own(), table("ann,9-x,4.5,1", "," * 25_000)).collect()
+        assert [row["reason"] for row in rows] == [None, "the row has not 4 fields"]
+
     def test_a_row_like_the_header_is_a_row(self, spark, tmp_path):
         content = table("reader,isbn,score,at", "bob,isbn,score,at")
         assert self.rows(spark, tmp_path, own(), content).count() == 2

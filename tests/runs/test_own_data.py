@@ -2,12 +2,12 @@
 
 import pandas as pd
 import pytest
-from movie_recs.sample.formats import original_item, original_user, write_format
 from runs.project import SAMPLE_PARAMETERS, read_json
 
 from movie_recs.data.sources.description import SourceDescription
 from movie_recs.data.sources.layouts import resolve
 from movie_recs.sample.__main__ import SampleSpec, write_sample
+from movie_recs.sample.formats import original_item, original_user, write_format
 
 RATINGS = {"user": "user", "item": "item", "rating": "rating", "time": "time"}
 SOURCES = {

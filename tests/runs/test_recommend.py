@@ -47,12 +47,12 @@ def test_known_and_new_users_get_lists_among_600_unknown_ids(own_run, kedro_run,
 
 def test_without_users_movies_or_a_movie_that_passes_lists_are_empty(own_run, kedro_run, caplog):
     output = own_run / "07_model_output/sample"
-    kedro_run(own_run, "recommend", recommend={"user_ids": [], "movie_ids": [], "filters": {"genres": ["Opera"]}})
+    kedro_run(own_run, "recommend", recommend={"user_ids": [], "movie_ids": [], "filters": {"first_year": 2050}})
     assert pd.read_csv(output / "recommendations.csv").empty
     assert pd.read_csv(output / "similar_movies.csv").empty
-    kedro_run(own_run, "recommend", recommend={"user_ids": 1, "filters": {"genres": ["Opera"]}})
+    kedro_run(own_run, "recommend", recommend={"user_ids": 1, "filters": {"first_year": 2050}})
     assert pd.read_csv(output / "recommendations.csv").empty
-    assert "No movie passes recommend.filters {'genres': ['Opera']}; the genres are Action" in caplog.text
+    assert "No movie passes recommend.filters {'first_year': 2050}." in caplog.text
     assert "user 1: no list" in caplog.text
 
 

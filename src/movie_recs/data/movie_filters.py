@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.data.parameters import FilterParameters
+from movie_recs.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -24,16 +25,38 @@ def filter_movies(movies: DataFrame, ratings: DataFrame, filters: FilterParamete
     """
     if filters == FilterParameters():
         return None
+    filters = _with_known_genres(filters, movies)
     left = movies.filter(_passes(filters)).select("movie_id")
     if filters.min_ratings:
         counts = ratings.groupBy("movie_id").agg(F.count("*").alias("ratings"))
         enough = counts.filter(F.col("ratings") >= filters.min_ratings)
         left = left.join(enough, "movie_id", how="left_semi")
     if left.isEmpty():
-        known = sorted(row["genre"] for row in movies.select(F.explode("genres").alias("genre")).distinct().collect())
-        given, genres = filters.model_dump(exclude_defaults=True), ", ".join(known) or "unknown"
-        logger.warning("No movie passes recommend.filters %s; the genres are %s.", given, genres)
+        logger.warning("No movie passes recommend.filters %s.", filters.model_dump(exclude_defaults=True))
     return left
+
+
+def _with_known_genres(filters: FilterParameters, movies: DataFrame) -> FilterParameters:
+    """The filters with the genres as the movies have them.
+
+    Raises:
+        UserError: No movie has one of them.
+    """
+    given = [*filters.genres, *filters.without_genres]
+    if not given:
+        return filters
+    there = [row["genre"] for row in movies.select(F.explode("genres").alias("genre")).distinct().collect()]
+    known = {genre.casefold(): genre for genre in sorted(there)}
+    if unknown := [genre for genre in given if genre.casefold() not in known]:
+        raise UserError(
+            f"recommend.filters: there is no genre {' and no '.join(map(repr, unknown))}; the genres are "
+            f"{', '.join(sorted(there)) or 'not known in this data set'}."
+        )
+    return filters.model_copy(
+        update={
+            name: [known[genre.casefold()] for genre in getattr(filters, name)] for name in ("genres", "without_genres")
+        }
+    )
 
 
 def _passes(filters: FilterParameters) -> Column:

@@ -32,6 +32,7 @@ GROUPLENS_NAMES: dict[Name, RawFile] = {"ratings": "ratings", "items": "movies",
 LIST_SEPARATOR = "|"  # between the genres of a row
 HEAD_BYTES = 1 << 16  # of a file's beginning, in which its first line ends
 ENCODING_BYTES = 1 << 26  # of a file, from which its encoding is found
+MOST_FIELDS = 1_000_000  # of a line; Spark's reader stops the run at a line of more than its own limit, 20,480
 FALLBACK = "ISO-8859-1"  # every byte is a character in it
 
 
@@ -69,7 +70,7 @@ def read_table(spark: SparkSession, folder: str, source: Source, name: Name, fil
     names, encoding = _columns(path, table, source, name), _encoding(path, table)
     options: dict[str, Any] = {
         "sep": table.separator, "header": table.header, "quote": table.quote, "encoding": encoding,
-        "columnNameOfCorruptRecord": MALFORMED, "columnPruning": False, "escape": '"',
+        "columnNameOfCorruptRecord": MALFORMED, "columnPruning": False, "escape": '"', "maxColumns": MOST_FIELDS,
     }  # fmt: skip
     schema = ", ".join(f"`{column.replace('`', '``')}` string" for column in (*names, MALFORMED))
     return spark.read.schema(schema).options(**options).csv(path)
