@@ -24,5 +24,5 @@ class SafeCsv(CSVDataset):
 
 
 def _replace(table: pd.DataFrame, pattern: str, by: str) -> pd.DataFrame:
-    texts = {name: table[name].replace(pattern, by, regex=True) for name in table.select_dtypes(["object", "string"])}
-    return table.assign(**texts)
+    texts = [str(name) for name in table.select_dtypes(["object", "string"])]
+    return table.assign(**{name: table[name].replace(pattern, by, regex=True) for name in texts})
