@@ -2,7 +2,7 @@
 
 import pytest
 from click import ClickException
-from kedro.io import DatasetError
+from kedro.io import DataCatalog, DatasetError
 
 from movie_recs.datasets.new_user_csv import NewUserCsv
 from movie_recs.errors import UserError
@@ -14,9 +14,10 @@ def test_a_nodes_error_is_shown_as_its_sentence():
         ProjectHooks().on_pipeline_error(UserError("no ratings"))
 
 
-def test_so_is_a_datasets_which_kedro_wraps(tmp_path):
+def test_so_is_a_datasets_which_dataset_and_catalog_wrap(tmp_path):
+    catalog = DataCatalog({"person": NewUserCsv(filepath=str(tmp_path / "none.csv"))})
     with pytest.raises(DatasetError) as wrapped:
-        NewUserCsv(filepath=str(tmp_path / "none.csv")).load()
+        catalog.load("person")
     with pytest.raises(ClickException, match=r"^recommend\.new_user_ratings: .* cannot be read"):
         ProjectHooks().on_pipeline_error(wrapped.value)
 

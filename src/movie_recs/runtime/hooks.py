@@ -49,8 +49,10 @@ class ProjectHooks:
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
         """Shows an error that the user can correct as one sentence, without a traceback."""
-        cause = error if isinstance(error, UserError) else error.__cause__  # a dataset's error comes wrapped
-        if isinstance(cause, UserError):
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, UserError):
+            cause = cause.__cause__  # a dataset's error comes wrapped, by the dataset and by the catalog
+        if cause is not None:
             raise ClickException(str(cause)) from error
 
 
