@@ -9,7 +9,7 @@ from pyspark.testing import assertDataFrameEqual
 
 from movie_recs.data import cleaning
 from movie_recs.data.cleaning import Ids
-from movie_recs.data.identifiers import IDS
+from movie_recs.data.identifiers import OWN_NUMBERS
 from movie_recs.data.scale import HALF_STARS
 from movie_recs.data.schemas import RAW_HEADERS
 from movie_recs.data.sources.layouts import LAYOUTS, Source
@@ -94,7 +94,7 @@ UNKNOWN, TWICE = "movieId is not in movies.csv", "duplicate movieId"
 @pytest.fixture(scope="module")
 def read(spark, tmp_path_factory):
     """A function that reads a raw file with this content: the first arguments of the functions that parse."""
-    none = spark.createDataFrame([], IDS)
+    none = spark.createDataFrame([], OWN_NUMBERS)
 
     def read_content(file: str, content: str | bytes | dict[str, str]):
         folder = tmp_path_factory.mktemp("raw")

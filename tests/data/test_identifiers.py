@@ -2,7 +2,7 @@
 
 from pyspark.testing import assertDataFrameEqual
 
-from movie_recs.data.identifiers import IDS, number_ids, numbers_of, originals_of, to_numbers, to_originals
+from movie_recs.data.identifiers import IDS, OWN_NUMBERS, number_ids, numbers_of, originals_of, to_numbers, to_originals
 
 
 def test_numbers_follow_the_order_of_the_ids_whatever_the_partitioning(spark):
@@ -23,7 +23,7 @@ def test_ids_are_numbers_and_themselves_again(spark):
 
 
 def test_ids_that_are_their_own_numbers_stay(spark):
-    none = spark.createDataFrame([], IDS)
+    none = spark.createDataFrame([], OWN_NUMBERS)
     table = spark.createDataFrame([(7,)], "user_id int")
     assert to_originals(table, none, "user_id").collect() == table.collect()
     assert to_numbers(table, none, "user_id").collect() == table.collect()
@@ -33,6 +33,6 @@ def test_requested_ids_are_looked_up_as_they_are_written(spark):
     ids = spark.createDataFrame([(1, "007"), (2, "12"), (3, "ada")], IDS)
     assert numbers_of(["ada", "007", 7, 12, "bob"], ids) == {"ada": 3, "007": 1, 12: 2}
     assert originals_of([3, 1], ids) == {1: "007", 3: "ada"}
-    none = spark.createDataFrame([], IDS)
+    none = spark.createDataFrame([], OWN_NUMBERS)
     assert numbers_of([7, "8", "ada", 0, 2**40], none) == {7: 7, "8": 8}
     assert originals_of([7], none) == {7: 7}

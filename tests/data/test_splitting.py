@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from movie_recs.data.identifiers import IDS
+from movie_recs.data.identifiers import OWN_NUMBERS
 from movie_recs.data.parameters import SplitParameters
 from movie_recs.data.scale import HALF_STARS
 from movie_recs.data.schemas import RATINGS
@@ -219,7 +219,7 @@ def split_by_node(ratings, chosen: SplitParameters, given: str = "false"):
     raw_test = ratings.filter(given).selectExpr(
         "string(user_id) as userId", "string(movie_id) as movieId", "'4' as rating", "'1' as timestamp"
     )
-    none = ratings.sparkSession.createDataFrame([], IDS)
+    none = ratings.sparkSession.createDataFrame([], OWN_NUMBERS)
     profile = Profile(True, True, "seconds", HALF_STARS).to_json()
     return split_ratings(ratings, raw_test, Source(LAYOUTS["csv"], "csv"), profile, none, none, chosen)
 

@@ -12,7 +12,7 @@ import pytest
 from kedro.io import DatasetError, Version
 from report.pages import DATA, LISTS, MEASURES, MOVIES, NEIGHBOURS, SCRIPT, USERS, make_content, make_metrics
 
-from movie_recs.data.identifiers import IDS
+from movie_recs.data.identifiers import OWN_NUMBERS
 from movie_recs.data.scale import HALF_STARS
 from movie_recs.datasets.run_facts import RunFacts
 from movie_recs.model.factor_model import FactorModel, factor_table
@@ -315,7 +315,7 @@ class TestNodes:
     @staticmethod
     def no_ids(table):
         """Ids that are their own numbers."""
-        return table.sparkSession.createDataFrame([], IDS)
+        return table.sparkSession.createDataFrame([], OWN_NUMBERS)
 
     def test_most_rated_movies_and_most_active_users_are_selected_and_sorted_by_id(self, ratings, movies):
         some = nodes.select_movies(movies, ratings, self.no_ids(movies), DATA, self.parameters(most_movies=3))

@@ -16,7 +16,7 @@ from kedro_datasets.pandas import CSVDataset
 
 from movie_recs.runtime.console import ConsoleHooks, _duration, is_worth_showing
 
-SUMMARY = {"name": "sample", "synthetic": True, "users": 2, "movies": 3, "ratings": 4, "set_aside": 0}
+SUMMARY = {"name": "sample", "synthetic": True, "users": 2, "movies": 3, "ratings": 4, "scale": None, "set_aside": 0}
 LISTS = "user_id,rank,title\n7,1,Alien\n7,2,Brazil\n"
 
 

@@ -33,7 +33,7 @@ class Cleaned(NamedTuple):
 
 
 class Ids(NamedTuple):
-    """(id int, original string) of users and of movies, as `data.identifiers` makes them."""
+    """(id int, original) of users and of movies, as `data.identifiers` describes them."""
 
     users: DataFrame
     movies: DataFrame

@@ -1,18 +1,20 @@
 """Ids of any kind as the 32-bit integers that Spark ML takes, and back.
 
 A table (id int, original string) holds the number of each id, in the order of the ids as text, whatever the
-partitioning. It is empty where the ids are such integers themselves. Tables between the raw files and the outputs hold
-numbers; parameters, outputs and the page hold the original ids.
+partitioning. Where the ids are such integers themselves it has no rows, and `original` is an integer. Tables between the
+raw files and the outputs hold numbers; parameters, outputs and the page hold the original ids.
 """
 
 from collections.abc import Iterable, Sequence
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
 
 from movie_recs.parameter_types import NEWEST_ID, OLDEST_ID
 
 IDS = "id int, original string"
+OWN_NUMBERS = "id int, original int"
 Id = int | str
 
 
@@ -21,6 +23,11 @@ def is_number(text: Column) -> Column:
     digits = F.trim(text)
     value = F.when(digits.rlike(r"^[+-]?\d{1,38}$"), digits).try_cast("decimal(38, 0)")
     return F.coalesce(value.between(OLDEST_ID, NEWEST_ID), F.lit(False))
+
+
+def are_own_numbers(ids: DataFrame) -> bool:
+    """Whether the ids are their own numbers; known without a Spark job."""
+    return not isinstance(ids.schema["original"].dataType, StringType)
 
 
 def number_ids(texts: DataFrame) -> DataFrame:
@@ -33,7 +40,7 @@ def number_ids(texts: DataFrame) -> DataFrame:
 
 def to_numbers(table: DataFrame, ids: DataFrame, *columns: str) -> DataFrame:
     """The table with numbers in these columns of original ids; null for an id that has none."""
-    if ids.isEmpty():
+    if are_own_numbers(ids):
         return table.withColumns({column: F.col(column).cast("int") for column in columns})
     texts = table.withColumns({column: F.col(column).cast("string") for column in columns})
     return _replace(texts, ids.select(F.col("original").alias("old"), F.col("id").alias("new")), columns)
@@ -41,14 +48,14 @@ def to_numbers(table: DataFrame, ids: DataFrame, *columns: str) -> DataFrame:
 
 def to_originals(table: DataFrame, ids: DataFrame, *columns: str) -> DataFrame:
     """The table with original ids in these columns of numbers."""
-    if ids.isEmpty():
+    if are_own_numbers(ids):
         return table
     return _replace(table, ids.select(F.col("id").alias("old"), F.col("original").alias("new")), columns)
 
 
 def numbers_of(originals: Sequence[Id], ids: DataFrame) -> dict[Id, int]:
     """The number of each of these ids that has one, in their order."""
-    if ids.isEmpty():
+    if are_own_numbers(ids):
         fitting = ((each, int(each)) for each in originals if isinstance(each, int) or each.strip().isdecimal())
         return {each: number for each, number in fitting if OLDEST_ID <= number <= NEWEST_ID}
     texts = [str(each) for each in originals]
@@ -59,7 +66,7 @@ def numbers_of(originals: Sequence[Id], ids: DataFrame) -> dict[Id, int]:
 def originals_of(numbers: Iterable[int], ids: DataFrame) -> dict[int, Id]:
     """The original id of each of these numbers."""
     numbers = list(numbers)
-    if ids.isEmpty():
+    if are_own_numbers(ids):
         return dict(zip(numbers, numbers, strict=True))
     return {row["id"]: row["original"] for row in ids.filter(F.col("id").isin(numbers)).collect()}
 

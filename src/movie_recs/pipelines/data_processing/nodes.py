@@ -36,11 +36,11 @@ def profile_source(raw_ratings: DataFrame, source: Source, parameters: DataProce
 def number_ids(
     raw_ratings: DataFrame, raw_movies: DataFrame, raw_tags: DataFrame, source: Source, source_profile: dict[str, Any]
 ) -> Ids:
-    """(id int, original string) of all users and of all movies; empty where the ids are 32-bit integers."""
+    """(id int, original) of all users and of all movies, as `data.identifiers` describes them."""
     profile = Profile.of(source_profile)
     ratings = text_rows(raw_ratings, source, "ratings")
     tags, items = text_rows(raw_tags, source, "tags"), text_rows(raw_movies, source, "items")
-    none = ratings.sparkSession.createDataFrame([], identifiers.IDS)
+    none = ratings.sparkSession.createDataFrame([], identifiers.OWN_NUMBERS)
     sides = (("user", profile.user_numbers, tags), ("item", profile.item_numbers, items))
     return Ids(
         *(
