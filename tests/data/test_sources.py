@@ -205,6 +205,7 @@ class TestProfile:
         assert profiled(table("1,10,4,1", "2147483647,10,5,1"))[:2] == (True, True)
         assert profiled(table("1,a,4,1", "2147483648,10,5,1"))[:2] == (False, False)
         assert profiled(table("0,10,4,1"))[:2] == (False, True)
+        assert profiled(table("007,10,4,1"))[:2] == (False, True)
 
     @pytest.mark.parametrize(
         ("times", "unit"),

@@ -1,8 +1,8 @@
 """Ids of any kind as the 32-bit integers that Spark ML takes, and back.
 
 A table (id int, original string) holds the number of each id, in the order of the ids as text, whatever the
-partitioning. Where the ids are such integers themselves it has no rows, and `original` is an integer. Tables between the
-raw files and the outputs hold numbers; parameters, outputs and the page hold the original ids.
+partitioning. Where the ids are such integers themselves it has no rows, and `original` is an integer. Tables between
+the raw files and the outputs hold numbers; parameters, outputs and the page hold the original ids.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,10 +19,10 @@ Id = int | str
 
 
 def is_number(text: Column) -> Column:
-    """Whether the text is an integer that is its own number."""
+    """Whether the text is an integer that is its own number: 007 is not, which would lose its zeros."""
     digits = F.trim(text)
-    value = F.when(digits.rlike(r"^[+-]?\d{1,38}$"), digits).try_cast("decimal(38, 0)")
-    return F.coalesce(value.between(OLDEST_ID, NEWEST_ID), F.lit(False))
+    value = F.when(digits.rlike(r"^[1-9]\d{0,9}$"), digits).try_cast("bigint")
+    return F.coalesce(value <= NEWEST_ID, F.lit(False))
 
 
 def are_own_numbers(ids: DataFrame) -> bool:
