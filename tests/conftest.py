@@ -56,15 +56,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def spark() -> SparkSession:
-    """The session of conf/base/spark.yml, but for what takes time: tables of a few rows gain nothing by adaptive plans.
-
-    Two cores on every machine, and Java's cheapest garbage collector. The command line's tests have conf/base's own.
-    """
+    """The session of conf/base/spark.yml, on two cores on every machine, and with Java's cheapest garbage collector."""
     options = ConfigLoader(str(ROOT / "conf"), **{**CONFIG_LOADER_ARGS, "default_run_env": "base"})["spark"]
     java = f"{options['spark.driver.extraJavaOptions']} -XX:+UseSerialGC"
-    small = {"spark.sql.adaptive.enabled": "false", "spark.sql.shuffle.partitions": "2"}
     configure_spark(
-        {**options, **small, "spark.master": "local[2]", "spark.driver.extraJavaOptions": java}, ROOT / "conf" / "base"
+        {**options, "spark.master": "local[2]", "spark.driver.extraJavaOptions": java}, ROOT / "conf" / "base"
     )
     return SparkSession.builder.getOrCreate()
 

@@ -160,13 +160,16 @@ def find_similar_movies(
 
 
 def tabulate(table: DataFrame) -> pd.DataFrame:
-    """The table for a CSV file: lists become text, with `|` between genres and `; ` between reasons."""
+    """The table for a CSV file: lists become text, with `|` between genres and `; ` between reasons.
+
+    Its rows are in the order of their owner and rank, which a table of several files loses when it is read.
+    """
     separators = {"genres": "|", "because": "; "}
     columns = [
         F.array_join(name, separators[name]).alias(name) if name in separators else F.col(name)
         for name in table.columns
     ]
-    return table.select(*columns).toPandas().astype({"year": "Int64"})
+    return table.select(*columns).orderBy(*table.columns[:2]).toPandas().astype({"year": "Int64"})
 
 
 def _name(ids: list[Id]) -> str:
