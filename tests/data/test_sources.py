@@ -76,7 +76,7 @@ class TestLayouts:
         assert find_test_file(tmp_path, None) == "u1.test"
         assert find_test_file(tmp_path, "u2") == "u2.test"
         assert find_test_file(tmp_path, "u2.test") == "u2.test"
-        with pytest.raises(UserError, match=r"split\.given is u9, .*found: u1\.test, u2\.test"):
+        with pytest.raises(UserError, match=r"has no test set 'u9' \(found: u1\.test, u2\.test\)"):
             find_test_file(tmp_path, "u9")
 
 
@@ -177,12 +177,16 @@ class TestReading:
             assert (row["user"], row["item"], row["rating"]) == (str(2**40), "x", "4.5")
             assert row["time"].startswith("1970-01-02")
 
+    def test_what_is_no_parquet_file_is_refused(self, spark, tmp_path):
+        with pytest.raises(UserError, match=r"^scores\.csv cannot be read as Parquet: "):
+            self.rows(spark, tmp_path, own(format="parquet"), table("ann,9-x,4.5,1"))
+
     def test_a_missing_column_is_named_with_those_there_are(self, spark, tmp_path):
         with pytest.raises(UserError, match=r"scores\.csv has no column isbn; its columns are reader, book, score, at"):
             self.rows(spark, tmp_path, own(), table("a,b,1,1", header="reader,book,score,at"))
 
     def test_a_wrong_separator_is_named_with_the_right_one(self, spark, tmp_path):
-        with pytest.raises(UserError, match=r"write source\.separator: ';'"):
+        with pytest.raises(UserError, match=r"one column, 'reader;isbn;score;at', so it is not separated by ','"):
             self.rows(spark, tmp_path, own(), "reader;isbn;score;at\na;b;1;1\n")
 
     @pytest.mark.parametrize(("encoding", "found"), [("utf-8", "UTF-8"), ("iso-8859-1", "ISO-8859-1")])

@@ -128,8 +128,8 @@ def find_test_file(folder: Path, given: str | None) -> str:
     )
     if not wanted:
         raise UserError(
-            f"split.given is {given}, but there is no test set of this name in {folder} (found: {_listed(tests)}): "
-            "name a file that is written like the ratings, or set split.strategy=random."
+            f"split.strategy is given, but {folder} has no test set{f' {given!r}' if given else ''} (found: "
+            f"{_listed(tests)}): name a file that is written like the ratings by split.given, or split by another strategy."
         )
     return wanted[0]
 

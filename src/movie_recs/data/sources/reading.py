@@ -56,13 +56,14 @@ def read_table(spark: SparkSession, folder: str, source: Source, name: Name, fil
         The columns of the file, of a text file without a header `_1`, `_2` ..., and of text files `malformed`.
 
     Raises:
-        UserError: The file is empty, or its first line is not the header of GroupLens' file.
+        UserError: The file is empty, cannot be read, or its first line is not the header of GroupLens' file.
     """
     table = source.description.table(name)
     if table is None or (file or table.file) is None:
         return spark.createDataFrame([], ", ".join(f"`{role}` string" for role in ROLES[name]))
     path = f"{folder}/{file or table.file}"
     if source.description.format == "parquet":
+        _check_parquet(path, file or table.file)
         return spark.read.parquet(path)
     if source.description.format == "json":
         fields = ", ".join(f"`{column}` string" for column in table.columns().values())
@@ -178,6 +179,17 @@ def _blocks(path: str, most: int) -> Iterator[bytes]:
                 yield block
 
 
+def _check_parquet(path: str, name: str | None) -> None:
+    """Raises a UserError for what is no Parquet file, of which Spark's error is hundreds of lines long."""
+    from pyarrow import ArrowException, dataset
+
+    filesystem, place = fsspec.core.url_to_fs(path.replace("s3a://", "s3://"))
+    try:
+        dataset.dataset(place, filesystem=filesystem, format="parquet")
+    except (ArrowException, OSError) as error:
+        raise UserError(f"{name} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+
+
 def _columns(path: str, table: TableDescription, source: Source, name: Name) -> list[str]:
     """The names of a text file's columns.
 
@@ -217,14 +229,15 @@ def _check_columns(raw: DataFrame, columns: list[Column], source: Source, name: 
     missing = [str(column) for column in columns if _name_of(column) not in there]
     if not missing:
         return
-    table, hint = source.description.table(name), ""
-    if len(there) == 1 and table is not None:
-        other = next((each for each in (";", "\t", "::", "|", ",") if each in there[0]), None)
-        hint = f" Its separator seems to be {other!r}: write source.separator: {other!r}." if other else ""
-    raise UserError(
-        f"{file_name(source, name)} has no column {' and no '.join(missing)}; its columns are {', '.join(there)}. "
-        f"Correct source.{name}.{hint}"
-    )
+    table, file = source.description.table(name), file_name(source, name)
+    other = next((each for each in (";", "\t", "::", "|", ",") if each in there[0]), None) if len(there) == 1 else None
+    if table is not None and other:
+        raise UserError(
+            f"{file} has one column, {there[0]!r}, so it is not separated by {table.separator!r}: write "
+            f"source.separator: {other!r}."
+        )
+    shown = ", ".join(column if column.isprintable() else repr(column) for column in there)
+    raise UserError(f"{file} has no column {' and no '.join(missing)}; its columns are {shown}. Correct source.{name}.")
 
 
 def _name_of(column: Column) -> str:
