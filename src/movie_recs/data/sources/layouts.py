@@ -129,7 +129,7 @@ def find_test_file(folder: Path, given: str | None) -> str:
     if not wanted:
         raise UserError(
             f"split.strategy is given, but {folder} has no test set{f' {given!r}' if given else ''} (found: "
-            f"{_listed(tests)}): name a file that is written like the ratings by split.given, or split by another strategy."
+            f"{_listed(tests)}): name one by split.given, or use another strategy."
         )
     return wanted[0]
 
