@@ -43,6 +43,8 @@ RATING_ROWS = {
     "1,10,four,1": "rating is not a number",
     "1,10,NaN,1": "rating is not a number",
     "1,10,4.0,yesterday": NOT_SECONDS,
+    "1,10,4.0,964982703.0": GOOD,
+    "1,10,4.0,964982703.5": NOT_SECONDS,
     "1,10,9.9,1": NOT_STARS,
     "1,10,0.0,1": NOT_STARS,
     "1,10,5.5,1": NOT_STARS,

@@ -300,7 +300,7 @@ def _identifier(name: str) -> Column:
 def _time(unit: str | None) -> Column:
     if unit == "iso":
         return F.col("time").try_cast("timestamp")
-    value = F.trim("time").try_cast("bigint")
+    value = F.regexp_replace(F.trim("time"), r"\.0*$", "").try_cast("bigint")  # tools write 1420070400.0 beside gaps
     if unit == "milliseconds":
         return F.timestamp_millis(F.when(value.between(0, LAST_SECOND * 1000), value))
     return F.timestamp_seconds(F.when(value.between(0, LAST_SECOND), value))

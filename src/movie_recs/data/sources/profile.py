@@ -115,9 +115,8 @@ def _time_unit(facts: Row, given: str | None, source: Source) -> str | None:
     if facts["dates"] > facts["numbers"]:
         found = "iso"
     else:
-        found = "milliseconds" if facts["median_time"] >= FIRST_MILLISECOND else given or "seconds"
-        if given == "iso":
-            found = "milliseconds" if facts["median_time"] >= FIRST_MILLISECOND else "seconds"
+        small = "seconds" if given in (None, "iso") else given  # milliseconds since 1970 may be few
+        found = "milliseconds" if facts["median_time"] >= FIRST_MILLISECOND else small
     if given not in (None, found):
         raise UserError(
             f"source.ratings.time_unit is {given}, but the times in {file_name(source, 'ratings')} are {_UNITS[found]} "
