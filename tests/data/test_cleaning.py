@@ -176,6 +176,22 @@ def test_good_ratings_are_typed_and_a_missing_time_is_null(spark, read):
     )
 
 
+@pytest.mark.parametrize(
+    ("unit", "text", "expected"),
+    [
+        ("seconds", "1420070401", "2015-01-01 00:00:01"),
+        ("milliseconds", "1420070401250", "2015-01-01 00:00:01.25"),
+        ("microseconds", "1420070401000250", "2015-01-01 00:00:01.00025"),
+        ("nanoseconds", "1420070401999999999", "2015-01-01 00:00:01.999999"),
+        ("iso", "2015-01-01T01:00:01+01:00", "2015-01-01 00:00:01"),
+    ],
+)
+def test_times_are_read_in_any_unit(read, unit, text, expected):
+    rows, names, profile, ids = read("ratings", lines(HEADER, f"1,10,4.0,{text}"))
+    parsed = cleaning.parse_ratings(rows, names, profile._replace(time_unit=unit), ids)
+    assert parsed.select(F.col("rated_at").cast("string"), "reason").first() == (expected, None)
+
+
 MOVIE_ROWS = {
     "1,Toy Story (1995),Adventure|Animation": ("Toy Story", 1995, ["Adventure", "Animation"]),
     '2,"American President, The (1995)",Comedy': ("American President, The", 1995, ["Comedy"]),

@@ -1,5 +1,6 @@
 """Sources: which files belong to a data set, how tables are read as text, and what is said of a wrong description."""
 
+import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
@@ -177,6 +178,15 @@ class TestReading:
             assert (row["user"], row["item"], row["rating"]) == (str(2**40), "x", "4.5")
             assert row["time"].startswith("1970-01-02")
 
+    def test_times_in_nanoseconds_are_read_from_parquet(self, spark, tmp_path):
+        table = pd.DataFrame(
+            {"reader": ["ann"], "isbn": ["x"], "score": [4.5], "at": [pd.Timestamp("2015-01-01", tz="UTC")]}
+        )
+        table.astype({"at": "datetime64[ns, UTC]"}).to_parquet(tmp_path / "scores.csv")
+        source = own(format="parquet")
+        rows = text_rows(read_table(spark, str(tmp_path), source, "ratings"), source, "ratings")
+        assert profile_ratings(rows, source, 0.0).time_unit == "nanoseconds"
+
     def test_what_is_no_parquet_file_is_refused(self, spark, tmp_path):
         with pytest.raises(UserError, match=r"^scores\.csv cannot be read as Parquet: "):
             self.rows(spark, tmp_path, own(format="parquet"), table("ann,9-x,4.5,1"))
@@ -216,6 +226,8 @@ class TestProfile:
         [
             (("1420070400", "1420070401"), "seconds"),
             (("1420070400000", "1420070401000"), "milliseconds"),
+            (("1420070400000000", "1420070401000000"), "microseconds"),
+            (("1420070400000000000", "1420070401000000000"), "nanoseconds"),
             (("2015-01-01T00:00:00Z", "2015-01-02"), "iso"),
             (("", ""), None),
         ],

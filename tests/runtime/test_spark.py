@@ -74,6 +74,7 @@ class TestConnect:
         os.environ["SPARK_REMOTE"] = "sc://host:15002"
         configure_spark(options_of("connect"), BASE)
         assert spark._connect_options == {
+            "spark.sql.legacy.parquet.nanosAsLong": "true",
             "spark.sql.session.timeZone": "UTC",
             "spark.sql.shuffle.partitions": "8",
             "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",

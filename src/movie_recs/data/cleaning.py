@@ -301,9 +301,13 @@ def _time(unit: str | None) -> Column:
     if unit == "iso":
         return F.col("time").try_cast("timestamp")
     value = F.regexp_replace(F.trim("time"), r"\.0*$", "").try_cast("bigint")  # tools write 1420070400.0 beside gaps
-    if unit == "milliseconds":
-        return F.timestamp_millis(F.when(value.between(0, LAST_SECOND * 1000), value))
-    return F.timestamp_seconds(F.when(value.between(0, LAST_SECOND), value))
+    if unit in (None, "seconds"):
+        return F.timestamp_seconds(F.when(value.between(0, LAST_SECOND), value))
+    in_a_second = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}[unit]
+    known = F.when(value.between(0, min(LAST_SECOND * in_a_second, 2**63 - 1)), value)
+    rest = known % in_a_second
+    whole = ((known - rest) / in_a_second).cast("bigint")  # exact; a product of the whole number would overflow
+    return F.timestamp_micros(whole * 10**6 + F.floor(rest * 10**6 / in_a_second))
 
 
 def _known_movies(parsed: DataFrame, movies: DataFrame, unknown: str) -> DataFrame:

@@ -8,7 +8,7 @@ from movie_recs.data.scale import Scale
 from movie_recs.parameter_types import Block
 
 Column = Annotated[str | int, Field(union_mode="left_to_right")]  # a name; of a file without a header a place from 1
-TimeUnit = Literal["seconds", "milliseconds", "iso"]
+TimeUnit = Literal["seconds", "milliseconds", "microseconds", "nanoseconds", "iso"]
 Table = Literal["ratings", "items", "tags", "links"]
 
 

@@ -13,7 +13,7 @@ from movie_recs.errors import UserError
 
 HEAD = 1000  # rows of GroupLens' files by which their ids are judged
 STEPS = (1.0, 0.5, 0.25, 0.2, 0.1, 0.05, 0.01)  # of a scale that is found
-FIRST_MILLISECOND = 10**11  # as seconds, the year 5138; as milliseconds, 1973
+FROM = {"seconds": 0, "milliseconds": 10**11, "microseconds": 10**14, "nanoseconds": 10**17}  # each from 1973 to 5138
 
 
 class Profile(NamedTuple):
@@ -115,17 +115,16 @@ def _time_unit(facts: Row, given: str | None, source: Source) -> str | None:
     if facts["dates"] > facts["numbers"]:
         found = "iso"
     else:
-        small = "seconds" if given in (None, "iso") else given  # milliseconds since 1970 may be few
-        found = "milliseconds" if facts["median_time"] >= FIRST_MILLISECOND else small
+        found = next(unit for unit, first in reversed(FROM.items()) if facts["median_time"] >= first)
+        if found == "seconds" and given not in (None, "iso"):
+            found = given  # milliseconds since 1970 may be few
+    what = "dates" if found == "iso" else f"numbers of {found}"
     if given not in (None, found):
         raise UserError(
-            f"source.ratings.time_unit is {given}, but the times in {file_name(source, 'ratings')} are {_UNITS[found]} "
+            f"source.ratings.time_unit is {given}, but the times in {file_name(source, 'ratings')} are {what} "
             f"(as in {facts['some_time']!r}): write {found}, or leave time_unit out."
         )
     return found
-
-
-_UNITS = {"iso": "dates", "seconds": "numbers of seconds", "milliseconds": "numbers of milliseconds"}
 
 
 def _scale(facts: Row, given: Scale | None, max_bad_rows: float, source: Source) -> Scale:
