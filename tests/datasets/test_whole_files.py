@@ -1,5 +1,6 @@
 """Files that only whole ones replace; CSV files without formulas; previews of Parquet files with lists."""
 
+import copy
 import json
 
 import pandas as pd
@@ -111,3 +112,9 @@ def test_what_a_killed_save_has_left_is_written_over(kind, old, new, tmp_path):
     dataset.save(old)
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
     assert dataset.exists()
+
+
+def test_a_dataset_may_be_copied(tmp_path):
+    dataset = copy.deepcopy(WholeText(filepath=str(tmp_path / "file")))
+    dataset.save("page")
+    assert dataset.load() == "page"

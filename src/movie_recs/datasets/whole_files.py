@@ -30,6 +30,8 @@ class WholeFiles:
 
     def __getattr__(self, name: str) -> Any:
         """All else is the file system's own."""
+        if name == "filesystem" or name.startswith("__"):  # of a copy that is being made
+            raise AttributeError(name)
         return getattr(self.filesystem, name)
 
     @contextmanager
