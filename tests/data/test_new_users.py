@@ -100,8 +100,14 @@ class TestFile:
         rows = self.write(tmp_path, "userId,movieId,rating,timestamp\n1,1,5,10\n1,99,4,11\n1,2,six,12\n1,2,5.5,13\n")
         table = collect_new_ratings([], rows, MOVIES, HALF_STARS)
         assert table[["name", "movie_id", "rating"]].to_numpy().tolist() == [["grace", 1, 5]]
-        assert "3 of 4 rows have no known movieId or no rating from 0.5 to 5" in caplog.text
+        assert "3 of 4 rows have no known movieId, no rating from 0.5 to 5, or" in caplog.text
         assert "99,4,11; 2,six,12; 2,5.5,13" in caplog.text
+
+    def test_rows_with_times_that_are_no_seconds_are_left_out_and_counted(self, tmp_path, caplog):
+        rows = self.write(tmp_path, "movieId,rating,timestamp\n1,5,20\n2,4,1420070400000\n3,4,inf\n4,4,-1\n5,4,\n")
+        table = collect_new_ratings([], rows, MOVIES, HALF_STARS)
+        assert table["movie_id"].tolist() == [1, 5]
+        assert "3 of 5 rows have no known movieId" in caplog.text
 
     def test_times_decide_which_is_later_and_without_them_the_order(self, tmp_path):
         timed = collect_new_ratings(

@@ -3,6 +3,7 @@
 import pytest
 from click import ClickException
 from kedro.io import DataCatalog, DatasetError
+from kedro.pipeline import Node, Pipeline
 
 from movie_recs.datasets.new_user_csv import NewUserCsv
 from movie_recs.errors import UserError
@@ -24,3 +25,10 @@ def test_so_is_a_datasets_which_dataset_and_catalog_wrap(tmp_path):
 
 def test_any_other_error_is_left_to_kedro():
     assert ProjectHooks().on_pipeline_error(DatasetError("disk full")) is None
+
+
+def test_a_persons_file_is_read_before_anything_starts(tmp_path):
+    catalog = DataCatalog({"new_user_ratings": NewUserCsv(filepath=str(tmp_path / "none.csv"))})
+    pipeline = Pipeline([Node(lambda rows: rows, "new_user_ratings", "lists", name="recommend")])
+    with pytest.raises(ClickException, match=r"^recommend\.new_user_ratings: .* cannot be read"):
+        ProjectHooks().before_pipeline_run(pipeline, catalog)

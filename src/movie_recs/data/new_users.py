@@ -13,6 +13,7 @@ from movie_recs.errors import UserError
 logger = logging.getLogger(__name__)
 
 SHOWN = 6  # titles that may be meant, and examples of bad rows
+LAST_SECOND = 9_223_372_036  # in 2262, the last time of pandas
 MIN_SIMILARITY = 0.6  # of titles, as difflib's ratio
 COLUMNS = ["name", "movie_id", "rating", "rated_at"]
 
@@ -57,20 +58,22 @@ def collect_new_ratings(
 
 def _read(from_file: pd.DataFrame, finder: "_Finder", scale: Scale | None) -> pd.DataFrame:
     """The good rows of a file; the bad ones are logged."""
-    times = from_file["timestamp"] if "timestamp" in from_file else pd.Series(range(len(from_file)), dtype=float)
+    given = from_file["timestamp"] if "timestamp" in from_file else pd.Series(range(len(from_file)), dtype=float)
+    times = pd.to_numeric(given, errors="coerce").fillna(0)
+    is_time = times.between(0, LAST_SECOND)
     numbers = pd.DataFrame({
         "name": from_file["name"],
         "movie_id": from_file["movieId"].str.strip().map(finder.numbers),
         "rating": pd.to_numeric(from_file["rating"], errors="coerce"),
-        "rated_at": pd.to_datetime(pd.to_numeric(times, errors="coerce").fillna(0), unit="s"),
+        "rated_at": pd.to_datetime(times.where(is_time, 0), unit="s"),
     })  # fmt: skip
     least, most = (0.0, float("inf")) if scale is None else (scale.least, scale.most)
-    good = numbers["movie_id"].notna() & numbers["rating"].between(least, most)
+    good = numbers["movie_id"].notna() & numbers["rating"].between(least, most) & is_time
     if not good.all():
         examples = "; ".join(",".join(map(str, row)) for row in from_file[~good].iloc[:SHOWN, 1:].to_numpy())
         logger.warning(
-            "recommend.new_user_ratings: %d of %d rows have no known movieId or no rating from %g to %g and are left "
-            "out: %s", (~good).sum(), len(good), least, most, examples,
+            "recommend.new_user_ratings: %d of %d rows have no known movieId, no rating from %g to %g, or a time that "
+            "is no number of seconds, and are left out: %s", (~good).sum(), len(good), least, most, examples,
         )  # fmt: skip
     return numbers[good].astype({"movie_id": "int64"})
 

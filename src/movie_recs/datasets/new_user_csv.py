@@ -41,6 +41,14 @@ class NewUserCsv(AbstractDataset[None, pd.DataFrame]):
         table.insert(0, "name", PurePosixPath(self._filepath).stem)
         return table[[name for name in COLUMNS if name in table]]
 
+    def check(self) -> None:
+        """Reads the file, so that a wrong one is reported before anything starts.
+
+        Raises:
+            UserError: It cannot be read, or lacks a column.
+        """
+        self._load()
+
     def _save(self, data: None) -> None:  # noqa: ARG002 - required by the base class
         raise DatasetError("a person's ratings are read-only")
 

@@ -16,6 +16,8 @@ from movie_recs.runtime.spark import configure_spark
 
 logger = logging.getLogger(__name__)
 
+NEW_USER_RATINGS = "new_user_ratings"
+
 
 class ProjectHooks:
     """The hooks of this project, in the order in which Kedro calls them."""
@@ -36,6 +38,11 @@ class ProjectHooks:
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Stops a run whose inputs do not exist before Spark starts."""
+        person = catalog.get(NEW_USER_RATINGS) if NEW_USER_RATINGS in pipeline.inputs() else None
+        try:
+            getattr(person, "check", lambda: None)()
+        except UserError as error:
+            raise ClickException(str(error)) from error
         missing = [
             name for name in sorted(pipeline.inputs()) if not name.startswith("param") and not catalog.exists(name)
         ]
