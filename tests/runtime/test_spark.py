@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 
 import pytest
 from conftest import ROOT
@@ -67,6 +68,14 @@ def test_spark_remote_is_ignored_where_there_is_a_master(caplog):
     configure_spark({"spark.master": "local[2]"}, BASE)
     assert "SPARK_REMOTE" not in os.environ
     assert caplog.messages == ["SPARK_REMOTE is ignored: this run uses local[2] (--env=connect uses it)"]
+
+
+@pytest.mark.parametrize(("master", "is_own"), [("local[2]", True), ("spark://host:7077", False)])
+def test_spark_inside_this_process_uses_its_own_home_and_python(master, is_own):
+    os.environ |= {"SPARK_HOME": "/opt/spark", "PYSPARK_PYTHON": "/usr/bin/python2"}
+    configure_spark({"spark.master": master}, BASE)
+    assert ("SPARK_HOME" not in os.environ) == is_own
+    assert (os.environ["PYSPARK_PYTHON"] == sys.executable) == is_own
 
 
 class TestConnect:

@@ -82,6 +82,9 @@ def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
     if options["spark.master"].startswith("local"):
         os.environ.setdefault("SPARK_CONF_DIR", str(conf_dir))  # a cluster has its own configuration
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # without a network the host name may not resolve
+        for name in ("SPARK_HOME", "PYSPARK_PYTHON"):  # of another Spark, or of a Python without these packages
+            if (value := os.environ.pop(name, None)) not in (None, sys.executable):
+                logger.info("%s=%s is ignored: Spark inside this process uses its own", name, value)
     else:
         if options.get("spark.python.daemon.module") == WORKER_DAEMON:
             del options["spark.python.daemon.module"]  # this package reaches a worker after its daemon has started
