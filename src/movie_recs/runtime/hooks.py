@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from click import ClickException
+from kedro.config import AbstractConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
@@ -11,6 +12,7 @@ from kedro.pipeline import Pipeline
 
 from movie_recs.errors import UserError
 from movie_recs.parameters import check_parameters
+from movie_recs.runtime.lock import RunLock
 from movie_recs.runtime.objectives import use_ratings
 from movie_recs.runtime.spark import configure_spark
 
@@ -22,6 +24,10 @@ NEW_USER_RATINGS = "new_user_ratings"
 class ProjectHooks:
     """The hooks of this project, in the order in which Kedro calls them."""
 
+    def __init__(self) -> None:
+        self._lock = RunLock()
+        self._config: AbstractConfigLoader | None = None
+
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Checks all parameters and configures Spark before anything is read or started."""
@@ -30,6 +36,7 @@ class ProjectHooks:
             configure_spark(context.config_loader["spark"], Path(context.config_loader.conf_source) / "base")
         except UserError as error:
             raise ClickException(str(error)) from error
+        self._config = context.config_loader
         are_events = source.ratings is not None and source.ratings.are_events
         if are_events:
             logger.info("The data are events without ratings, so the objective `rating` is left out")
@@ -53,9 +60,22 @@ class ProjectHooks:
                 "everything else is made by earlier pipelines: run `kedro run` first, with the same data set."
             )
 
+        try:
+            if self._config is not None:
+                places = self._config["globals"]
+                self._lock.take(str(places["data_dir"]), str(places.get("dataset")))
+        except UserError as error:
+            raise ClickException(str(error)) from error
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Another run may use the results now."""
+        self._lock.free()
+
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
         """Shows an error that the user can correct as one sentence, without a traceback."""
+        self._lock.free()
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, UserError):
             cause = cause.__cause__  # a dataset's error comes wrapped, by the dataset and by the catalog
