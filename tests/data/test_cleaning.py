@@ -1,6 +1,7 @@
 """Which rows of the raw files are kept, which are set aside and why, and which files stop the run."""
 
 import gzip
+import math
 
 import pytest
 from pyspark.sql import Row
@@ -508,3 +509,21 @@ def test_a_file_without_a_good_row_stops_the_run_at_any_limit(spark):
 def test_rows_set_aside_are_logged(spark, caplog):
     cleaning.separate(with_bad_rows(spark, 1, 100), "tags.csv", 0.01)
     assert "tags.csv: 1 of 100 rows are set aside: 1 because worse (as in 'row 0')" in caplog.text
+
+
+def test_events_of_a_pair_add_up_to_one_strength_and_the_last_time(parsed_ratings):
+    events = cleaning.good_rows(
+        parsed_ratings(
+            (1, 10, 1.0, 100, None), (1, 10, 6.0, 300, None), (1, 20, 0.25, 50, None), (2, 10, 1.0, None, None)
+        )
+    )
+    found = cleaning.add_up(events).orderBy("user_id", "movie_id").collect()
+    assert [(row["user_id"], row["movie_id"]) for row in found] == [(1, 10), (1, 20), (2, 10)]
+    assert [row["rating"] for row in found] == pytest.approx([1 + math.log(7), 1, 1])
+    assert [row["rated_at"] and row["rated_at"].timestamp() for row in found] == [300, 50, None]
+
+
+def test_a_quantity_of_events_has_to_be_above_0(read):
+    rows, names, profile, ids = read("ratings", lines(HEADER, "1,10,17,1", "1,20,0,1", "1,30,-2,1"))
+    parsed = cleaning.parse_ratings(rows, names, profile._replace(scale=None), ids).collect()
+    assert [row["reason"] for row in parsed] == [None, "rating is not above 0", "rating is not above 0"]
