@@ -2,7 +2,16 @@
 
 from pyspark.testing import assertDataFrameEqual
 
-from movie_recs.data.identifiers import IDS, OWN_NUMBERS, number_ids, numbers_of, originals_of, to_numbers, to_originals
+from movie_recs.data.identifiers import (
+    IDS,
+    OWN_NUMBERS,
+    number_ids,
+    numbers_of,
+    originals_of,
+    to_numbers,
+    to_originals,
+    with_originals,
+)
 
 
 def test_numbers_follow_the_order_of_the_ids_whatever_the_partitioning(spark):
@@ -36,3 +45,11 @@ def test_requested_ids_are_looked_up_as_they_are_written(spark):
     none = spark.createDataFrame([], OWN_NUMBERS)
     assert numbers_of([7, "8", "ada", 0, 2**40], none) == {7: 7, "8": 8}
     assert originals_of([7], none) == {7: 7}
+
+
+def test_original_ids_stand_beside_their_numbers_whatever_the_order_of_the_rows(spark):
+    ids = spark.createDataFrame([(number, f"id {number}") for number in range(1, 200)], IDS)
+    table = spark.range(1, 200).selectExpr("int(200 - id) as movie_id", "string(200 - id) as title").repartition(7)
+    rows = with_originals(table, ids, "movie_id").collect()
+    assert len(rows) == 199
+    assert all(row["original"] == f"id {row['movie_id']}" == f"id {row['title']}" for row in rows)

@@ -53,6 +53,11 @@ def to_originals(table: DataFrame, ids: DataFrame, *columns: str) -> DataFrame:
     return _replace(table, ids.select(F.col("id").alias("old"), F.col("original").alias("new")), columns)
 
 
+def with_originals(table: DataFrame, ids: DataFrame, column: str, name: str = "original") -> DataFrame:
+    """The table with one column more, `name`: the original ids of the numbers in `column`."""
+    return to_originals(table.withColumn(name, F.col(column)), ids, name)
+
+
 def numbers_of(originals: Sequence[Id], ids: DataFrame) -> dict[Id, int]:
     """The number of each of these ids that has one, in their order."""
     if are_own_numbers(ids):

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.als.spark_ml import factor_model
-from movie_recs.data.identifiers import Id, numbers_of, originals_of, to_originals
+from movie_recs.data.identifiers import Id, numbers_of, originals_of, to_originals, with_originals
 from movie_recs.data.movie_filters import filter_movies
 from movie_recs.data.new_users import collect_new_ratings
 from movie_recs.data.scale import Scale
@@ -108,8 +108,7 @@ def recommend_to_new_users(
         return to_originals(spark.createDataFrame([], TABLES["new_user_recommendations"]), movie_ids, "movie_id")
     scale = Scale.of(data_summary)
     numbers = {name: number for number, name in enumerate(names, start=1)}
-    titles = movies.select("movie_id", "title", "year").toPandas()
-    titles["original"] = to_originals(movies.select("movie_id"), movie_ids, "movie_id").toPandas()["movie_id"]
+    titles = with_originals(movies.select("movie_id", "title", "year"), movie_ids, "movie_id").toPandas()
     new = collect_new_ratings(parameters.new_users, new_user_ratings, titles, scale)
     rows = new.assign(user_id=new["name"].map(numbers))[["user_id", "movie_id", "rating", "rated_at"]]
     own = spark.createDataFrame(rows, RATINGS)

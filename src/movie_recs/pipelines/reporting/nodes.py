@@ -7,7 +7,7 @@ from plotly.graph_objects import Figure
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.data.identifiers import originals_of, to_numbers, to_originals
+from movie_recs.data.identifiers import originals_of, to_numbers, with_originals
 from movie_recs.data.scale import Scale
 from movie_recs.model.factor_model import FactorModel
 from movie_recs.model.scoring import score, to_stars
@@ -190,7 +190,7 @@ def render_report(
 def _with_originals(kept: DataFrame, ids: DataFrame, column: str, data_summary: dict[str, Any]) -> pd.DataFrame:
     """The rows with `original`, the id as the data has it; without means if the data are events."""
     columns = [column, "original", *(name for name in kept.columns if name != column)]
-    table = to_originals(kept.withColumn("original", F.col(column)), ids, "original").select(*columns).toPandas()
+    table = with_originals(kept, ids, column).select(*columns).toPandas()
     return table if Scale.of(data_summary) else table.assign(mean_rating=float("nan"))
 
 
