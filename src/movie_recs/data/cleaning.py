@@ -147,7 +147,7 @@ def judge_ratings(parsed: DataFrame, movies: DataFrame | None, unknown: str, is_
         unknown: The reason of a movie that is not among them.
         is_event: Whether a row is an event, which may repeat.
     """
-    known = parsed if movies is None else _known_movies(parsed, movies, unknown)
+    known = _known_movies(parsed, movies, unknown)
     if is_event:
         return known
     latest_first = [F.desc_nulls_last("rated_at"), F.desc("rating"), F.col("record")]
@@ -161,13 +161,13 @@ def judge_movies(parsed: DataFrame, duplicate: str) -> DataFrame:
 
 def judge_links(parsed: DataFrame, movies: DataFrame | None, unknown: str, duplicate: str) -> DataFrame:
     """The parsed links; an unknown movie, and all but the first row of a movie, get a reason too."""
-    known = parsed if movies is None else _known_movies(parsed, movies, unknown)
+    known = _known_movies(parsed, movies, unknown)
     return _keep_first(known, ["movie_id"], [F.col("record")], duplicate)
 
 
 def judge_tags(parsed: DataFrame, movies: DataFrame | None, unknown: str) -> DataFrame:
     """The parsed tags; an unknown movie gets a reason too."""
-    return parsed if movies is None else _known_movies(parsed, movies, unknown)
+    return _known_movies(parsed, movies, unknown)
 
 
 def add_up(events: DataFrame) -> DataFrame:
@@ -310,7 +310,10 @@ def _time(unit: str | None) -> Column:
     return F.timestamp_micros(whole * 10**6 + F.floor(rest * 10**6 / in_a_second))
 
 
-def _known_movies(parsed: DataFrame, movies: DataFrame, unknown: str) -> DataFrame:
+def _known_movies(parsed: DataFrame, movies: DataFrame | None, unknown: str) -> DataFrame:
+    """The rows; one whose movie is not among the known ones, if there are such, gets the reason."""
+    if movies is None:
+        return parsed
     known = F.broadcast(movies.select("movie_id", F.lit(True).alias("is_known")))
     return _with_reason(parsed.join(known, "movie_id", how="left"), F.col("is_known").isNull(), unknown).select(
         *parsed.columns

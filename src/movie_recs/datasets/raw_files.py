@@ -3,9 +3,9 @@
 import hashlib
 from typing import Any
 
-import fsspec
 from kedro.io import AbstractDataset, DatasetError
 
+from movie_recs.data.sources.reading import file_system_of
 from movie_recs.datasets.source_table import Described, find_source
 
 SYNTHETIC_MARKER = "synthetic.json"
@@ -20,7 +20,7 @@ class RawFilesDataset(AbstractDataset[None, dict[str, Any]]):
         """`filepath` is the folder, `name` the name of the data set, `description` the parameter `source`."""
         self.metadata = metadata
         self._name, self._folder, self._description = name, filepath, description
-        self._fs, self._path = fsspec.core.url_to_fs(filepath.replace("s3a://", "s3://"))
+        self._fs, self._path = file_system_of(filepath)
 
     def _load(self) -> dict[str, Any]:
         description = find_source(self._folder, self._description).description

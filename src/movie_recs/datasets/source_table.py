@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-import fsspec
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 from pyspark.sql import DataFrame
 
-from movie_recs.data.sources.description import SourceDescription
+from movie_recs.data.sources.description import SourceDescription, Table
 from movie_recs.data.sources.layouts import Source, resolve
-from movie_recs.data.sources.reading import Name, read_rows, read_table
+from movie_recs.data.sources.reading import file_system_of, read_rows, read_table
 from movie_recs.runtime.spark import spark_session
 
 Described = Mapping[str, Any]
@@ -18,7 +17,7 @@ Described = Mapping[str, Any]
 
 def find_source(folder: str, description: Described) -> Source:
     """The source in a folder, a path or URL; its files are listed, not read."""
-    filesystem, path = fsspec.core.url_to_fs(folder.replace("s3a://", "s3://"))
+    filesystem, path = file_system_of(folder)
     files = filesystem.ls(path, detail=False) if filesystem.isdir(path) else []
     return resolve(SourceDescription.model_validate(description), {file.rsplit("/", 1)[-1] for file in files})
 
@@ -51,7 +50,7 @@ class SourceTable(AbstractDataset[None, DataFrame]):
         self,
         *,
         filepath: str,
-        table: Name,
+        table: Table,
         description: Described,
         file: str | None = None,
         metadata: dict[str, Any] | None = None,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import fsspec
 from kedro.io import AbstractDataset, DatasetError
 
+from movie_recs.data.sources.reading import file_system_of
 from movie_recs.tuning.trial_log import TrialLog
 
 
@@ -14,7 +14,7 @@ class TrialLogDataset(AbstractDataset[None, TrialLog]):
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         """`filepath` is a file of JSON lines."""
         self.metadata = metadata
-        self._fs, self._path = fsspec.core.url_to_fs(filepath.replace("s3a://", "s3://"))
+        self._fs, self._path = file_system_of(filepath)
 
     def _load(self) -> TrialLog:
         return TrialLog(self._fs, self._path)

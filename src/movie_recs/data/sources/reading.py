@@ -4,16 +4,17 @@ import codecs
 import csv
 import logging
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import fsspec
+from fsspec import AbstractFileSystem
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType
 
 from movie_recs.data.schemas import RAW_HEADERS, TIME, RawFile
-from movie_recs.data.sources.description import Column, ItemsDescription, TableDescription
+from movie_recs.data.sources.description import Column, ItemsDescription, Table, TableDescription
 from movie_recs.data.sources.layouts import OWN, Source
 from movie_recs.errors import UserError
 
@@ -21,14 +22,13 @@ logger = logging.getLogger(__name__)
 
 MALFORMED = "malformed"  # of a text file: the whole line if it has too many or too few fields
 RECORD, REASON = "record", "reason"
-Name = Literal["ratings", "items", "tags", "links"]
-ROLES: dict[Name, tuple[str, ...]] = {
+ROLES: dict[Table, tuple[str, ...]] = {
     "ratings": ("user", "item", "rating", "time"),
     "items": ("item", "title", "year", "genres", "imdb", "tmdb"),
     "tags": ("user", "item", "tag", "time"),
     "links": ("item", "imdb", "tmdb"),
 }
-GROUPLENS_NAMES: dict[Name, RawFile] = {"ratings": "ratings", "items": "movies", "tags": "tags", "links": "links"}
+GROUPLENS_NAMES: dict[Table, RawFile] = {"ratings": "ratings", "items": "movies", "tags": "tags", "links": "links"}
 LIST_SEPARATOR = "|"  # between the genres of a row
 HEAD_BYTES = 1 << 16  # of a file's beginning, in which its first line ends
 ENCODING_BYTES = 1 << 26  # of a file, from which its encoding is found
@@ -36,13 +36,18 @@ MOST_FIELDS = 1_000_000  # of a line; Spark's reader stops the run at a line of 
 FALLBACK = "ISO-8859-1"  # every byte is a character in it
 
 
-def file_name(source: Source, name: Name) -> str:
+def file_system_of(path: str) -> tuple[AbstractFileSystem, str]:
+    """The file system of a path or URL as Spark writes it, and the path in it."""
+    return fsspec.core.url_to_fs(path.replace("s3a://", "s3://"))
+
+
+def file_name(source: Source, name: Table) -> str:
     """The name of a table's file for messages."""
     table = source.description.table(name)
     return name if table is None or table.file is None else table.file
 
 
-def read_table(spark: SparkSession, folder: str, source: Source, name: Name, file: str | None = None) -> DataFrame:
+def read_table(spark: SparkSession, folder: str, source: Source, name: Table, file: str | None = None) -> DataFrame:
     """A table of the source as its file has it, all fields as text; without such a table no rows.
 
     Args:
@@ -77,7 +82,7 @@ def read_table(spark: SparkSession, folder: str, source: Source, name: Name, fil
     return spark.read.schema(schema).options(**options).csv(path)
 
 
-def read_rows(folder: str, source: Source, name: Name, rows: int) -> dict[str, list[Any]]:
+def read_rows(folder: str, source: Source, name: Table, rows: int) -> dict[str, list[Any]]:
     """{index, columns, data} of the first rows of a table, read without Spark."""
     table = source.description.table(name)
     if table is None or table.file is None:
@@ -93,13 +98,13 @@ def read_rows(folder: str, source: Source, name: Name, rows: int) -> dict[str, l
     else:
         from pyarrow import dataset
 
-        filesystem, place = fsspec.core.url_to_fs(path.replace("s3a://", "s3://"))
+        filesystem, place = file_system_of(path)
         found = dataset.dataset(place, filesystem=filesystem, format=source.description.format).head(rows)
         columns, data = found.column_names, [[str(each) for each in row.values()] for row in found.to_pylist()]
     return {"index": list(range(len(data))), "columns": columns, "data": data}
 
 
-def text_rows(raw: DataFrame, source: Source, name: Name) -> DataFrame:
+def text_rows(raw: DataFrame, source: Source, name: Table) -> DataFrame:
     """The rows with a text column for each role of the table, null where the source has none; `record`; `reason`.
 
     `record` is the row as it was written, `reason` why it cannot be read, null if it can.
@@ -139,7 +144,7 @@ def text_rows(raw: DataFrame, source: Source, name: Name) -> DataFrame:
     )
 
 
-def column_names(source: Source, name: Name) -> dict[str, str]:
+def column_names(source: Source, name: Table) -> dict[str, str]:
     """The column of each role that the table has, for messages."""
     table = source.description.table(name)
     columns = {} if table is None else table.columns()
@@ -170,7 +175,7 @@ def _encoding(path: str, table: TableDescription) -> str:
 
 def _blocks(path: str, most: int) -> Iterator[bytes]:
     """The first bytes of a file, or of the files in a folder."""
-    filesystem, place = fsspec.core.url_to_fs(path.replace("s3a://", "s3://"))
+    filesystem, place = file_system_of(path)
     parts = sorted(filesystem.glob(f"{place}/[!_.]*")) if filesystem.isdir(place) else [place]
     for part in parts:
         with filesystem.open(part, "rb", compression="infer") as file:
@@ -183,14 +188,14 @@ def _check_parquet(path: str, name: str | None) -> None:
     """Raises a UserError for what is no Parquet file, of which Spark's error is hundreds of lines long."""
     from pyarrow import ArrowException, dataset
 
-    filesystem, place = fsspec.core.url_to_fs(path.replace("s3a://", "s3://"))
+    filesystem, place = file_system_of(path)
     try:
         dataset.dataset(place, filesystem=filesystem, format="parquet")
     except (ArrowException, OSError) as error:
         raise UserError(f"{name} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
 
 
-def _columns(path: str, table: TableDescription, source: Source, name: Name) -> list[str]:
+def _columns(path: str, table: TableDescription, source: Source, name: Table) -> list[str]:
     """The names of a text file's columns.
 
     Raises:
@@ -224,7 +229,7 @@ def _split(line: str, table: TableDescription) -> list[str]:
     return next(csv.reader([line], delimiter=separator, quotechar=table.quote))
 
 
-def _check_columns(raw: DataFrame, columns: list[Column], source: Source, name: Name) -> None:
+def _check_columns(raw: DataFrame, columns: list[Column], source: Source, name: Table) -> None:
     there = [column for column in raw.columns if column != MALFORMED]
     missing = [str(column) for column in columns if _name_of(column) not in there]
     if not missing:

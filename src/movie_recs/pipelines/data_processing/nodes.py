@@ -10,9 +10,10 @@ from pyspark.sql import functions as F
 from movie_recs.data import cleaning, identifiers
 from movie_recs.data.cleaning import Cleaned, Ids
 from movie_recs.data.parameters import DataProcessingParameters, SplitParameters
+from movie_recs.data.sources.description import Table
 from movie_recs.data.sources.layouts import OWN, Source
 from movie_recs.data.sources.profile import Profile, profile_ratings
-from movie_recs.data.sources.reading import Name, column_names, file_name, text_rows
+from movie_recs.data.sources.reading import column_names, file_name, text_rows
 from movie_recs.data.splitting import Split, split_as_given, split_by_hash, split_by_time, split_by_user
 from movie_recs.errors import UserError
 
@@ -220,7 +221,7 @@ class _Reading:
         self._source, self._profile = source, Profile.of(source_profile)
         self._ids = Ids(user_ids, movie_ids)
 
-    def of(self, raw: DataFrame, name: Name) -> tuple[DataFrame, dict[str, str], Profile, Ids]:
+    def of(self, raw: DataFrame, name: Table) -> tuple[DataFrame, dict[str, str], Profile, Ids]:
         """The first arguments of the functions that parse."""
         rows = text_rows(raw, self._source, name)
         return rows, column_names(self._source, name), self._profile, self._ids
@@ -229,11 +230,11 @@ class _Reading:
         """The movies to which a row must belong; None in one's own data."""
         return None if self._source.layout == OWN else cleaning.good_rows(parsed_movies)
 
-    def unknown(self, name: Name) -> str:
+    def unknown(self, name: Table) -> str:
         """The reason of a row whose movie is not known."""
         return f"{column_names(self._source, name).get('item')} is not in {file_name(self._source, 'items')}"
 
-    def duplicate(self, name: Name) -> str:
+    def duplicate(self, name: Table) -> str:
         """The reason of a second row of a movie."""
         return f"duplicate {column_names(self._source, name).get('item')}"
 
@@ -241,8 +242,7 @@ class _Reading:
 def _only_rated(movies: DataFrame, ratings: DataFrame, movie_ids: DataFrame) -> DataFrame:
     """Rows like those of `movies` for the rated movies that have none."""
     rated = ratings.select("movie_id").distinct().join(movies, "movie_id", how="left_anti")
-    titled = identifiers.to_originals(rated.withColumn("title", F.col("movie_id")), movie_ids, "title")
-    return titled.select(
+    return identifiers.with_originals(rated, movie_ids, "movie_id", "title").select(
         "movie_id",
         F.col("title").cast("string"),
         F.lit(None).cast("int").alias("year"),
