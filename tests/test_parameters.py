@@ -9,6 +9,7 @@ from movie_recs.als.parameters import AlsParameters, Grid
 from movie_recs.errors import UserError
 from movie_recs.parameters import check_parameters
 from movie_recs.rating.parameters import BaselineGrid
+from movie_recs.rating.search import THERE, first_values
 from movie_recs.runtime.config import ConfigLoader
 from movie_recs.settings import CONFIG_LOADER_ARGS
 
@@ -35,7 +36,7 @@ def test_the_shipped_parameters_are_valid(shipped):
     parameters = check_parameters(shipped)
     tuning = parameters.rating.tuning
     assert all((tuning.baseline_grid.bias_candidates(), tuning.baseline_grid.taste_candidates()))
-    assert tuning.grid.candidates()
+    assert first_values(tuning, THERE).grid.candidates()
     assert parameters.rating.evaluation.reference == AlsParameters(rank=5, reg_param=0.1, max_iter=10)
 
 
@@ -47,6 +48,7 @@ def test_the_shipped_parameters_are_valid(shipped):
         ("rating.tuning.grid.rank", [], "rating.tuning.grid.rank is [] but List should have at least 1 item"),
         ("rating.tuning.grid.max_iter", "", "rating.tuning.grid.max_iter is [] but List should have at least 1 item"),
         ("rating.tuning.grid.reg_param", [-0.1], "reg_param is -0.1 but should be greater than or equal to 0"),
+        ("rating.tuning.grid.reg_param", [], "reg_param is [] but should be auto, or have a value at least"),
         ("rating.tuning.grid.reg_param", [float("inf")], "reg_param is inf but should be a finite number"),
         ("rating.tuning.grid.reg_param", "0.1 nan", "reg_param is 'nan' but should be a finite number"),
         ("rating.evaluation.reference.reg_param", float("inf"), "reg_param is inf but should be a finite number"),

@@ -14,10 +14,10 @@ from movie_recs.rating.features import Catalogue
 from movie_recs.rating.fit import fit_compiled
 from movie_recs.rating.metrics import rating_errors
 from movie_recs.rating.parameters import BaselineGrid, FeatureWeights, RatingTuningParameters
-from movie_recs.rating.search import compare, search
+from movie_recs.rating.search import compare, first_values, for_all_users, search
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
-from movie_recs.tuning.memory import IN_THIS_PROCESS, Choice
+from movie_recs.tuning.memory import IN_THIS_PROCESS, Choice, DataSize
 from movie_recs.tuning.trial import Outcome
 from movie_recs.tuning.trial_log import TrialLog
 
@@ -139,6 +139,33 @@ def test_a_fit_that_fails_is_recorded_and_the_others_go_on(ratings, catalogue):
     assert results.loc[failed, "mean_rmse"].isna().all()
     assert results.loc[~failed, "mean_rmse"].notna().all()
     assert best_candidate(results, RatingCandidate, "taste_als").rank == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "first"),
+    [
+        (DataSize(100_836, 610, 9_742), [0.2, 0.3]),
+        (DataSize(1_000_209, 6_040, 3_706), [0.05, 0.075]),  # 211 ratings, five times as many
+        (DataSize(284_000, 7_400, 105_000), [0.8, 1.2]),  # 10
+    ],
+)
+def test_first_values_of_auto_halve_where_the_density_doubles(size, first):
+    tuning = RatingTuningParameters.model_validate(
+        {**TUNING.model_dump(), "grid": {"rank": 1, "reg_param": "auto", "max_iter": 2}}
+    )
+    assert first_values(tuning, size).grid.reg_param == pytest.approx(first)
+    assert first_values(TUNING, size) is TUNING
+
+
+def test_finalists_are_measured_with_the_reg_param_of_denser_data_too():
+    taste = RatingCandidate(model="taste", user_damping=5, movie_damping=3, taste_reg=8, prior_reg=10)
+    reference, als = (
+        RatingCandidate(model=model, rank=5, reg_param=0.1, max_iter=10) for model in ("reference_als", "als")
+    )
+    measured = for_all_users([taste, reference, als], DataSize(5_000, 100, 100), DataSize(6_000, 120, 100))
+    assert measured == [taste, reference, als]  # 1.1 times as dense: the nearest power of two is 1
+    measured = for_all_users([taste, reference, als], DataSize(5_000, 100, 100), DataSize(20_000, 400, 100))
+    assert measured == [taste, reference, als, als.model_copy(update={"reg_param": 0.05})]
 
 
 class Killed(BaseException):

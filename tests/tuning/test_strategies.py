@@ -78,6 +78,10 @@ class TestBeyondTheList:
         assert max(rank for rank, _ in tried) == 20
         assert max(reg for _, reg in tried) == 0.4  # from the simplest candidate, which is as good as the best
 
+    def test_it_leaves_a_plateau_where_all_regularisations_are_too_high(self):
+        tried = self.path(lambda each: 1 - 0.01 * max(0.0, math.log2(0.2 / each.reg_param)), reg_param=[0.2, 0.3])
+        assert [reg for _, reg in tried if reg < 0.2] == [0.1, 0.05, 0.025, 0.0125, 0.00625, 0.005]  # the bound
+
     def test_a_step_that_gains_too_little_cannot_win(self):
         grid = {"rank": [10], "reg_param": [0.2], "max_iter": [10]}
         strategy = factor_strategy("bias_als", BASE, tuning(grid=grid, beyond_edges=True))

@@ -1,11 +1,12 @@
 """Parameters of the objective `rating`."""
 
 from itertools import product
+from typing import Annotated
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from movie_recs.als.parameters import AlsParameters, Grid
-from movie_recs.parameter_types import Block, Damping, DampingValues, Weight, unique
+from movie_recs.parameter_types import Block, Damping, DampingValues, RegParam, Weight, split_words, unique
 from movie_recs.tuning.parameters import SearchParameters
 
 
@@ -60,11 +61,25 @@ class BaselineGrid(Block):
         ]
 
 
+def _values_or_auto(value: object) -> object:
+    if value == "auto":
+        return []
+    if not (values := split_words(value)):
+        raise ValueError("should be auto, or have a value at least")
+    return values
+
+
+class RatingGrid(Grid):
+    """Values of ALS to combine; without a `reg_param`, which is `auto`, it follows the data (`search.first_values`)."""
+
+    reg_param: Annotated[list[RegParam], BeforeValidator(_values_or_auto)]
+
+
 class RatingTuningParameters(SearchParameters):
     """The search of the rating model: baselines, then factors on their residuals."""
 
     baseline_grid: BaselineGrid
-    grid: Grid
+    grid: RatingGrid
 
 
 class EvaluationParameters(Block):

@@ -5,6 +5,8 @@ and on the residuals of the best biases and of the best taste. Any of these can 
 ratings, plain ALS can be the best.
 """
 
+import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,11 +23,16 @@ from movie_recs.rating.parameters import BaselineGrid, BaselineParameters, Ratin
 from movie_recs.rating.trial import RatingTrialData
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
-from movie_recs.tuning.memory import LOCAL, Choice
+from movie_recs.tuning.memory import LOCAL, Choice, DataSize
 from movie_recs.tuning.strategies import Listed, Strategy, choose_strategy, run_strategies
 from movie_recs.tuning.trial_log import TrialLog, digest, fingerprint, remember
 
 WINNERS = ("bias", "taste", "reference_als", "als", "bias_als", "taste_als")
+
+FIRST_REG_PARAMS = [0.2, 0.3]  # the best of ml-latest-small lies between
+THERE = DataSize(ratings=100_836, users=610, movies=9_742)
+
+logger = logging.getLogger(__name__)
 
 
 def search(
@@ -57,6 +64,49 @@ def search(
         following = [factor_strategy(f"{model}_als", base, tuning) for model, base in best.items()]
         factors = run([listed, factor_strategy("als", None, tuning), *following])
     return pd.concat([baselines, factors], ignore_index=True)
+
+
+def first_values(tuning: RatingTuningParameters, size: DataSize) -> RatingTuningParameters:
+    """The same parameters; a `reg_param` of `auto` becomes the first values for data of this size, logged.
+
+    They are `FIRST_REG_PARAMS` for data as dense as ml-latest-small, and times `reg_factor` for others.
+    """
+    if tuning.grid.reg_param:
+        return tuning
+    first = [reg * reg_factor(THERE, size) for reg in FIRST_REG_PARAMS]
+    logger.info("The first reg_param of ALS are %s, as users and movies have %.0f ratings", first, density(size))
+    return tuning.model_copy(update={"grid": tuning.grid.model_copy(update={"reg_param": first})})
+
+
+def density(size: DataSize) -> float:
+    """Ratings of a user or a movie: the geometric mean of the mean number of each."""
+    return size.ratings / math.sqrt(size.users * size.movies)
+
+
+def reg_factor(known: DataSize, size: DataSize) -> float:
+    """By how much the best `reg_param` differs from that of data of a known size, a power of two.
+
+    ALS multiplies it by a user's or a movie's number of ratings, but the pull that is right for noise of one variance
+    and factors of another does not grow with that number. So it is inverse to the density.
+    """
+    return 2.0 ** round(math.log2(density(known) / density(size)))
+
+
+def for_all_users(best: list[RatingCandidate], part: DataSize, size: DataSize) -> list[RatingCandidate]:
+    """The best on a sample of the users, and each with the `reg_param` that follows for the denser data of all users.
+
+    Args:
+        best: The finalists; that of the reference, which is fixed, has no other.
+        part: Size of the sample.
+        size: Size of all data.
+    """
+    factor = reg_factor(part, size)
+    denser = [
+        each.model_copy(update={"reg_param": each.reg_param * factor})
+        for each in best
+        if each.reg_param and each.model != "reference_als"
+    ]
+    return list(dict.fromkeys([*best, *denser]))
 
 
 def compare(

@@ -41,10 +41,12 @@ class Listed(Generic[Kind]):
     """Proposes the listed candidates, all at once, and goes on beyond the ends of the lists while that gains something.
 
     The first base is the simplest of the listed candidates that lose less than the least gain on the best of them.
-    Where one of its hyperparameters is the highest or lowest of the values tried, the next one is twice or half of it,
-    each alone. The best of those that gain enough is the next base, and if several do, all of them together are tried
-    too. The search ends when none does. A step has to gain `Measure.least_gain`, or half a standard error where that is
-    more, after the price of its rank (`Candidate.price`); one that does not cannot win.
+    Where one of its hyperparameters is the highest or lowest of the values tried, the next one is twice or half of
+    it, each alone. Where the lowest of a regularisation is as good as the highest, it may be that both leave
+    nothing of what they regularise: half of the lowest is tried too. The best of those that gain enough is the next
+    base, and if several do, all of them together are tried too. The search ends when none does. A step has to gain
+    `Measure.least_gain`, or half a standard error where that is more, after the price of its rank
+    (`Candidate.price`); one that does not cannot win.
 
     Args:
         candidates: The list.
@@ -84,31 +86,37 @@ class Listed(Generic[Kind]):
     def _go_on(self, gaining: dict[Kind, float], least_gain: float) -> None:
         best = min(gaining, key=lambda candidate: gaining[candidate])
         following: list[Kind] = []
+        as_good: list[Kind] = []
         if self.rival is None:
             as_good = [candidate for candidate, loss in gaining.items() if loss <= gaining[best] + least_gain]
             best = min(as_good, key=lambda candidate: candidate.complexity)
         else:
             before, steps = self.rival.model_dump().items(), [candidate.model_dump().items() for candidate in gaining]
             following.append(self.rival.model_copy(update=dict(set().union(*steps) - before)))
-        following += self._beyond(best)
+        following += self._beyond(best, as_good)
         self._next = [candidate for candidate in dict.fromkeys(following) if candidate not in self._tried]
         self.rival, self._rivals_loss = best, gaining[best]
 
-    def _beyond(self, base: Kind) -> list[Kind]:
-        """The base with one hyperparameter beyond the values tried, for each that is at their end."""
+    def _beyond(self, base: Kind, as_good: list[Kind]) -> list[Kind]:
+        """The base with one hyperparameter beyond the values tried, for each at their end, or as good at their end."""
         candidates = []
         for name, (lowest, highest) in self._bounds.items():
             value = getattr(base, name)
             tried = [each for each in (getattr(candidate, name) for candidate in self._tried) if each is not None]
             if not value:  # without it, or 0, which is no multiple of anything
                 continue
-            half = value // 2 if isinstance(value, int) else value / 2
-            higher, lower = min(2 * value, max(highest, value)), max(half, min(lowest, value))
-            for end, step in ((max(tried), higher), (min(tried), lower)):
-                if value == end and step == value:
-                    logger.warning("%s: the best %s, %g, is at the bound of the search", base.model, name, value)
-                elif value == end:
-                    logger.info("%s: the best %s, %g, is the last of its list; next %g", base.model, name, value, step)
+            steps, least = [], min(tried)
+            if value == max(tried):
+                steps.append((value, min(2 * value, max(highest, value))))
+            is_flat = not base.SIMPLER[name] and base.model_copy(update={name: least}) in as_good
+            if value == least or (is_flat and least):
+                half = least // 2 if isinstance(least, int) else least / 2
+                steps.append((least, max(half, min(lowest, least))))
+            for end, step in steps:
+                if step == end:
+                    logger.warning("%s: the best %s, %g, is at the bound of the search", base.model, name, end)
+                else:
+                    logger.info("%s: the best %s, %g, is the last of its list; next %g", base.model, name, end, step)
                     candidates.append(base.model_copy(update={name: step}))
         return candidates
 

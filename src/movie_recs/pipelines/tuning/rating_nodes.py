@@ -15,7 +15,7 @@ from movie_recs.rating.features import describe_movies
 from movie_recs.rating.fit import fit_candidate
 from movie_recs.rating.memory import choose_rating_carrier
 from movie_recs.rating.parameters import RatingParameters
-from movie_recs.rating.search import WINNERS, compare, search
+from movie_recs.rating.search import WINNERS, compare, first_values, for_all_users, search
 from movie_recs.report import figures
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.memory import IN_THIS_PROCESS, Choice, DataSize
@@ -40,13 +40,15 @@ def cross_validate_candidates(
     catalogue = describe_movies(movies, parameters.features)
     tuning, reference = parameters.tuning, parameters.evaluation.reference
     part = choose_part(train_ratings, DataSize.of(data_summary), split.folds, tuning)
+    tuning = first_values(tuning, part.size)
     choice = choose_rating_carrier(carrier, part.size, catalogue, tuning, movies.sparkSession, in_tasks=True)
     scale = scale_of(data_summary)
     found = search(part.ratings, catalogue, tuning, reference, part.folds, choice, finished_trials, scale)
     if not part.is_sample:
         return found
-    best = finalists(found, RatingCandidate, WINNERS)
-    carrier, _ = choose_rating_carrier(carrier, DataSize.of(data_summary), catalogue, tuning, movies.sparkSession)
+    size = DataSize.of(data_summary)
+    best = for_all_users(finalists(found, RatingCandidate, WINNERS), part.size, size)
+    carrier, _ = choose_rating_carrier(carrier, size, catalogue, tuning, movies.sparkSession)
     here = Choice(carrier, IN_THIS_PROCESS)
     return settle(found, compare(train_ratings, catalogue, best, tuning, part.folds, here, finished_trials, scale))
 
