@@ -17,6 +17,7 @@ from movie_recs.data.movie_filters import filter_movies
 from movie_recs.data.new_users import collect_new_ratings
 from movie_recs.data.scale import Scale
 from movie_recs.data.schemas import RATINGS, TABLES
+from movie_recs.data.spark_titles import display_title
 from movie_recs.model.factor_model import FactorModel
 from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
@@ -216,7 +217,7 @@ def _show(
 
 def _shown(movies: DataFrame) -> DataFrame:
     imdb_url = F.concat(F.lit("https://www.imdb.com/title/tt"), "imdb_id", F.lit("/"))
-    return F.broadcast(movies.select("movie_id", "title", "year", "genres", imdb_url.alias("imdb_url")))
+    return F.broadcast(movies.select("movie_id", display_title("title"), "year", "genres", imdb_url.alias("imdb_url")))
 
 
 def _reason_titles(reasons: DataFrame, ratings: DataFrame, movies: DataFrame, scale: Scale | None) -> DataFrame:
@@ -233,7 +234,7 @@ def _reason_titles(reasons: DataFrame, ratings: DataFrame, movies: DataFrame, sc
             how="inner",
         )
         .join(
-            F.broadcast(movies.select(F.col("movie_id").alias("because_id"), "title")),
+            F.broadcast(movies.select(F.col("movie_id").alias("because_id"), display_title("title"))),
             "because_id",
             how="inner",
         )
