@@ -114,7 +114,7 @@ def test_imports_point_down(module):
         ("ranking.fit", "movie_recs.ranking.ease.decompose", True),
         ("ranking.fit", "movie_recs.rating.fit.fit_compiled", False),
         ("data.blocks", "movie_recs.als.kernels", False),
-        ("tuning.carriers", "movie_recs.model.top_n.search", False),
+        ("tuning.carriers", "movie_recs.model.search.search", False),
         ("model.users", "movie_recs.als.ridge.RidgeRule", False),
         ("sample.__main__", "movie_recs.runtime.java.find_java", True),
         ("sample.words", "movie_recs.runtime.java.find_java", False),

@@ -9,15 +9,14 @@ import pytest
 from movie_recs.data.interactions import (
     Interactions,
     group_rows,
-    interaction_columns,
     is_in_sample,
-    movie_ids,
     read_interactions,
     rows_of,
     select_seen,
     take,
     take_users,
 )
+from movie_recs.data.spark_interactions import interaction_columns, movie_ids
 
 CATALOGUE = np.array([10, 20, 30, 40], np.int32)
 ROWS = [  # user, movie, stars, fold, microseconds; by user, then by movie

@@ -4,21 +4,24 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.als.spark_ml import factor_model
-from movie_recs.data.identifiers import Id, numbers_of, originals_of, to_originals, with_originals
+from movie_recs.data.id_numbers import Id
+from movie_recs.data.identifiers import numbers_of, originals_of, to_originals, with_originals
 from movie_recs.data.movie_filters import filter_movies
 from movie_recs.data.new_users import collect_new_ratings
 from movie_recs.data.scale import Scale
 from movie_recs.data.schemas import RATINGS, TABLES
-from movie_recs.model.factor_model import FactorModel, add_newcomers
+from movie_recs.data.spark_titles import display_title
+from movie_recs.model.factor_model import FactorModel
 from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
-from movie_recs.model.users import explain, fold_in
+from movie_recs.model.users import add_newcomers, explain, fold_in
 from movie_recs.report.parameters import RecommendParameters
 
 logger = logging.getLogger(__name__)
@@ -182,8 +185,8 @@ def _is_requested(requested: Sequence[Id] | Literal["all"], ids: DataFrame) -> C
 
 def _candidates(
     movies: DataFrame, ratings: DataFrame, movie_ids: DataFrame, parameters: RecommendParameters
-) -> DataFrame | None:
-    """The movies that may be recommended; None for all."""
+) -> np.ndarray | None:
+    """The ids of the movies that may be recommended; None for all."""
     without = list(numbers_of(parameters.filters.without_movie_ids, movie_ids).values())
     filters = parameters.filters.model_copy(update={"without_movie_ids": without})
     return filter_movies(movies, ratings, filters)
@@ -214,7 +217,7 @@ def _show(
 
 def _shown(movies: DataFrame) -> DataFrame:
     imdb_url = F.concat(F.lit("https://www.imdb.com/title/tt"), "imdb_id", F.lit("/"))
-    return F.broadcast(movies.select("movie_id", "title", "year", "genres", imdb_url.alias("imdb_url")))
+    return F.broadcast(movies.select("movie_id", display_title("title"), "year", "genres", imdb_url.alias("imdb_url")))
 
 
 def _reason_titles(reasons: DataFrame, ratings: DataFrame, movies: DataFrame, scale: Scale | None) -> DataFrame:
@@ -230,7 +233,11 @@ def _reason_titles(reasons: DataFrame, ratings: DataFrame, movies: DataFrame, sc
             ["user_id", "because_id"],
             how="inner",
         )
-        .join(F.broadcast(movies.select(F.col("movie_id").alias("because_id"), "title")), "because_id", how="inner")
+        .join(
+            F.broadcast(movies.select(F.col("movie_id").alias("because_id"), display_title("title"))),
+            "because_id",
+            how="inner",
+        )
         .groupBy("user_id", "movie_id")
         .agg(
             F.transform(
