@@ -16,7 +16,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     pipelines = {
         "data_processing": data_processing.create_pipeline(),
         "eda": eda.create_pipeline(),
-        "tuning": sum(map(tuning.create_pipeline, objectives), start=Pipeline([])),
+        "tuning": sum((tuning.create_pipeline(each, rated) for each in objectives), start=Pipeline([])),
         "evaluation": evaluation.create_pipeline(rated),
         "recommend": recommend.create_pipeline(rated),
         "reporting": reporting.create_pipeline(rated),

@@ -3,12 +3,15 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from movie_recs.als.compiled import Targets
 from movie_recs.data.blocks import LocalBlocks, open_blocks
-from movie_recs.data.interactions import Interactions, Seen, select_seen
+from movie_recs.data.interactions import Interactions, select_seen
 from movie_recs.ranking import ease
-from movie_recs.ranking.ease import Spectrum, decompose, ease_features, self_influence
+from movie_recs.ranking.ease import Spectrum, decompose, ease_features, self_influence, side_rows
+from movie_recs.ranking.parameters import SideWeights
 
 ALL = 1000  # singular vectors: more than there are
 SHAPES = [(12, 25), (25, 25), (60, 25)]
@@ -21,12 +24,18 @@ def rated_at_random(users: int, movies: int) -> np.ndarray:
     return rated
 
 
-def preferences(rated: np.ndarray) -> LocalBlocks[Seen]:
+def preferences(rated: np.ndarray) -> LocalBlocks[Targets]:
     users, movies = (each.astype(np.int32) for each in np.nonzero(rated))
     ids = (np.arange(size, dtype=np.int32) for size in rated.shape)
     nothing = np.zeros(len(users), np.int16), np.zeros(len(users), np.int64)
     interactions = Interactions(users, movies, np.ones(len(users), np.float32), *nothing, *ids)
-    return LocalBlocks(select_seen(interactions), interactions.user_ids, interactions.movie_ids)
+    return LocalBlocks(alike(interactions), interactions.user_ids, interactions.movie_ids)
+
+
+def alike(interactions: Interactions, held_out: int = -1) -> Targets:
+    """The ratings of all other folds, whose stars count the same."""
+    seen = select_seen(interactions, held_out)
+    return Targets(seen, np.ones(len(seen.users), np.float32))
 
 
 def weighted(rated: np.ndarray) -> np.ndarray:
@@ -129,7 +138,7 @@ class TestDecompose:
 
 
 @pytest.fixture(scope="module")
-def preferred() -> LocalBlocks[Seen]:
+def preferred() -> LocalBlocks[Targets]:
     """Of 400 users and 300 movies of ten kinds, of which each user likes some."""
     rng = np.random.default_rng(3)
     likes = rng.random((400, 10)) < 0.3
@@ -187,7 +196,7 @@ def test_on_either_carrier_it_is_the_decomposition_of_the_same_matrix(spark, car
     ratings = spark.createDataFrame(rows, "user_id int, movie_id int, rating float, fold int")
     blocks = open_blocks(carrier, ratings, np.arange(shape[1], dtype=np.int32))
     monkeypatch.setattr(ease, "LARGEST_EXACT", largest)
-    spectrum = decompose(blocks.map(partial(select_seen, held_out=1)), 3, 1)
+    spectrum = decompose(blocks.map(partial(alike, held_out=1)), 3, 1)
     blocks.close()
     assert len(blocks.user_ids) == shape[0]
     if largest < min(shape):
@@ -198,3 +207,45 @@ def test_on_either_carrier_it_is_the_decomposition_of_the_same_matrix(spark, car
     _, values, vectors = np.linalg.svd(weighted(rated), full_matrices=False)
     np.testing.assert_allclose(spectrum.squares, values[2::-1] ** 2, rtol=1e-6)
     np.testing.assert_allclose(projection(spectrum.vectors), projection(vectors[:3].T), atol=1e-6)
+
+
+class TestRelaxedDiagonal:
+    @pytest.mark.parametrize("diagonal", [0.05, 0.3])
+    def test_scores_are_those_of_the_regression_whose_diagonal_is_bounded(self, diagonal):
+        """Moon, Kim & Lee 2023: the column of a movie is that of a ridge regression where its diagonal is below."""
+        rated, reg = rated_at_random(60, 25), 3.0
+        inverse = np.linalg.inv(weighted(rated).T @ weighted(rated) + reg * np.eye(25))
+        ridge = np.eye(25) - reg * inverse
+        is_below = np.diag(ridge) <= diagonal
+        assert is_below.any()
+        assert not is_below.all()
+        expected = np.where(is_below, ridge, np.eye(25) - (1 - diagonal) * inverse / np.diag(inverse))
+        assert np.diag(expected) == pytest.approx(np.minimum(np.diag(ridge), diagonal))
+        features = ease_features(decompose(preferences(rated), ALL, 1), reg, diagonal).astype(float)
+        scores = (features * self_influence(features, diagonal)[:, None]) @ features.T
+        off = ~np.eye(25, dtype=bool)
+        np.testing.assert_allclose(scores[off], expected[off], atol=1e-5)
+
+
+class TestSide:
+    MOVIES = pd.DataFrame(
+        {"year": [1990, 1990, None, 2010] * 6 + [2000], "genres": [["War"], [], ["War", "Drama"]] * 8 + [[]]}
+    )
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_known_features_are_more_rows_of_the_regression(self, shape):
+        rated, side = rated_at_random(*shape), side_rows(self.MOVIES, SideWeights(genres=2, year=0.5))
+        assert side.shape == (2 + 12, 25)
+        x = np.vstack([weighted(rated), side.toarray()])
+        np.testing.assert_allclose(gram(decompose(preferences(rated), ALL, 1, side)), x.T @ x, atol=1e-9)
+
+    def test_a_weight_of_0_leaves_a_kind_out(self):
+        assert side_rows(self.MOVIES, SideWeights(genres=1)).toarray()[:, 0].tolist() == [0, 1]  # Drama, War
+        assert side_rows(self.MOVIES, SideWeights()).shape == (0, 25)
+
+    def test_an_approximation_has_them_too(self, monkeypatch):
+        monkeypatch.setattr(ease, "LARGEST_EXACT", 5)
+        monkeypatch.setattr(ease, "SUBSPACE", 10)
+        rated, side = rated_at_random(60, 25), side_rows(self.MOVIES, SideWeights(genres=5))
+        some, whole = decompose(preferences(rated), 2, 1, side), decompose(preferences(rated), None, 1, side).largest(2)
+        np.testing.assert_allclose(some.squares, whole.squares, rtol=1e-4)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
-from movie_recs.data.scale import HALF_STARS
-from movie_recs.ranking.metrics import measure_rankings, ndcg_of_lists
+from movie_recs.data.scale import EVENTS, HALF_STARS, Scale
+from movie_recs.ranking.metrics import best_gains, binary_gains, gains_of, measure_rankings, ndcg_of_lists
 
-ACCURACY = ["ndcg", "ndcg_liked", "recall", "precision", "map", "mrr", "hit_rate"]
-BEYOND_ACCURACY = ["coverage", "novelty", "diversity", "popularity_lift"]
+ACCURACY = ["ndcg", "ndcg_liked", "ndcg_graded", "recall", "precision", "map", "mrr", "hit_rate"]
+BEYOND_ACCURACY = ["coverage", "novelty", "diversity", "popularity_lift", "below_mean"]
 COUNTS = ["n_users", "n_users_liked", "users_without_held_out", "users_without_list"]
 SECOND = 1 / math.log2(3)  # what a hit at rank 2 gains
 
@@ -35,7 +35,7 @@ class Tables:
         return (
             spark.createDataFrame(lists, "model string, user_id int, rank int, movie_id int"),
             spark.createDataFrame(self.held_out, "user_id int, movie_id int, rating float"),
-            spark.createDataFrame(self.train, "user_id int, movie_id int"),
+            spark.createDataFrame([(*pair, 3.0) for pair in self.train], "user_id int, movie_id int, rating float"),
             spark.createDataFrame(list(self.movies.items()), "movie_id int, genres array<string>"),
         )
 
@@ -83,6 +83,10 @@ class TestByHand:
         of_users = {
             "ndcg": ((1 + 1 / 2) / (1 + SECOND), SECOND / (1 + SECOND)),
             "ndcg_liked": (1 / 2, SECOND / (1 + SECOND)),  # user 1 likes movie 3 alone
+            "ndcg_graded": (
+                (7 + 31 / 2) / (31 + 7 * SECOND),  # movies of 3 stars and of 5 at ranks 1 and 3
+                15 * SECOND / (2**4.5 - 1 + 15 * SECOND),
+            ),
             "recall": (2 / 2, 1 / 2),
             "precision": (2 / 3, 1 / 3),
             "map": ((1 / 1 + 2 / 3) / 2, (1 / 2) / 2),
@@ -100,6 +104,7 @@ class TestByHand:
                 "novelty": ((2 + 2 + 1) / 3 + (0 + 1) / 2) / 2,  # -log2 of 1/4, 1/4, 2/4 and of 4/4, 2/4
                 "diversity": ((0 + 1 + 1) / 3 + 1 / 2) / 2,
                 "popularity_lift": ((1 / 3) / 2 - 1 + 2 / 2 - 1) / 2,  # both profiles have 2 ratings a movie
+                "below_mean": None,
                 "n_users": 2,
                 "n_users_liked": 2,
                 "users_without_held_out": 1,
@@ -141,7 +146,7 @@ class TestByHand:
 @pytest.fixture(scope="module")
 def one_new_user(spark) -> dict:
     """Of a user without train ratings, whose one relevant movie is not liked and stands in the table twice."""
-    tables = Tables({"m": {9: [1, 2]}}, [(9, 2, 2.0), (9, 2, 3.5)], TRAIN, MOVIES)
+    tables = Tables({"m": {9: [1, 2]}}, [(9, 2, 3.5)] * 2, TRAIN, MOVIES)
     return by_model(measure_rankings(*tables.in_spark(spark), k=2))["m"]
 
 
@@ -171,10 +176,11 @@ class TestOddTables:
 def in_plain_loops(tables: Tables, model: str, k: int, users: set[int] | None = None) -> dict:
     """All columns as their definitions read, a user after the other."""
     asked_for = (lambda user: True) if users is None else users.__contains__
-    relevant, liked, profile, raters = {}, {}, {}, {}
+    relevant, liked, profile, raters, gains = {}, {}, {}, {}, {}
     for user, movie, stars in tables.held_out:
         if asked_for(user):
             relevant.setdefault(user, set()).add(movie)
+            gains.setdefault(user, {})[movie] = math.pow(2, stars) - 1
             if stars >= HALF_STARS.liked:
                 liked.setdefault(user, set()).add(movie)
     for user, movie in tables.train:
@@ -207,6 +213,10 @@ def in_plain_loops(tables: Tables, model: str, k: int, users: set[int] | None = 
         values["map"].append(sum(precisions) / min(k, len(wanted)))
         values["mrr"].append(first)
         values["hit_rate"].append(float(hits > 0))
+    for user, of_user in gains.items():
+        gain = sum(of_user.get(m, 0) / math.log2(place + 2) for place, m in enumerate(lists.get(user, [])))
+        best = sorted(of_user.values(), reverse=True)[:k]
+        values["ndcg_graded"].append(gain / sum(each / math.log2(place + 2) for place, each in enumerate(best)))
     values["ndcg_liked"] = [ndcg(lists.get(user, []), wanted) for user, wanted in liked.items()]
 
     novelty, diversity, lift = [], [], []
@@ -230,6 +240,7 @@ def in_plain_loops(tables: Tables, model: str, k: int, users: set[int] | None = 
         "novelty": mean(novelty),
         "diversity": mean(diversity) if diversity else None,
         "popularity_lift": mean(lift),
+        "below_mean": None,
         "n_users": len(relevant),
         "n_users_liked": len(liked),
         "users_without_held_out": sum(asked_for(user) and user not in relevant for user in profile),
@@ -274,7 +285,7 @@ def measured_at_random(spark, at_random) -> dict[str, dict]:
 def test_folded_in_users_alone_are_measured_by_the_popularity_in_train(spark):
     """User 4 has rated movies 1 and 2, with 3 and 1 train ratings; user 5 only movie 4, which has none."""
     lists, held_out, train, movies = Tables({"m": {1: [3], 4: [3, 1], 5: [1]}}, HELD_OUT, TRAIN, MOVIES).in_spark(spark)
-    fold_in = spark.createDataFrame([(4, 1), (4, 2), (5, 4)], "user_id int, movie_id int")
+    fold_in = spark.createDataFrame([(4, 1, 3.0), (4, 2, 3.0), (5, 4, 3.0)], "user_id int, movie_id int, rating float")
     held_out = held_out.union(spark.createDataFrame([(4, 3, 5.0)], "user_id int, movie_id int, rating float"))
     row = by_model(measure_rankings(lists, held_out, train, movies, 2, fold_in=fold_in))["m"]
     assert [row[name] for name in COUNTS] == [1, 1, 1, 0]
@@ -313,7 +324,7 @@ class TestAtRandom:
                 for place, movie in enumerate(lists.get(user, [])[:k]):
                     hits[row, place] = movie in wanted
                     scores[row, movie] = 100 - place
-            found = ndcg_of_lists(hits, np.array([len(wanted) for wanted in relevant.values()]))
+            found = ndcg_of_lists(hits, binary_gains(np.array([len(wanted) for wanted in relevant.values()]), k))
             assert found.mean() == pytest.approx(measured_at_random[model]["ndcg"], abs=1e-12)
             assert found.mean() == pytest.approx(ndcg_score(is_relevant, scores, k=k, ignore_ties=True), abs=1e-12)
             for row in range(0, len(relevant), 10):
@@ -323,5 +334,34 @@ class TestAtRandom:
 
 def test_ndcg_of_lists_of_few_and_many_relevant_movies():
     hits = np.array([[True, True], [True, False], [True, False], [False, True], [False, False]])
-    found = ndcg_of_lists(hits, np.array([5, 5, 1, 2, 0]))
+    found = ndcg_of_lists(hits, binary_gains(np.array([5, 5, 1, 2, 0]), 2))
     assert found == pytest.approx([1, 1 / (1 + SECOND), 1, SECOND / (1 + SECOND), 0])
+
+
+def test_ndcg_of_lists_with_graded_gains_is_that_of_scikit_learn():
+    rng = np.random.default_rng(4)
+    stars, scores = rng.integers(0, 11, (30, 12)) / 2, rng.random((30, 12))
+    gains = np.where(stars > 0, gains_of(stars, "graded", HALF_STARS), 0)
+    order = np.argsort(-scores, axis=1)[:, :5]
+    users, movies = np.nonzero(gains)
+    best = best_gains(np.searchsorted(users, np.arange(31)), gains[users, movies], 5)
+    found = ndcg_of_lists(np.take_along_axis(gains, order, axis=1), best)
+    expected = [ndcg_score(gains[[row]], scores[[row]], k=5) for row in range(30)]
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_what_a_held_out_movie_gains():
+    stars = np.array([0.5, 3.0, 4.0, 5.0])
+    assert gains_of(stars, "graded", HALF_STARS) == pytest.approx([2**0.5 - 1, 7, 15, 31])
+    assert gains_of(2 * stars, "graded", Scale.make(1, 10, 1)) == pytest.approx([2**0.5 - 1, 7, 15, 31])
+    assert gains_of(stars, "liked", HALF_STARS).tolist() == [0, 0, 1, 1]
+    assert gains_of(stars, "all", HALF_STARS).tolist() == gains_of(stars, "graded", EVENTS).tolist() == [1, 1, 1, 1]
+
+
+def test_the_share_of_recommendations_below_the_users_own_mean(spark):
+    """User 1 has a mean of 3 stars, user 2 of 4; user 9 has no ratings, and so no mean."""
+    lists, held_out, _, movies = Tables({}, HELD_OUT, TRAIN, MOVIES).in_spark(spark)
+    train = spark.createDataFrame([(1, 1, 2.0), (1, 2, 4.0), (2, 1, 4.0)], "user_id int, movie_id int, rating float")
+    rows = [("m", 1, 1, 3, 2.9), ("m", 1, 2, 4, 3.0), ("m", 2, 1, 3, 3.9), ("m", 9, 1, 3, 1.0)]
+    lists = spark.createDataFrame(rows, f"{','.join(' '.join(each) for each in lists.dtypes)}, predicted_stars double")
+    assert by_model(measure_rankings(lists, held_out, train, movies, 3))["m"]["below_mean"] == pytest.approx(2 / 3)

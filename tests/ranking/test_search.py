@@ -12,7 +12,7 @@ from movie_recs.data import blocks
 from movie_recs.data.schemas import RATINGS
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.parameters import RankingParameters
-from movie_recs.ranking.search import WINNERS, search
+from movie_recs.ranking.search import WINNERS, WITHOUT_STARS, search
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.memory import Choice
@@ -31,6 +31,7 @@ PARAMETERS = RankingParameters.model_validate(
             "ease_rank": 100,
             "weight_grid": {"star_weight": [0.2, 0.4], "half_life": 4, "old_weight": [0.3, 1]},
             "als_weight": [0.5, 1],
+            "relevance": "all",
             "beyond_edges": False,
             "seed": 1,
         },
@@ -77,7 +78,7 @@ class TestStages:
         """Two of ALS and two of EASE; on the best of each two stars times two ages; two of both together."""
         expected = ["implicit_als"] * 2 + ["ease"] * 6 + ["recent_als"] * 4 + ["blend"] * 2
         assert results["model"].tolist() == expected
-        assert set(WINNERS) == set(expected)
+        assert set(WITHOUT_STARS) == set(expected)
         assert (results["error"] == "").all()
         assert results["mean_ndcg"].between(0, 1).all()
         assert results[["std_error", "seconds"]].notna().all(axis=None)

@@ -35,6 +35,10 @@ class Scale(NamedTuple):
         """A fifth of the scale, so 1 on a scale that ends at 5 stars."""
         return (self.most if self.least >= 0 else self.most - self.least) / STARS
 
+    def in_stars(self, rating: Any) -> Any:
+        """The rating, an array or a column of ratings, as stars of which the highest is 5."""
+        return (rating - min(self.least, 0.0)) / self.star
+
     def describe(self) -> str:
         """The ratings that there are, as in `0.5, 1 ... 5`."""
         if self.step is None:

@@ -33,7 +33,7 @@ TABLES = {
         "bias double, reference_als double, als double, bias_als double, taste double, taste_als double, "
         "predicted_stars double"
     ),
-    "ranking.lists": "model string, user_id int, rank int, movie_id int, score double",
+    "ranking.lists": ("model string, user_id int, rank int, movie_id int, score double, predicted_stars double"),
     "recommendations": (
         "user_id int, rank int, movie_id int, title string, year int, genres array<string>, score double, "
         "predicted_stars double, because array<string>, imdb_url string"

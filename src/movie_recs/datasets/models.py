@@ -19,6 +19,7 @@ from movie_recs.als.spark_ml import AlsFactors
 from movie_recs.model.factor_model import FactorModel, Rule
 from movie_recs.ranking.parameters import RatingWeights
 from movie_recs.ranking.preferences import PreferenceRule
+from movie_recs.ranking.stars import StarsRule
 from movie_recs.runtime.spark import spark_session
 
 MARKER = "_SUCCESS"
@@ -112,7 +113,10 @@ class FactorModelDataset(_ModelDataset[FactorModel]):
 
 
 def _describe_rule(rule: Rule | None) -> dict[str, Any]:
-    """The rule as JSON: `ridges` in their order, or `folding` of a ranking model."""
+    """The rule as JSON: `ridges` in their order, or `folding` of a ranking model, perhaps with `stars` of a rating model."""
+    if isinstance(rule, StarsRule):
+        stars = {"rule": _describe_rule(rule.rating), "intercept": rule.intercept, "weight": rule.weight}
+        return {**_describe_rule(rule.preference), "stars": stars}
     if isinstance(rule, PreferenceRule):
         return {"folding": {**rule._asdict(), "weights": rule.weights.model_dump()}}
     return {"ridges": [ridge._asdict() for ridge in rule.ridges] if isinstance(rule, RidgeRule) else []}
@@ -120,5 +124,8 @@ def _describe_rule(rule: Rule | None) -> dict[str, Any]:
 
 def _read_rule(numbers: dict[str, Any]) -> Rule | None:
     if folding := numbers.get("folding"):
-        return PreferenceRule(**{**folding, "weights": RatingWeights(**folding["weights"])})
+        preference = PreferenceRule(**{**folding, "weights": RatingWeights(**folding["weights"])})
+        stars = numbers.get("stars")
+        rating = _read_rule(stars["rule"]) if stars else None
+        return StarsRule(preference, rating, stars["intercept"], stars["weight"]) if stars and rating else preference
     return RidgeRule(tuple(Ridge(**ridge) for ridge in numbers["ridges"])) if numbers["ridges"] else None

@@ -91,6 +91,19 @@ class Rule(Protocol):
         """
 
 
+class ItemSide(NamedTuple):
+    """What a model knows without its users: the movies' side, the intercept, and how users' vectors follow."""
+
+    items: Arrays
+    intercept: float
+    rule: Rule
+
+    def of_movies(self, ids: np.ndarray) -> ItemSide:
+        """The side of these movies (m,), ascending; an unknown one has the means of the known ones."""
+        rows = np.append(self.items.rows_of(ids), len(self.items.ids))
+        return self._replace(items=Arrays(ids, self.items.bias[rows], self.items.features[rows]))
+
+
 class FactorModel(NamedTuple):
     """A fitted model.
 
@@ -105,6 +118,17 @@ class FactorModel(NamedTuple):
     users: DataFrame
     items: DataFrame
     rule: Rule | None = None
+
+    @property
+    def item_side(self) -> ItemSide:
+        """The movies' side, collected.
+
+        Raises:
+            ValueError: The model has no rule.
+        """
+        if self.rule is None:
+            raise ValueError("The model has no rule: it cannot make users' vectors from ratings.")
+        return ItemSide(arrays(self.items), self.intercept, self.rule)
 
 
 def factor_table(spark: SparkSession, ids: np.ndarray, bias: np.ndarray, features: np.ndarray) -> DataFrame:

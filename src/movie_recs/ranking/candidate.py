@@ -8,7 +8,7 @@ from movie_recs.tuning.candidate import Candidate, Measure, sortable
 class RankingCandidate(Candidate):
     """Implicit ALS, EASE, or both, and how much each of a user's ratings counts in her vector."""
 
-    MEASURE = Measure("ndcg", is_error=False, least_gain=0.0005)
+    MEASURE = Measure("ndcg", is_error=False, least_gain=0.0005, others=("below_mean",))
     SIMPLER = {  # noqa: RUF012 - annotated in the class above
         "rank": True,
         "reg_param": False,
@@ -16,10 +16,12 @@ class RankingCandidate(Candidate):
         "alpha": True,
         "ease_reg": False,
         "ease_rank": True,
+        "ease_diagonal": True,
         "als_weight": True,
         "old_weight": False,
         "half_life": False,
         "star_weight": True,
+        "stars_weight": False,
     }
     FREE_RANK = 50
     BOUNDS = {  # noqa: RUF012
@@ -32,6 +34,7 @@ class RankingCandidate(Candidate):
         "star_weight": (0.05, 2),
         "half_life": (1, 1000),
         "old_weight": (0.01, 1),
+        "stars_weight": (0.01, 2),
     }
 
     rank: int | None = None
@@ -40,10 +43,12 @@ class RankingCandidate(Candidate):
     alpha: float | None = None
     ease_reg: float | None = None
     ease_rank: int | None = None  # None: all singular vectors
+    ease_diagonal: float | None = None
     als_weight: float | None = None
     star_weight: float | None = None
     half_life: float | None = None
     old_weight: float | None = None
+    stars_weight: float | None = None  # of predicted stars
 
     @property
     def fit_key(self) -> tuple:

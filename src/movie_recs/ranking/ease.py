@@ -12,8 +12,17 @@ which is d_j f_j . f_i with
 
 So for movies that a user has not rated, and only those are ranked, the score is the dot product of f_i with the sum of
 d_j f_j over her rated ones. Nothing of the size movies x movies is needed, the decomposition serves every `reg`, and
-fewer singular vectors are an approximation. The entries of X are 1 / n_u^(1/4) for a user of n_u ratings, so that users
-of thousands of ratings do not dominate, divided by their root mean square, so that `reg` is in ratings.
+fewer singular vectors are an approximation.
+
+With a relaxed diagonal (RLAE; Moon, Kim & Lee 2023) a movie's weight for itself is not 0 but at most `diagonal`, xi:
+where V_i D V_i^T is below, nothing is done about it, and elsewhere the regression gives way to that limit alone:
+
+    f_i = V_i D^(1/2) max(1, (1 - xi) / (1 - V_i D V_i^T)),
+    d_i = min(1, 2 / (1 - xi + ((1 - xi)^2 + 4 |f_i|^2)^(1/2)))
+
+The entries of X are s / n_u^(1/4) for a user of n_u ratings, so that users of thousands of ratings do not dominate,
+divided by the root mean square of n_u^(-1/4), so that `reg` is in ratings; s is the weight of the rating's stars. Below
+the users stand the rows of known features (`side`): each is one more user, who rated the movies that have the feature.
 """
 
 import math
@@ -22,11 +31,14 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.linalg import eigh, qr
 from scipy.sparse import csr_array, vstack
 
+from movie_recs.als.compiled import Targets
 from movie_recs.data.block_types import Blocks, add_up
-from movie_recs.data.interactions import Seen
+from movie_recs.data.movie_features import genre_features, year_features
+from movie_recs.ranking.parameters import SideWeights
 from movie_recs.threads import in_threads
 
 USER_EXPONENT = 0.25  # of 0, 0.25, 0.4 and 0.5 the best in cross-validation, by 0.003
@@ -54,41 +66,44 @@ def is_exact(users: int, movies: int) -> bool:
     return min(users, movies) <= LARGEST_EXACT
 
 
-def decompose(preferred: Blocks[Seen], rank: int | None, seed: int) -> Spectrum:
+def decompose(preferred: Blocks[Targets], rank: int | None, seed: int, side: csr_array | None = None) -> Spectrum:
     """The decomposition of X, with the `rank` largest singular values at most.
 
     Args:
-        preferred: The preferences.
+        preferred: The preferences, with the weights of their stars.
         rank: Largest number of singular values; an approximation if below the number of users and of movies. None for
             all of them.
         seed: Seed of the first vectors of an approximation.
+        side: (features, movies), rows of known features; None for none.
     """
     users, movies = len(preferred.user_ids), len(preferred.movie_ids)
+    side = csr_array((0, movies)) if side is None else side
     matrix, smaller = _scaled(preferred), min(users, movies)
     subspace = KRYLOV_BLOCKS * math.ceil(SUBSPACE * (rank or smaller) / KRYLOV_BLOCKS)
     if rank is not None and not is_exact(users, movies) and subspace < smaller:
-        return _approximate(matrix, movies, subspace, seed).largest(rank)
+        return _approximate(matrix, movies, subspace, seed, side).largest(rank)
     if users > movies:
-        return Spectrum(*_largest(add_up(matrix.collect(_gram)), rank or movies))
-    whole = vstack(matrix.collect(lambda rows: rows), format="csr")  # small, as there are few users
-    vectors, squares = _largest((whole @ whole.T).toarray(), rank or users)
+        return Spectrum(*_largest(add_up([*matrix.collect(_gram), _gram(side)]), rank or movies))
+    whole = vstack([*matrix.collect(lambda rows: rows), side], format="csr")  # small, as there are few users
+    vectors, squares = _largest((whole @ whole.T).toarray(), rank or whole.shape[0])
     return Spectrum(whole.T @ vectors / np.sqrt(squares), squares)
 
 
-def _scaled(preferred: Blocks[Seen]) -> "Blocks[csr_array]":
-    sums = preferred.collect(lambda seen: (np.sum(_user_values(seen) ** 2), len(seen.users)))
+def _scaled(preferred: Blocks[Targets]) -> "Blocks[csr_array]":
+    sums = preferred.collect(lambda targets: (np.sum(_user_values(targets) ** 2), len(targets.seen.users)))
     total, number = (sum(each) for each in zip(*sums, strict=True))
     return preferred.map(partial(_scaled_rows, np.sqrt(total / number) if number else 1.0))
 
 
-def _scaled_rows(scale: float, seen: Seen) -> csr_array:
+def _scaled_rows(scale: float, targets: Targets) -> csr_array:
     """The rows of X for the users of a block."""
-    shape = len(seen.user_ids), len(seen.movie_ids)
-    return csr_array((_user_values(seen) / scale, seen.movies, seen.user_starts), shape=shape)
+    seen, weights = targets
+    values = weights * _user_values(targets) / scale
+    return csr_array((values, seen.movies, seen.user_starts), shape=(len(seen.user_ids), len(seen.movie_ids)))
 
 
-def _user_values(seen: Seen) -> np.ndarray:
-    counts = np.diff(seen.user_starts)
+def _user_values(targets: Targets) -> np.ndarray:
+    counts = np.diff(targets.seen.user_starts)
     return np.repeat(np.maximum(counts, 1) ** -USER_EXPONENT, counts)
 
 
@@ -104,20 +119,21 @@ def _largest(gram: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
     return vectors[:, kept], squares[kept]
 
 
-def _approximate(matrix: "Blocks[csr_array]", movies: int, subspace: int, seed: int) -> Spectrum:
+def _approximate(matrix: "Blocks[csr_array]", movies: int, subspace: int, seed: int, side: csr_array) -> Spectrum:
     """The decomposition within a block Krylov subspace of this many dimensions (Musco & Musco 2015), float32.
 
     The first vectors are random. Each block of the subspace is X^T X times the one before, made orthogonal to all
     before it; the singular vectors are those of X on the subspace. A pass over the ratings makes one block.
     """
     matrix, width = matrix.map(lambda rows: rows.astype(np.float32)), subspace // KRYLOV_BLOCKS
+    side = side.astype(np.float32)
     block = np.random.default_rng(seed % 2**64).standard_normal((movies, width), dtype=np.float32)
     basis, products = np.zeros((movies, 0), np.float32), []
     for _ in range(KRYLOV_BLOCKS):
         for _ in range(2):  # twice is enough (Parlett 1998, section 6.9)
             block, _ = qr(block - basis @ (basis.T @ block), mode="economic")
         basis = np.hstack([basis, block])
-        products.append(add_up(matrix.collect(partial(_gram_times, block))))
+        products.append(add_up([*matrix.collect(partial(_gram_times, block)), side.T @ (side @ block)]))
         block = products[-1]
     squares, rotation = eigh((basis.T @ np.hstack(products)).astype(float))
     vectors = basis @ rotation.astype(np.float32)
@@ -133,13 +149,27 @@ def _gram_times(vectors: np.ndarray, rows: csr_array) -> np.ndarray:
     return add_up(in_threads(lambda part: part.T @ (part @ vectors), parts))
 
 
-def ease_features(spectrum: Spectrum, reg: float) -> np.ndarray:
+def ease_features(spectrum: Spectrum, reg: float, diagonal: float = 0.0) -> np.ndarray:
     """The vectors f_i of the module's docstring, (m, r) float32."""
     shrink = spectrum.squares / (spectrum.squares + reg)
-    diagonal = 1 - spectrum.vectors**2 @ shrink
-    return (spectrum.vectors * np.sqrt(shrink) / diagonal[:, None]).astype(np.float32)
+    factors = np.maximum(1, (1 - diagonal) / (1 - spectrum.vectors**2 @ shrink))
+    return (spectrum.vectors * np.sqrt(shrink) * factors[:, None]).astype(np.float32)
 
 
-def self_influence(features: np.ndarray) -> np.ndarray:
+def self_influence(features: np.ndarray, diagonal: float = 0.0) -> np.ndarray:
     """The factors d_i of the module's docstring, (m,), from the vectors f_i."""
-    return 2 / (1 + np.sqrt(1 + 4 * np.einsum("ij,ij->i", features, features, dtype=float)))
+    free = 1 - diagonal
+    squares = np.einsum("ij,ij->i", features, features, dtype=float)
+    return np.minimum(1, 2 / (free + np.sqrt(free**2 + 4 * squares)))
+
+
+def side_rows(movies: pd.DataFrame, weights: SideWeights) -> csr_array:
+    """The rows of known features, (features, m): a genre's movies, and the years around each centre, times its weight.
+
+    Args:
+        movies: (movie_id, year or null, genres), by ascending id: the whole catalogue.
+        weights: The weight of each kind; 0 leaves it out.
+    """
+    kinds = [(weights.genres, genre_features(movies["genres"])), (weights.year, year_features(movies["year"]))]
+    parts = [weight * features.T for weight, features in kinds if weight]
+    return csr_array(np.vstack([np.zeros((0, len(movies))), *parts]))

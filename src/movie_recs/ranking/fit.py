@@ -11,16 +11,19 @@ import pyarrow as pa
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from scipy.sparse import csr_array
 
 from movie_recs.als.compiled import Targets, fit_factors
 from movie_recs.als.parameters import ImplicitAlsParameters
 from movie_recs.als.spark_ml import AlsFactors, Fit, blocks_for, fit_implicit_als, last_factors, prepare_fit
 from movie_recs.data.blocks import Blocks, open_blocks
-from movie_recs.data.interactions import Interactions, Seen, select_seen
+from movie_recs.data.interactions import Interactions
 from movie_recs.model.factor_model import (
     FACTORS,
     Arrays,
     FactorModel,
+    ItemSide,
+    Rule,
     factor_rows,
     factor_table,
     feature_matrix,
@@ -31,9 +34,25 @@ from movie_recs.ranking.baselines import recent_popularity
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import decompose, ease_features
 from movie_recs.ranking.parameters import PreferenceParameters, RankingParameters
-from movie_recs.ranking.preferences import PreferenceRule, make_rule, select_preferred, weighted_targets
+from movie_recs.ranking.preferences import PreferenceRule, make_rule, weighted_targets
+from movie_recs.ranking.stars import StarsRule, join_items
 
 TIE_BREAK = 1e-6  # the bias of the most popular movie: below any difference that matters between scores
+
+
+class KnownSides(NamedTuple):
+    """What is known of the movies apart from the preferences.
+
+    Args:
+        features: (features, m), rows of known features, see `ease.side_rows`; None for none.
+        stars: The movies' side of the rating model of the same ratings; None for events.
+    """
+
+    features: csr_array | None = None
+    stars: ItemSide | None = None
+
+
+NOTHING_KNOWN = KnownSides()
 
 
 class RankingParts(NamedTuple):
@@ -45,6 +64,7 @@ class RankingParts(NamedTuple):
         als_items: (m, rank) float32, zeros for a movie without preferences.
         ease_items: (m, r) float32; (m, 0) if no model needs them.
         bias: (m,), breaks ties.
+        stars: The movies' side of the rating model of the same ratings, of the same movies; None for events.
     """
 
     als_model: ALSModel | AlsFactors
@@ -52,6 +72,7 @@ class RankingParts(NamedTuple):
     als_items: np.ndarray
     ease_items: np.ndarray
     bias: np.ndarray
+    stars: ItemSide | None = None
 
 
 def fit_als(
@@ -92,6 +113,7 @@ def fit_candidate(
     als: ImplicitAlsParameters,
     parameters: RankingParameters,
     carrier: str = "local",
+    known: KnownSides = NOTHING_KNOWN,
 ) -> Fit:
     """Implicit ALS and the candidate's model, fitted on these ratings.
 
@@ -102,12 +124,13 @@ def fit_candidate(
         als: Hyperparameters of implicit ALS, those of the candidate if it has some.
         parameters: Preferences and the seed.
         carrier: Carrier of all but ALS's fit, `local` or `spark`.
+        known: What is known of the movies apart from the preferences.
     """
     spark, blocks = ratings.sparkSession, open_blocks(carrier, ratings, movie_ids)
     try:
         als_model = fit_als(blocks, als, parameters, spark)
-        ease_items = None if candidate.ease_reg is None else fit_ease(blocks, candidate, parameters)
-        parts = make_parts(als_model, ratings, movie_ids, ease_items)
+        ease_items = None if candidate.ease_reg is None else fit_ease(blocks, candidate, parameters, known.features)
+        parts = make_parts(als_model, ratings, movie_ids, ease_items, known.stars)
         return Fit(als_model, compose(parts, candidate, parameters.preference, blocks, spark))
     finally:
         blocks.close()
@@ -120,6 +143,7 @@ def collect_parts(
     ratings: DataFrame,
     ease: RankingCandidate | None,
     parameters: RankingParameters,
+    known: KnownSides = NOTHING_KNOWN,
 ) -> RankingParts:
     """The parts of a saved fit, from which the other models can be composed.
 
@@ -130,18 +154,25 @@ def collect_parts(
         ratings: The same: (user_id int, movie_id int, rating float in stars, rated_at timestamp).
         ease: Hyperparameters of EASE, the winner's if it has some; None if no model needs EASE.
         parameters: Preferences and the seed.
+        known: What is known of the movies apart from the preferences.
     """
     rule, ease_items = factor_model.rule, None
+    if isinstance(rule, StarsRule):
+        rule = rule.preference
     if isinstance(rule, PreferenceRule) and rule.ease_size:
         items = factor_model.items.select("id", "features").toArrow().sort_by("id")
-        ease_items = feature_matrix(items["features"].combine_chunks())[:, rule.als_size :]
+        ease_items = feature_matrix(items["features"].combine_chunks())[:, rule.als_size : sum(rule.sizes)]
     elif ease is not None:
-        ease_items = fit_ease(blocks, ease, parameters)
-    return make_parts(als_model, ratings, blocks.movie_ids, ease_items)
+        ease_items = fit_ease(blocks, ease, parameters, known.features)
+    return make_parts(als_model, ratings, blocks.movie_ids, ease_items, known.stars)
 
 
 def make_parts(
-    als_model: ALSModel | AlsFactors, ratings: DataFrame, movie_ids: np.ndarray, ease_items: np.ndarray | None = None
+    als_model: ALSModel | AlsFactors,
+    ratings: DataFrame,
+    movie_ids: np.ndarray,
+    ease_items: np.ndarray | None = None,
+    stars: ItemSide | None = None,
 ) -> RankingParts:
     """The parts in memory.
 
@@ -150,6 +181,7 @@ def make_parts(
         ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp).
         movie_ids: (m,) ascending, all movies that may be recommended.
         ease_items: Result of `fit_ease`; None if no model needs it.
+        stars: The movies' side of the rating model; None for events.
     """
     factors = als_model.itemFactors.toArrow()
     als_items = np.zeros((len(movie_ids), als_model.rank), np.float32)
@@ -157,24 +189,33 @@ def make_parts(
     als_items[rows] = feature_matrix(factors["features"].combine_chunks())
     if ease_items is None:
         ease_items = np.zeros((len(movie_ids), 0), np.float32)
-    return RankingParts(als_model, movie_ids, als_items, ease_items, recent_popularity(ratings, movie_ids) * TIE_BREAK)
+    bias = recent_popularity(ratings, movie_ids) * TIE_BREAK
+    stars = None if stars is None else stars.of_movies(movie_ids)
+    return RankingParts(als_model, movie_ids, als_items, ease_items, bias, stars)
 
 
-def fit_ease(blocks: Blocks[Interactions], ease: RankingCandidate, parameters: RankingParameters) -> np.ndarray:
+def fit_ease(
+    blocks: Blocks[Interactions],
+    ease: RankingCandidate,
+    parameters: RankingParameters,
+    side: csr_array | None = None,
+) -> np.ndarray:
     """EASE's item features, (m, r) float32.
 
     Args:
         blocks: The ratings.
         ease: Hyperparameters, those of EASE among them.
         parameters: Preferences and the seed.
+        side: Rows of known features, see `ease.side_rows`.
 
     Raises:
         ValueError: The candidate has no EASE.
     """
     if ease.ease_reg is None:
         raise ValueError(f"{ease} has no EASE.")
-    preferred = blocks.map(partial(_select_seen, parameters.preference))
-    return ease_features(decompose(preferred, ease.ease_rank, parameters.tuning.seed), ease.ease_reg)
+    preferred = blocks.map(partial(weighted_targets, parameters.preference))
+    spectrum = decompose(preferred, ease.ease_rank, parameters.tuning.seed, side)
+    return ease_features(spectrum, ease.ease_reg, ease.ease_diagonal or 0.0)
 
 
 def compose(
@@ -203,22 +244,28 @@ def compose(
 
 def compose_items(
     parts: RankingParts, candidate: RankingCandidate, preference: PreferenceParameters
-) -> tuple[Arrays, PreferenceRule]:
-    """The movies' side, float32 and ALS's part first, and how a user's vector is made; arguments as in `compose`."""
+) -> tuple[Arrays, Rule]:
+    """The movies' side, float32 and ALS's part first, and how a user's vector is made; arguments as in `compose`.
+
+    Raises:
+        ValueError: The candidate has a weight of predicted stars, and there is no rating model.
+    """
     nothing = np.zeros((len(parts.ids), 0), np.float32)
     als_items = nothing if candidate.als is None else parts.als_items
     ease_items = nothing if candidate.ease_reg is None else parts.ease_items
     rule = make_rule(candidate, preference, als_items.shape[1], ease_items.shape[1])
-    return with_zeros(parts.ids, parts.bias.astype(np.float32), np.hstack([als_items, ease_items])), rule
+    features, bias = np.hstack([als_items, ease_items]), parts.bias.astype(np.float32)
+    if candidate.stars_weight is None:
+        return with_zeros(parts.ids, bias, features), rule
+    if parts.stars is None:
+        raise ValueError(f"{candidate} needs a rating model.")
+    stars = StarsRule(rule, parts.stars.rule, parts.stars.intercept, candidate.stars_weight)
+    return with_zeros(parts.ids, bias, join_items(features, parts.stars)), stars
 
 
 def fitted_users(parts: RankingParts) -> DataFrame:
     """The users' side of ALS as fitted: (id int, bias float, features array<float>)."""
     return parts.als_model.userFactors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
-
-
-def _select_seen(preference: PreferenceParameters, interactions: Interactions) -> Seen:
-    return select_seen(select_preferred(interactions, preference.preferred, preference.scale.liked))
 
 
 def _user_factor_rows(pair: tuple[Targets, np.ndarray]) -> pa.Table:

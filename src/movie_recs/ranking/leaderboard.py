@@ -13,13 +13,13 @@ from movie_recs.data.blocks import Blocks
 from movie_recs.data.interactions import Interactions
 from movie_recs.data.schemas import TABLES
 from movie_recs.model.exact_search import DOT, Items, prepare_items
-from movie_recs.model.factor_model import Arrays, FactorModel, Vectors, arrays, feature_matrix
+from movie_recs.model.factor_model import Arrays, FactorModel, ItemSide, Rule, Vectors, arrays, feature_matrix
 from movie_recs.model.search import search
 from movie_recs.ranking.baselines import BASELINES, RANDOM_RANK, baseline_scores
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.fit import RankingParts, compose_items, fitted_users
 from movie_recs.ranking.parameters import RankingParameters
-from movie_recs.ranking.preferences import PreferenceRule
+from movie_recs.ranking.stars import predicted_stars, rating_vectors
 
 BY_STARS = "rating_by_stars"
 LISTS = TABLES["ranking.lists"]
@@ -61,13 +61,20 @@ class ListedModel(NamedTuple):
 
 
 def list_movies(task: ListingTask, parameters: RankingParameters) -> DataFrame:
-    """(model string, user_id int, rank int from 1, movie_id int, score double): the k best not rated before."""
+    """The k best movies that a user has not rated before, by each model.
+
+    Returns:
+        (model string, user_id int, rank int from 1, movie_id int, score double, predicted_stars double on the scale, null
+        for events and newcomers).
+    """
     spark, k = task.train_ratings.sparkSession, parameters.evaluation.k
     user_ids = np.sort(task.users.select("user_id").distinct().toArrow()["user_id"].to_numpy())
     newcomers = np.setdiff1d(user_ids, task.blocks.user_ids)
     tables = []
+    stars = task.parts.stars
+    star_users = task.blocks.map(partial(rating_vectors, stars)).keep()  # every model's lists read them
     for model, users in _models(task, parameters):
-        tables.append(users.table(spark, partial(_list_block, model, k), LISTS))
+        tables.append(users.zip(star_users).table(spark, partial(_list_block, model, stars, k), LISTS))
         if len(newcomers):
             tables.append(spark.createDataFrame(_list_newcomers(model, k, newcomers), LISTS))
     return reduce(DataFrame.unionAll, tables)
@@ -118,7 +125,7 @@ def _zeros(block: Interactions) -> tuple[Interactions, Vectors]:
     return block, Vectors(np.zeros(len(block.user_ids)), np.zeros((len(block.user_ids), 0), np.float32))
 
 
-def _fold_in(rule: PreferenceRule, items: Arrays, block: Interactions) -> tuple[Interactions, Vectors]:
+def _fold_in(rule: Rule, items: Arrays, block: Interactions) -> tuple[Interactions, Vectors]:
     return block, rule.user_vectors(block, items, 0.0)
 
 
@@ -132,10 +139,19 @@ def _align_rows(rank: int, pair: tuple[Interactions, pa.Table]) -> tuple[Interac
     return block, Vectors(bias, vectors)
 
 
-def _list_block(model: ListedModel, k: int, pair: tuple[Interactions, Vectors]) -> pa.Table:
-    block, vectors = pair
+def _list_block(
+    model: ListedModel, stars: ItemSide | None, k: int, pair: tuple[tuple[Interactions, Vectors], Vectors | None]
+) -> pa.Table:
+    (block, vectors), star_users = pair
     counts = np.bincount(block.users, minlength=len(block.user_ids))
-    return _list_rows(model, k, block.user_ids, vectors, block.movie_ids[block.movies], counts)
+    rows = _list_rows(model, k, block.user_ids, vectors, block.movie_ids[block.movies], counts)
+    if stars is None or star_users is None:
+        return rows
+    users = np.searchsorted(block.user_ids, rows["user_id"].to_numpy())
+    movies = np.searchsorted(block.movie_ids, rows["movie_id"].to_numpy())
+    listed = Vectors(star_users.bias[users], star_users.features[users])
+    values = predicted_stars(listed, stars, movies[:, None])[:, 0]
+    return rows.set_column(len(rows.column_names) - 1, "predicted_stars", pa.array(values))
 
 
 def _list_newcomers(model: ListedModel, k: int, ids: np.ndarray) -> pa.Table:
@@ -153,4 +169,6 @@ def _list_rows(
     types = pa.int32(), pa.int32(), pa.int32(), pa.float64()
     arrays_of = [pa.array(column, kind) for column, kind in zip(columns.values(), types, strict=True)]
     models = pa.array([model.name] * len(arrays_of[0]), pa.string())
-    return pa.table([models, *arrays_of], ["model", "user_id", "rank", "movie_id", "score"])
+    unknown = pa.nulls(len(models), pa.float64())
+    names = ["model", "user_id", "rank", "movie_id", "score", "predicted_stars"]
+    return pa.table([models, *arrays_of, unknown], names)

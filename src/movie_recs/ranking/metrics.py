@@ -3,14 +3,17 @@
 Accuracy compares a list with its user's held-out ratings, and comes with its number of users; the others need none.
 """
 
+from typing import Any
+
 import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.data.scale import HALF_STARS
+from movie_recs.data.scale import EVENTS, HALF_STARS, Scale
 from movie_recs.data.schemas import NO_GENRES
 
-ACCURACY = ("ndcg", "ndcg_liked", "recall", "precision", "map", "mrr", "hit_rate")
+RELEVANCE = {"all": "ndcg", "liked": "ndcg_liked", "graded": "ndcg_graded"}  # what is relevant, and its measure
+ACCURACY = (*RELEVANCE.values(), "recall", "precision", "map", "mrr", "hit_rate")
 
 
 def measure_rankings(
@@ -21,7 +24,7 @@ def measure_rankings(
     k: int,
     users: DataFrame | None = None,
     fold_in: DataFrame | None = None,
-    liked: float = HALF_STARS.liked,
+    scale: Scale = HALF_STARS,
 ) -> DataFrame:
     """Accuracy, coverage, novelty, diversity and popularity of each model's lists of at most k movies.
 
@@ -31,6 +34,8 @@ def measure_rankings(
 
         ndcg = sum over hits of 1 / log2(rank + 1) / sum_{r=1..min(k, relevant)} 1 / log2(r + 1)
             (Jarvelin & Kekalainen 2002, with binary gains); ndcg_liked: the same, only liked movies being relevant
+        ndcg_graded = sum over hits of (2^stars - 1) / log2(rank + 1) / the same sum of the best list that there could be,
+            with stars of 1 to 5 whatever the scale; for events it is ndcg
         recall = hits / relevant,    precision = hits / k, also of a shorter list (Herlocker et al. 2004)
         map = sum over hits of (hits up to that rank) / rank / min(k, relevant) (Buckley & Voorhees 2000, cut off at k)
         mrr = 1 / rank of the first hit or 0 (Voorhees 1999),    hit_rate = 1 with a hit or 0 (Deshpande & Karypis 2004)
@@ -45,26 +50,31 @@ def measure_rankings(
             either| (Ziegler et al. 2005; two movies without genres are 0 apart)
         popularity_lift = mean over lists of users with ratings of (mean n_i of the list / mean n_i of the movies that
             its user rated in train, or in fold_in) - 1 (after Abdollahpouri et al. 2019, who compare groups)
+        below_mean = share of the recommendations to users with ratings whose predicted stars are below the mean of the
+            user's own in train, or in fold_in; null without predicted stars
 
     Args:
-        lists: (model string, user_id int, rank int from 1, movie_id int, ...), each rank and each movie once a list.
+        lists: (model string, user_id int, rank int from 1, movie_id int, perhaps predicted_stars double on the scale,
+            ...), each rank and each movie once a list.
         held_out: (user_id int, movie_id int, rating float in stars, ...). A pair that is given twice counts once.
-        train: (user_id int, movie_id int, ...), each pair once.
+        train: (user_id int, movie_id int, rating float, ...), each pair once.
         movies: (movie_id int, genres array<string>, ...): the whole catalogue, all movies of the others included.
         k: Ranks above k are left out.
         users: (user_id int, ...), the users that are measured; None for all. n_i and U are always those of all train.
-        fold_in: (user_id int, movie_id int, ...), ratings of users that are not in train, by which they were folded in;
+        fold_in: (user_id int, movie_id int, rating float, ...), ratings of users that are not in train, by which they were folded in;
             they alone are measured, unless `users` names others.
-        liked: From which rating on a movie is liked.
+        scale: The scale of the ratings, which says from which rating on a movie is liked.
 
     Returns:
-        One row per model of `lists`: (model string, k int, each of ndcg, ndcg_liked, recall, precision, map, mrr,
-        hit_rate with its _se, coverage, novelty, diversity, popularity_lift as doubles; n_users, n_users_liked,
-        users_without_held_out (of train or fold_in; they are in no mean of accuracy) and users_without_list (with
+        One row per model of `lists`: (model string, k int, each of ndcg, ndcg_liked, ndcg_graded, recall, precision, map,
+        mrr, hit_rate with its _se, coverage, novelty, diversity, popularity_lift, below_mean as doubles; n_users,
+        n_users_liked, users_without_held_out (of train or fold_in; they are in no mean of accuracy) and users_without_list (with
         held-out ratings) as longs). A mean over no user is null, and so is the error of a mean over one.
     """
     popularity = train.groupBy("movie_id").agg(F.count("*").alias("popularity"))
-    people = _describe_users(train, held_out, popularity, fold_in, liked)
+    people = _describe_users(train, held_out, popularity, fold_in, scale.liked)
+    if "predicted_stars" not in lists.columns:
+        lists = lists.withColumn("predicted_stars", F.lit(None).cast("double"))
     users = fold_in if users is None else users
     lists, is_measured = lists.where(F.col("rank") <= k), F.lit(True)
     if users is not None:
@@ -74,15 +84,15 @@ def measure_rankings(
 
     totals = people.agg(
         F.count("is_fitted").alias("train_users"),
-        F.count_if(is_measured & (F.size("relevant") > 0)).alias("n_users"),
-        F.count_if(is_measured & (F.size("liked") > 0)).alias("n_users_liked"),
-        F.count_if(is_measured & (F.size("relevant") == 0)).alias("users_without_held_out"),
+        F.count_if(is_measured & (F.col("n_relevant") > 0)).alias("n_users"),
+        F.count_if(is_measured & (F.col("n_liked") > 0)).alias("n_users_liked"),
+        F.count_if(is_measured & (F.col("n_relevant") == 0)).alias("users_without_held_out"),
     ).crossJoin(movies.agg(F.count("*").alias("n_movies")))
     # Not count_distinct, for which Spark would read the lists twice or copy each row.
     covered = F.size(F.array_distinct(F.flatten(F.collect_list("movies"))))
     means = [_mean_and_error(name, "n_users_liked" if name == "ndcg_liked" else "n_users") for name in ACCURACY]
     return (
-        _measure_lists(lists, people, _describe_movies(movies, popularity), k)
+        _measure_lists(lists, people, _describe_movies(movies, popularity), k, scale)
         .crossJoin(F.broadcast(totals))
         .groupBy("model", *totals.columns)
         .agg(
@@ -90,51 +100,96 @@ def measure_rankings(
             (covered / F.col("n_movies")).alias("coverage"),
             (F.log2(F.col("train_users") + 1) - F.avg("log2_popularity")).alias("novelty"),
             *(F.avg(name).alias(name) for name in ("diversity", "popularity_lift")),
+            (F.sum("n_below") / F.nullif(F.sum("n_starred"), F.lit(0))).alias("below_mean"),
             (F.col("n_users") - F.count("ndcg")).alias("users_without_list"),
         )
         .select(
             *("model", F.lit(k).alias("k")),
             *(column for name in ACCURACY for column in (name, f"{name}_se")),
-            *("coverage", "novelty", "diversity", "popularity_lift"),
+            *("coverage", "novelty", "diversity", "popularity_lift", "below_mean"),
             *("n_users", "n_users_liked", "users_without_held_out", "users_without_list"),
         )
     )
 
 
-def ndcg_of_lists(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+def ndcg_of_lists(gains: np.ndarray, best: np.ndarray) -> np.ndarray:
     """The NDCG of each user, float64 (users,), as in `measure_rankings`; 0 for a user without relevant movies.
 
     Args:
-        hits: bool (users, k), whether the movie at each rank is relevant; False beyond the end of a shorter list.
-        relevant: int (users,), how many movies are relevant to each user, in her list or not.
+        gains: (users, k), what the movie at each rank gains; 0 if it is not relevant, or beyond the end of a list.
+        best: (users, k), the highest gains of each user's relevant movies, in a list or not; 0 where there are fewer.
     """
-    discounts = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
-    return hits @ discounts / np.cumsum(discounts)[np.clip(relevant, 1, len(discounts)) - 1]
+    discounts = 1 / np.log2(np.arange(2, gains.shape[1] + 2))
+    ideal = best @ discounts
+    return np.divide(gains @ discounts, ideal, out=np.zeros(len(gains)), where=ideal > 0)
+
+
+def binary_gains(relevant: np.ndarray, k: int) -> np.ndarray:
+    """The best gains of users to whom so many movies (users,) are relevant, all of them the same: bool (users, k)."""
+    return np.arange(k) < relevant[:, None]
+
+
+def best_gains(starts: np.ndarray, gains: np.ndarray, k: int) -> np.ndarray:
+    """(users, k) float64: each user's highest gains, descending; 0 where there are fewer.
+
+    Args:
+        starts: (users + 1,), where each user's gains begin.
+        gains: (n,).
+        k: Number of places.
+    """
+    counts = np.diff(starts)
+    users = np.repeat(np.arange(len(counts)), counts)
+    order = np.lexsort((-gains, users))
+    places = np.arange(len(gains)) - np.repeat(starts[:-1], counts)
+    best = np.zeros((len(counts), k))
+    best[users[places < k], places[places < k]] = gains[order][places < k]
+    return best
+
+
+def gains_of(ratings: np.ndarray, relevance: str, scale: Scale) -> np.ndarray:
+    """(n,) float64: what each held-out movie gains.
+
+    Args:
+        ratings: (n,), its rating.
+        relevance: `all` of them are relevant; `liked`, those from the scale's `liked` on; `graded`, the more the better.
+        scale: The scale of the ratings; of events all are relevant.
+    """
+    if relevance == "all" or scale == EVENTS:
+        return np.ones(len(ratings))
+    return (ratings >= scale.liked).astype(float) if relevance == "liked" else graded_gain(ratings, scale)
+
+
+def graded_gain(rating: Any, scale: Scale) -> Any:
+    """2^stars - 1 of an array or a column of ratings; 1 for events."""
+    return 2.0 ** scale.in_stars(rating) - 1 if scale != EVENTS else 0 * rating + 1
 
 
 def _describe_users(
     train: DataFrame, held_out: DataFrame, popularity: DataFrame, fold_in: DataFrame | None, liked: float
 ) -> DataFrame:
-    """(user_id, relevant, liked: arrays of movie_id, profile_popularity, is_fitted).
+    """(user_id, stars: held-out ratings by movie_id, n_relevant, n_liked, profile_popularity, mean_stars, is_fitted).
 
-    `profile_popularity` is the mean n_i of the movies in train and fold_in, null if that is 0 or there are none;
+    `mean_stars` is the mean of the ratings in train and fold_in. `profile_popularity` is the mean n_i of the movies in train and fold_in, null if that is 0 or there are none;
     `is_fitted` is null for a user without ratings in train.
     """
-    rated = train.select("user_id", "movie_id", F.lit(True).alias("is_fitted"))
+    own = F.col("rating").alias("own")
+    rated = train.select("user_id", "movie_id", own, F.lit(True).alias("is_fitted"))
     if fold_in is not None:
-        rated = rated.unionByName(fold_in.select("user_id", "movie_id"), allowMissingColumns=True)
+        rated = rated.unionByName(fold_in.select("user_id", "movie_id", own), allowMissingColumns=True)
     profiles = rated.join(F.broadcast(popularity), on="movie_id", how="left").fillna(0, "popularity")
-    later = held_out.select("user_id", F.col("movie_id").alias("relevant"), "rating")
+    later = held_out.select("user_id", F.struct("movie_id", "rating").alias("relevant"))
+    stars = F.map_values("stars")
     return (
         profiles.unionByName(later, allowMissingColumns=True)
         .where(F.col("user_id").isNotNull())  # joins add this anyway; written here, Spark plans this table once
         .groupBy("user_id")
         .agg(
-            F.collect_set("relevant").alias("relevant"),
-            F.collect_set(F.when(F.col("rating") >= liked, F.col("relevant"))).alias("liked"),
+            F.map_from_entries(F.collect_set("relevant")).alias("stars"),
+            F.avg("own").alias("mean_stars"),
             F.nullif(F.avg("popularity"), F.lit(0.0)).alias("profile_popularity"),  # else a division by 0
             F.any_value("is_fitted", True).alias("is_fitted"),
         )
+        .withColumns({"n_relevant": F.size(stars), "n_liked": F.size(F.filter(stars, lambda own: own >= liked))})
     )
 
 
@@ -148,18 +203,28 @@ def _describe_movies(movies: DataFrame, popularity: DataFrame) -> DataFrame:
     )
 
 
-def _measure_lists(lists: DataFrame, people: DataFrame, catalogue: DataFrame, k: int) -> DataFrame:
-    """(model, *ACCURACY, movies, log2_popularity, popularity_lift, diversity) of each list; null is in no mean."""
+def _measure_lists(lists: DataFrame, people: DataFrame, catalogue: DataFrame, k: int, scale: Scale) -> DataFrame:
+    """(model, *ACCURACY, movies, log2_popularity, popularity_lift, n_below, n_starred, diversity) of each list.
+
+    Null is in no mean.
+    """
+    stars = F.try_element_at("stars", F.col("movie_id"))
+    gain = graded_gain(stars, scale)
+    best = F.transform(F.map_values("stars"), lambda each: graded_gain(each, scale))
+    is_below = F.col("predicted_stars") < F.col("mean_stars")
     each = (
-        lists.select("model", "user_id", "rank", "movie_id")
+        lists.select("model", "user_id", "rank", "movie_id", "predicted_stars")
         .join(F.broadcast(catalogue), on="movie_id", how="inner")
         .join(people, on="user_id", how="left")
         .groupBy("model", "user_id")
         .agg(
-            _ranks_where(F.array_contains("relevant", F.col("movie_id"))).alias("hits"),
-            _ranks_where(F.array_contains("liked", F.col("movie_id"))).alias("liked_hits"),
-            F.any_value(F.size("relevant")).alias("n_relevant"),
-            F.any_value(F.size("liked")).alias("n_liked"),
+            _ranks_where(stars.isNotNull()).alias("hits"),
+            _ranks_where(stars >= scale.liked).alias("liked_hits"),
+            F.coalesce(F.sum(gain / F.log2(F.col("rank") + 1)), F.lit(0.0)).alias("gain"),
+            F.any_value(F.slice(F.sort_array(best, asc=False), 1, k)).alias("best"),
+            *(F.any_value(name).alias(name) for name in ("n_relevant", "n_liked")),
+            F.count_if(is_below).alias("n_below"),
+            F.count(is_below).alias("n_starred"),
             F.collect_list("movie_id").alias("movies"),
             F.avg(F.log2(F.col("popularity") + 1)).alias("log2_popularity"),
             (F.avg("popularity") / F.any_value("profile_popularity") - 1).alias("popularity_lift"),
@@ -167,9 +232,11 @@ def _measure_lists(lists: DataFrame, people: DataFrame, catalogue: DataFrame, k:
         )
     )
     hits, liked_hits, n_relevant, n_liked = map(F.col, ("hits", "liked_hits", "n_relevant", "n_liked"))
+    ideal = _sum(F.transform("best", lambda each, place: each / F.log2(place + 2)))
     accuracy = {
         "ndcg": _ndcg(hits, n_relevant, k),
         "ndcg_liked": _ndcg(liked_hits, n_liked, k),
+        "ndcg_graded": F.col("gain") / ideal,
         "recall": F.size(hits) / n_relevant,
         "precision": F.size(hits) / F.lit(k),
         "map": _sum(F.transform(hits, lambda rank, place: (place + 1) / rank)) / F.least(F.lit(k), n_relevant),
@@ -179,7 +246,7 @@ def _measure_lists(lists: DataFrame, people: DataFrame, catalogue: DataFrame, k:
     return each.select(
         "model",
         *(F.when(n_relevant > 0, value).alias(name) for name, value in accuracy.items()),
-        *("movies", "log2_popularity", "popularity_lift"),
+        *("movies", "log2_popularity", "popularity_lift", "n_below", "n_starred"),
         _mean_distance(F.col("genres")).alias("diversity"),
     )
 

@@ -47,15 +47,23 @@ class WeightGrid(Block):
         ]
 
 
+class SideWeights(Block):
+    """How much EASE learns from what is known of movies before any rating; 0 leaves a kind out."""
+
+    genres: Weight = 0.0
+    year: Weight = 0.0
+
+
 class PreferenceParameters(Block):
-    """Which ratings are preferences, and how much their stars count in a fit.
+    """Which ratings are preferences, and how much their stars and the movies' known features count in a fit.
 
     `preferred`: all ratings (`all`), those from the scale's `liked` on (`liked`), or those of at least the user's own
-    mean (`above_mean`); the others are ignored. `star_weight`: as in `RatingWeights`.
+    mean (`above_mean`); the others are ignored. `star_weight`: as in `RatingWeights`. `side`: see `ease.side_rows`.
     """
 
     preferred: Literal["all", "liked", "above_mean"] = "all"
     star_weight: Weight
+    side: SideWeights = SideWeights()
     _scale: Scale = PrivateAttr(default=HALF_STARS)  # of the data, not a parameter
 
     @property
@@ -71,17 +79,25 @@ class PreferenceParameters(Block):
 
 
 class RankingTuningParameters(SearchParameters):
-    """The search of the ranking model: implicit ALS and EASE, then how a user's ratings count, then both together.
+    """The search of the ranking model: implicit ALS and EASE, how a user's ratings count, both together, then the stars.
 
-    `ease_rank`: singular vectors that EASE keeps; all of them where `ease.is_exact`. `most_measured`: about how many
-    users' lists a trial measures.
+    `relevance`: which held-out ratings are hits of a list, and how much each gains (`metrics.gains_of`). `ease_rank`:
+    singular vectors that EASE keeps; all of them where `ease.is_exact`. `ease_diagonal`: values of xi of `ease`.
+    `stars_weight`: values of the weight of predicted stars in the score, tried unless all ratings are relevant.
+    `most_below_mean`: largest share of recommendations with predicted stars below the user's own mean. `most_measured`:
+    about how many users' lists a trial measures.
     """
+
+    relevance: Literal["graded", "liked", "all"] = "graded"
 
     grid: ImplicitGrid
     ease_reg: DampingValues
     ease_rank: RankValues
+    ease_diagonal: Annotated[list[Share], Field(min_length=1), BeforeValidator(split_words)] = [0.0]  # noqa: RUF012
     weight_grid: WeightGrid
     als_weight: DampingValues
+    stars_weight: DampingValues = [0.1]  # noqa: RUF012 - Pydantic copies it
+    most_below_mean: Share = 1.0
     most_measured: int = Field(default=10_000, ge=1)
 
 

@@ -45,6 +45,7 @@ class PreferenceRule(NamedTuple):
         reg_param: lambda of ALS.
         alpha: alpha of ALS.
         liked: From which rating on a movie is liked.
+        ease_diagonal: xi of EASE.
     """
 
     als_size: int
@@ -55,6 +56,7 @@ class PreferenceRule(NamedTuple):
     reg_param: float = 0.0
     alpha: float = 0.0
     liked: float = HALF_STARS.liked
+    ease_diagonal: float = 0.0
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -83,7 +85,8 @@ class PreferenceRule(NamedTuple):
             factors = solve_side(self.reg_param, self.alpha, starts, movies, weights, als_items)
             factors *= np.float32(self.als_weight)
         own = items[:, self.als_size :]
-        rows = csr_array((weights * self_influence(own)[movies], movies, starts), shape=(users, len(items)))
+        influence = self_influence(own, self.ease_diagonal)[movies]
+        rows = csr_array((weights * influence, movies, starts), shape=(users, len(items)))
         return np.hstack([factors, (rows @ own).astype(np.float32)])
 
     def explainer(self, items: Arrays, intercept: float) -> Explainer:  # noqa: ARG002 - see `Rule`
@@ -106,7 +109,7 @@ class PreferenceRule(NamedTuple):
         decomposition of Hu, Koren & Volinsky 2008, section 5; of EASE's, w_j d_j f_j . f_i.
         """
         _, movies, weights = self._weighted(ratings, items)
-        mine = own[movies] * (weights * self_influence(own[movies]))[:, None]
+        mine = own[movies] * (weights * self_influence(own[movies], self.ease_diagonal))[:, None]
         terms = own[asked] @ mine.T
         if self.als_size and len(movies):
             rated_factors, more = factors[movies], self.alpha * weights
@@ -140,10 +143,13 @@ def make_rule(
     weights = candidate.weights or RatingWeights(star_weight=preference.star_weight)
     weights = weights.model_copy(update={"star_weight": weights.star_weight / scale.star})
     als = candidate.als
+    rule = PreferenceRule(
+        als_size, ease_size, preferred, weights, liked=scale.liked, ease_diagonal=candidate.ease_diagonal or 0.0
+    )
     if als is None:
-        return PreferenceRule(0, ease_size, preferred, weights, liked=scale.liked)
+        return rule._replace(als_size=0)
     als_weight = 1.0 if candidate.als_weight is None else candidate.als_weight
-    return PreferenceRule(als_size, ease_size, preferred, weights, als_weight, als.reg_param, als.alpha, scale.liked)
+    return rule._replace(als_weight=als_weight, reg_param=als.reg_param, alpha=als.alpha)
 
 
 def select_preferred(ratings: Interactions, preferred: str, liked: float) -> Interactions:
@@ -170,12 +176,12 @@ def are_preferred(starts: np.ndarray, stars: np.ndarray, preferred: str, liked: 
     """
     if preferred == "liked":
         return stars >= liked
-    return stars >= _means(starts, stars) if preferred == "above_mean" else np.ones(len(stars), bool)
+    return stars >= means_of(starts, stars) if preferred == "above_mean" else np.ones(len(stars), bool)
 
 
 def weigh_stars(starts: np.ndarray, stars: np.ndarray, star_weight: float) -> np.ndarray:
     """(n,): s of the module's docstring."""
-    return np.maximum(1 + star_weight * (stars - _means(starts, stars)), LEAST_WEIGHT)
+    return np.maximum(1 + star_weight * (stars - means_of(starts, stars)), LEAST_WEIGHT)
 
 
 def weigh(
@@ -197,10 +203,10 @@ def weigh(
         later = np.empty(len(stars))
         later[order] = np.repeat(starts[1:], counts) - 1 - np.arange(len(stars))
         values *= weights.old_weight + (1 - weights.old_weight) * 2.0 ** (-later / weights.half_life)
-    return (values / _means(starts, values)).astype(np.float32)
+    return (values / means_of(starts, values)).astype(np.float32)
 
 
-def _means(starts: np.ndarray, values: np.ndarray) -> np.ndarray:
+def means_of(starts: np.ndarray, values: np.ndarray) -> np.ndarray:
     """(n,): each row's mean over the rows of its user."""
     counts = np.diff(starts)
     sums = np.bincount(np.repeat(np.arange(len(counts)), counts), values, len(counts))

@@ -1,9 +1,12 @@
-"""Searches the best hyperparameters of the ranking model, in three stages on the same rows.
+"""Searches the best hyperparameters of the ranking model, in four stages on the same rows.
 
 First implicit ALS and EASE, all ratings of a user with the same weight. Then, for the best of each, the weights of
-newer ratings and higher stars in a user's vector. Last the blend of both models. The winner is the best of all.
+newer ratings and higher stars in a user's vector. Then the blend of both models. Last, unless every rated movie is a
+hit whatever its stars, the weight of the predicted stars beside the best so far. The winner is the best of all with few
+recommendations below the user's own mean.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -12,9 +15,11 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame
+from scipy.sparse import csr_array
 
 from movie_recs.als.parameters import ImplicitGrid
 from movie_recs.data.blocks import open_blocks
+from movie_recs.model.factor_model import ItemSide
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import is_exact
 from movie_recs.ranking.parameters import RankingParameters, RankingTuningParameters, WeightGrid
@@ -25,8 +30,14 @@ from movie_recs.tuning.memory import LOCAL, Choice
 from movie_recs.tuning.strategies import Listed, Strategy, choose_strategy, run_strategies
 from movie_recs.tuning.trial_log import TrialLog, digest, fingerprint, remember
 
-WINNERS = ("implicit_als", "recent_als", "ease", "blend")
+WITHOUT_STARS = ("implicit_als", "recent_als", "ease", "blend")
+WITH_STARS = "with_stars"
+WINNERS = (*WITHOUT_STARS, WITH_STARS)
+WITH_WEIGHTS = ("recent_als", "ease", "blend")  # whose users' vectors follow from their ratings by a rule
+BELOW = "mean_below_mean"  # the column of `cross_validation.summarise`
 ALS_FIELDS, WEIGHT_FIELDS = tuple(ImplicitGrid.model_fields), tuple(WeightGrid.model_fields)
+
+logger = logging.getLogger(__name__)
 
 
 def search(
@@ -36,8 +47,10 @@ def search(
     folds: int | list[int],
     choice: Choice = LOCAL,
     log: TrialLog | None = None,
+    features: csr_array | None = None,
+    stars: dict[int, ItemSide] | None = None,
 ) -> pd.DataFrame:
-    """One row per candidate of implicit_als, ease, recent_als and blend; columns of `cross_validation.summarise`.
+    """One row per candidate of each of `WINNERS`; columns of `cross_validation.summarise`.
 
     Args:
         train_ratings: (user_id int, movie_id int, rating float in stars, rated_at timestamp, fold int).
@@ -46,16 +59,22 @@ def search(
         folds: Number of folds, or the numbers of those that are held out in turn.
         choice: The carrier, and how many trials run at a time.
         log: Finished trials, which are not run again; new ones are added.
+        features: Rows of known features, see `ease.side_rows`.
+        stars: By held-out fold, the movies' side of the rating model of the ratings outside it; None for events.
     """
     tuning = parameters.tuning
-    with _trials(train_ratings, movie_ids, parameters, folds, choice, log) as (run, exact):
+    with _trials(train_ratings, movie_ids, parameters, folds, choice, log, features, stars) as (run, exact):
         plain = run(_plain(tuning, ranks=[None] if exact else tuning.ease_rank))
         als, ease = (best_candidate(plain, RankingCandidate, model) for model in ("implicit_als", "ease"))
         weighed = run([_weighed(ease, tuning)])
         ease = best_candidate(pd.concat([plain, weighed]), RankingCandidate, "ease")
         # Together, as they share the fits of ALS.
         others = run([_weighed(als.model_copy(update={"model": "recent_als"}), tuning), _blend(als, ease, tuning)])
-    return pd.concat([plain, weighed, others], ignore_index=True)
+        found = pd.concat([plain, weighed, others], ignore_index=True)
+        if stars is None or tuning.relevance == "all":
+            return found
+        best = best_candidate(found, RankingCandidate, *WITH_WEIGHTS)
+        return pd.concat([found, _within_limit(run([_with_stars(best, tuning)]), tuning)], ignore_index=True)
 
 
 def compare(
@@ -66,9 +85,11 @@ def compare(
     folds: int | list[int],
     choice: Choice = LOCAL,
     log: TrialLog | None = None,
+    features: csr_array | None = None,
+    stars: dict[int, ItemSide] | None = None,
 ) -> pd.DataFrame:
     """One row per candidate; the other arguments are those of `search`."""
-    with _trials(train_ratings, movie_ids, parameters, folds, choice, log) as (run, _):
+    with _trials(train_ratings, movie_ids, parameters, folds, choice, log, features, stars) as (run, _):
         return run([Listed(candidates)])
 
 
@@ -80,6 +101,8 @@ def _trials(
     folds: int | list[int],
     choice: Choice,
     log: TrialLog | None,
+    features: csr_array | None,
+    stars: dict[int, ItemSide] | None,
 ) -> Iterator[tuple[Callable[[list[Strategy[RankingCandidate]]], pd.DataFrame], bool]]:
     """A function that runs strategies on these ratings, and whether EASE is exact there."""
     tuning, preference, k = parameters.tuning, parameters.preference, parameters.evaluation.k
@@ -91,10 +114,16 @@ def _trials(
         "scale": preference.scale,
         "k": k,
         "most_measured": tuning.most_measured,
+        "relevance": tuning.relevance,
+        "features": digest([] if features is None else [features.toarray().tobytes()]),
+        "stars": digest([side.items.features.tobytes() for side in (stars or {}).values()]),
     }
     blocks = open_blocks(choice.carrier, train_ratings, movie_ids)
     try:
-        data = RankingTrialData(blocks, preference, k, tuning.seed, tuning.most_measured, {})
+        sides = {fold: side.of_movies(movie_ids) for fold, side in (stars or {}).items()}
+        data = RankingTrialData(
+            blocks, preference, tuning.relevance, k, tuning.seed, tuning.most_measured, {}, features, sides
+        )
         runner = TrialRunner(train_ratings.sparkSession, data, *choice)
         run = partial(run_strategies, runner=runner, folds=folds, memory=remember(log, context), halving=tuning.halving)
         yield run, is_exact(len(blocks.user_ids), len(blocks.movie_ids))
@@ -105,10 +134,10 @@ def _trials(
 def _plain(tuning: RankingTuningParameters, ranks: Sequence[int | None]) -> list[Strategy[RankingCandidate]]:
     als = [RankingCandidate(model="implicit_als", **each.model_dump()) for each in tuning.grid.candidates()]
     ease = [
-        RankingCandidate(model="ease", ease_reg=reg, ease_rank=rank, star_weight=0)
-        for reg, rank in product(tuning.ease_reg, ranks)
+        RankingCandidate(model="ease", ease_reg=reg, ease_rank=rank, ease_diagonal=diagonal, star_weight=0)
+        for reg, rank, diagonal in product(tuning.ease_reg, ranks, tuning.ease_diagonal)
     ]
-    ease_ranges: dict[str, list[float]] = {"ease_reg": tuning.ease_reg}
+    ease_ranges: dict[str, list[float]] = {"ease_reg": tuning.ease_reg, "ease_diagonal": tuning.ease_diagonal}
     if None not in ranks:
         ease_ranges["ease_rank"] = [rank for rank in ranks if rank is not None]
     return [
@@ -129,3 +158,37 @@ def _blend(
     both = {**als.model_dump(include=set(ALS_FIELDS)), **ease.model_dump(exclude={"model", *ALS_FIELDS, "als_weight"})}
     listed = [RankingCandidate(model="blend", **both, als_weight=each) for each in tuning.als_weight]
     return choose_strategy(listed, {"als_weight": tuning.als_weight}, tuning)
+
+
+def _with_stars(best: RankingCandidate, tuning: RankingTuningParameters) -> Strategy[RankingCandidate]:
+    listed = [best.model_copy(update={"model": WITH_STARS, "stars_weight": each}) for each in tuning.stars_weight]
+    return choose_strategy(listed, {"stars_weight": tuning.stars_weight}, tuning)
+
+
+def _within_limit(results: pd.DataFrame, tuning: RankingTuningParameters) -> pd.DataFrame:
+    """The results, of which those with more recommendations below the user's mean than allowed cannot win.
+
+    Where that is true of all of them, none is left out, and the log says so.
+    """
+    fine, is_above = results["error"].fillna("") == "", results[BELOW] > tuning.most_below_mean
+    if not (fine & ~is_above).any():
+        logger.warning(
+            "No weight of predicted stars has at most %g of lists below the user's mean", tuning.most_below_mean
+        )
+        return results
+    reason = f"more than {tuning.most_below_mean:.0%} of its recommendations are below the user's mean"
+    return results.assign(error=results["error"].mask(fine & is_above, reason))
+
+
+def choose_winner(results: pd.DataFrame, tuning: RankingTuningParameters) -> RankingCandidate:
+    """The best candidate with at most `most_below_mean` of its recommendations below the user's mean, if there is one.
+
+    Args:
+        results: Results of `search`.
+        tuning: The limit, which holds unless all ratings are relevant.
+    """
+    finished = results[results["error"].fillna("") == ""]
+    within = finished[finished[BELOW] <= tuning.most_below_mean] if BELOW in finished else finished.iloc[:0]
+    if tuning.relevance == "all" or within.empty:
+        within = finished
+    return best_candidate(within if len(within) else results, RankingCandidate, *WINNERS)

@@ -6,24 +6,27 @@ from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from movie_recs.als.compiled import Factors, Targets, fit_factors
 from movie_recs.data.blocks import Blocks
 from movie_recs.data.interactions import (
     Interactions,
-    Seen,
     is_in_sample,
-    select_seen,
+    starts_of,
     take,
     take_users,
 )
+from movie_recs.data.scale import Scale
 from movie_recs.model.exact_search import DOT, NOTHING, Items, best_items, prepare_items, prepare_queries
+from movie_recs.model.factor_model import Arrays, ItemSide, Vectors, with_zeros
 from movie_recs.model.search import BLOCK
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import Spectrum, decompose, ease_features
-from movie_recs.ranking.metrics import ndcg_of_lists
+from movie_recs.ranking.metrics import best_gains, gains_of, ndcg_of_lists
 from movie_recs.ranking.parameters import PreferenceParameters
-from movie_recs.ranking.preferences import PreferenceRule, make_rule, select_preferred, weigh, weighted_targets
+from movie_recs.ranking.preferences import PreferenceRule, make_rule, weighted_targets
+from movie_recs.ranking.stars import join_items, join_users, predicted_stars, rating_vectors
 from movie_recs.tuning.trial import Measures, Trial
 
 
@@ -40,18 +43,24 @@ class RankingTrialData(NamedTuple):
     Args:
         blocks: The train ratings with their folds, in the catalogue of all movies that may be recommended.
         preference: Which ratings count in a fit, and how much.
+        relevance: What is relevant, as in `metrics.gains_of`.
         k: Length of the lists.
         seed: Seed of initial factors and vectors, and of the sample of users.
         most_measured: About how many users' lists are measured, a sample of all.
         spectra: Results of `fit_shared`, for each fold that of the highest rank so far.
+        side: (features, movies), see `ease.side_rows`.
+        stars: By held-out fold, the rating model of the ratings outside it, of the catalogue's movies; empty without.
     """
 
     blocks: Blocks[Interactions]
     preference: PreferenceParameters
+    relevance: str
     k: int
     seed: int
     most_measured: int
     spectra: dict[Part, Spectrum]
+    side: csr_array | None = None
+    stars: dict[int, ItemSide] = {}  # noqa: RUF012 - never changed
 
     def missing_parts(self, trials: list[Trial[RankingCandidate]]) -> list[Part]:
         """For each fold the decomposition with the highest rank of these trials, where there is not one yet."""
@@ -73,12 +82,23 @@ class RankingTrialData(NamedTuple):
         return self._replace(spectra=others | parts)
 
     def only(self, fold: int | None) -> "RankingTrialData":
-        """The data with the decomposition of this fold alone."""
-        return self._replace(spectra={part: each for part, each in self.spectra.items() if part.fold == fold})
+        """The data with the decomposition and the rating model of this fold alone."""
+        return self._replace(
+            spectra={part: each for part, each in self.spectra.items() if part.fold == fold},
+            stars={each: side for each, side in self.stars.items() if each == fold},
+        )
 
     def open(self, fold: int) -> "RankingFold":
         """The fold."""
         return RankingFold(self, fold)
+
+
+class Aim(NamedTuple):
+    """What a list of `k` movies is measured by: what is relevant, see `metrics.gains_of`, on this scale."""
+
+    relevance: str
+    scale: Scale
+    k: int
 
 
 class AskedUsers(NamedTuple):
@@ -86,21 +106,25 @@ class AskedUsers(NamedTuple):
 
     Args:
         rows: (a,), their rows in the block.
-        seen: Their preferences in all other folds.
-        times: (n,), times of the preferences.
-        rated: Ids of the movies rated in all other folds, user after user.
-        rated_counts: (a,), number of these of each user.
+        rated: Their ratings in all other folds.
         held_out: (h,) int64, ascending: user * number of movies + movie row of each held-out rating.
-        relevant: (a,), number of held-out ratings, at least 1.
+        gains: (h,), what each of these gains.
+        best: (a, k), the highest gains of each user, descending; 0 where there are fewer.
     """
 
     rows: np.ndarray
-    seen: Seen
-    times: np.ndarray
-    rated: np.ndarray
-    rated_counts: np.ndarray
+    rated: Interactions
     held_out: np.ndarray
-    relevant: np.ndarray
+    gains: np.ndarray
+    best: np.ndarray
+
+
+class Measured(NamedTuple):
+    """The lists of a block's users: `ndcg` (a,), and of how many recommendations how many are below the user's mean."""
+
+    ndcg: np.ndarray
+    below: int
+    recommended: int
 
 
 class RankingFold:
@@ -110,10 +134,12 @@ class RankingFold:
         self._data, self._fold = data, fold
         self._targets = data.blocks.map(partial(_open_block, fold, data.preference))
         share = data.most_measured / max(len(data.blocks.user_ids), 1)
-        self._asked = data.blocks.map(partial(_ask, fold, data.preference, share, data.seed))
+        aim = Aim(data.relevance, data.preference.scale, data.k)
+        self._asked = data.blocks.map(partial(_ask, fold, aim, share, data.seed))
+        self._stars = data.stars.get(fold)
 
     def measure(self, candidates: list[RankingCandidate]) -> Iterator[Measures]:
-        """`ndcg`, the mean over the users that are asked, and its standard error."""
+        """`ndcg`, the mean over the users that are asked, and its standard error; `below_mean` with a rating model."""
         als = candidates[0].als
         by_iterations = [(number, list(same)) for number, same in groupby(candidates, lambda each: each.iterations)]
         iterations = [number for number, _ in by_iterations]
@@ -125,25 +151,36 @@ class RankingFold:
 
     def decompose(self, rank: int | None) -> Spectrum:
         """The decomposition of the preferences that a fit sees; None for all singular vectors."""
-        return decompose(self._targets.map(lambda block: block.seen), rank, self._data.seed)
+        return decompose(self._targets, rank, self._data.seed, self._data.side)
 
     def _measure(self, candidate: RankingCandidate, factors: Factors | None) -> Measures:
         als_items = self._nothing if factors is None else factors.items
         ease_items = self._nothing
         if candidate.ease_reg is not None:
-            ease_items = self._ease(candidate.ease_rank, candidate.ease_reg)
+            ease_items = self._ease(candidate.ease_rank, candidate.ease_reg, candidate.ease_diagonal or 0.0)
         items = np.hstack([als_items, ease_items])
         if factors is not None and candidate.weights is None:
-            return self._ndcg(self._asked.zip(factors.users).map(_fitted_users), items)
+            return self._measures(self._asked.zip(factors.users).map(_fitted_users), items)
         rule = make_rule(candidate, self._data.preference, als_items.shape[1], ease_items.shape[1])
-        return self._ndcg(self._asked.map(partial(_fold_users, rule, items)), items)
+        side = with_zeros(self._data.blocks.movie_ids, np.zeros(len(items)), items)
+        users = self._asked.map(partial(_fold_users, rule, side))
+        if candidate.stars_weight is None:
+            return self._measures(users, items)
+        if self._stars is None:
+            raise ValueError(f"{candidate} needs a rating model.")
+        join = partial(_join_users, self._stars.intercept, candidate.stars_weight)
+        return self._measures(users.zip(self._star_users).map(join), join_items(items, self._stars))
 
     @lru_cache(maxsize=1)  # noqa: B019 - candidates of the same EASE follow one another; a fold is short-lived
-    def _ease(self, rank: int | None, reg: float) -> np.ndarray:
+    def _ease(self, rank: int | None, reg: float, diagonal: float) -> np.ndarray:
         if rank is None:
-            return ease_features(self._whole_spectrum, reg)
+            return ease_features(self._whole_spectrum, reg, diagonal)
         shared = [each for part, each in self._data.spectra.items() if part.fold == self._fold and part.rank >= rank]
-        return ease_features(shared[0].largest(rank) if shared else self.decompose(rank), reg)
+        return ease_features(shared[0].largest(rank) if shared else self.decompose(rank), reg, diagonal)
+
+    @cached_property
+    def _star_users(self) -> Blocks[Vectors | None]:
+        return self._asked.map(lambda asked: asked.rated).map(partial(rating_vectors, self._stars))
 
     @cached_property
     def _whole_spectrum(self) -> Spectrum:
@@ -153,13 +190,17 @@ class RankingFold:
     def _nothing(self) -> np.ndarray:
         return np.zeros((len(self._data.blocks.movie_ids), 0), np.float32)
 
-    def _ndcg(self, users: Blocks[np.ndarray], items: np.ndarray) -> Measures:
+    def _measures(self, users: Blocks[np.ndarray], items: np.ndarray) -> Measures:
         catalogue = prepare_items(self._data.blocks.movie_ids, np.zeros(len(items)), items, DOT)
-        values = np.concatenate(self._asked.zip(users).collect(partial(_ndcg_of_users, catalogue, self._data.k)))
+        both = self._asked.zip(users).zip(self._star_users)
+        found = both.collect(partial(_measure_users, catalogue, self._data.k, self._stars))
+        values = np.concatenate([each.ndcg for each in found])
         if not len(values):
             return {"ndcg": None, "ndcg_se": None}
         spread = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None
-        return {"ndcg": values.mean(), "ndcg_se": spread}
+        recommended = sum(each.recommended for each in found)
+        below = sum(each.below for each in found) / recommended if recommended and self._stars else None
+        return {"ndcg": values.mean(), "ndcg_se": spread, "below_mean": below}
 
 
 def _open_block(fold: int, preference: PreferenceParameters, interactions: Interactions) -> Targets:
@@ -167,23 +208,17 @@ def _open_block(fold: int, preference: PreferenceParameters, interactions: Inter
     return weighted_targets(preference, take(interactions, interactions.folds != fold))
 
 
-def _ask(
-    fold: int, preference: PreferenceParameters, share: float, seed: int, interactions: Interactions
-) -> AskedUsers:
-    relevant = np.bincount(interactions.users[interactions.folds == fold], minlength=len(interactions.user_ids))
-    rows = np.flatnonzero((relevant > 0) & is_in_sample(interactions.user_ids, share, seed))
+def _ask(fold: int, aim: Aim, share: float, seed: int, interactions: Interactions) -> AskedUsers:
+    gains = gains_of(interactions.ratings.astype(float), aim.relevance, aim.scale) * (interactions.folds == fold)
+    most = np.bincount(interactions.users, gains, len(interactions.user_ids))
+    rows = np.flatnonzero((most > 0) & is_in_sample(interactions.user_ids, share, seed))
     own = take_users(interactions, rows)
-    held_out, rated = take(own, own.folds == fold), take(own, own.folds != fold)
-    preferred = select_preferred(rated, preference.preferred, preference.scale.liked)
-    return AskedUsers(
-        rows,
-        select_seen(preferred),
-        preferred.times,
-        own.movie_ids[rated.movies],
-        np.bincount(rated.users, minlength=len(rows)),
-        np.sort(held_out.users.astype(np.int64) * len(own.movie_ids) + held_out.movies),
-        relevant[rows],
-    )
+    held_out = take(own, own.folds == fold)
+    pairs = held_out.users.astype(np.int64) * len(own.movie_ids) + held_out.movies
+    order = np.argsort(pairs)
+    gains = gains_of(held_out.ratings.astype(float), aim.relevance, aim.scale)
+    best = best_gains(starts_of(held_out.users, len(rows)), gains, aim.k)
+    return AskedUsers(rows, take(own, own.folds != fold), pairs[order], gains[order], best)
 
 
 def _fitted_users(pair: tuple[AskedUsers, np.ndarray]) -> np.ndarray:
@@ -191,22 +226,33 @@ def _fitted_users(pair: tuple[AskedUsers, np.ndarray]) -> np.ndarray:
     return factors[asked.rows]
 
 
-def _fold_users(rule: PreferenceRule, items: np.ndarray, asked: AskedUsers) -> np.ndarray:
-    seen = asked.seen
-    weights = weigh(seen.user_starts, seen.ratings, asked.times, seen.movies, rule.weights)
-    return rule.fold(seen.user_starts, seen.movies, weights, items)
+def _fold_users(rule: PreferenceRule, items: Arrays, asked: AskedUsers) -> np.ndarray:
+    return rule.user_vectors(asked.rated, items, 0.0).features
 
 
-def _ndcg_of_users(items: Items, k: int, pair: tuple[AskedUsers, np.ndarray]) -> np.ndarray:
-    """The NDCG of each user that is asked; 0 for one without a list."""
-    asked, users = pair
-    if not len(asked.rows):
-        return np.zeros(0)
-    queries = prepare_queries(np.zeros(len(users)), users, asked.rated, asked.rated_counts, items)
-    hits = np.zeros((len(users), k), bool)
+def _join_users(intercept: float, weight: float, pair: tuple[np.ndarray, Vectors]) -> np.ndarray:
+    return join_users(*pair, intercept, weight).features
+
+
+def _measure_users(
+    items: Items, k: int, stars: ItemSide | None, pair: tuple[tuple[AskedUsers, np.ndarray], Vectors | None]
+) -> Measured:
+    """The lists of the users that are asked; NDCG is 0 for one without a list."""
+    (asked, users), star_users = pair
+    rated, number = asked.rated, len(asked.rows)
+    if not number:
+        return Measured(np.zeros(0), 0, 0)
+    counts = np.bincount(rated.users, minlength=number)
+    queries = prepare_queries(np.zeros(number), users, rated.movie_ids[rated.movies], counts, items)
+    gains, below, recommended = np.zeros((number, k)), 0, 0
+    means = np.bincount(rated.users, rated.ratings, number) / np.maximum(counts, 1)
     for rows, lists in best_items(queries, items, min(k, len(items.ids)), BLOCK):
-        pairs = np.arange(rows.start, rows.stop)[:, None] * len(asked.seen.movie_ids) + lists.places
+        filled = (lists.scores > NOTHING) & (counts[rows, None] > 0)
+        pairs = np.arange(rows.start, rows.stop)[:, None] * len(rated.movie_ids) + lists.places
         places = np.minimum(np.searchsorted(asked.held_out, pairs), len(asked.held_out) - 1)
-        hits[rows, : pairs.shape[1]] = (asked.held_out[places] == pairs) & (lists.scores > NOTHING)
-    hits[asked.rated_counts == 0] = False
-    return ndcg_of_lists(hits, asked.relevant)
+        gains[rows, : pairs.shape[1]] = asked.gains[places] * ((asked.held_out[places] == pairs) & filled)
+        if stars is not None and star_users is not None:
+            vectors = Vectors(star_users.bias[rows], star_users.features[rows])
+            below += int(np.sum((predicted_stars(vectors, stars, lists.places) < means[rows, None]) & filled))
+            recommended += int(np.sum(filled))
+    return Measured(ndcg_of_lists(gains, asked.best), below, recommended)

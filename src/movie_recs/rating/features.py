@@ -13,17 +13,15 @@ predict how a movie is rated from who rated it is SVD++'s idea (Koren 2008), her
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from pyspark.sql import DataFrame
 
 from movie_recs.als.compiled import Targets, fit_factors
 from movie_recs.als.parameters import AlsParameters
 from movie_recs.data.blocks import Blocks
 from movie_recs.data.interactions import Seen
+from movie_recs.data.movie_features import genre_features, year_features
 from movie_recs.rating.parameters import FeatureWeights
 
-CENTRES = np.linspace(1930, 2018, 12)  # eight years apart
-WIDTH = 8.0  # years
 AUDIENCE = AlsParameters(rank=20, reg_param=0.1, max_iter=10)  # rank 40 or twice the iterations gain less than 0.0005
 
 
@@ -97,19 +95,3 @@ def audience_directions(factors: np.ndarray, counts: np.ndarray) -> np.ndarray:
     directions = factors / np.maximum(np.linalg.norm(factors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     directions[counts == 0] = counts @ directions / counts.sum()
     return directions
-
-
-def genre_features(genres: pd.Series) -> np.ndarray:
-    """(movies, genres in alphabetical order); a movie without genres has zeros."""
-    names = sorted({name for listed in genres for name in listed})
-    has = np.array([[name in set(listed) for name in names] for listed in genres], dtype=float)
-    has = has.reshape(len(genres), len(names))
-    return has / np.sqrt(np.maximum(has.sum(axis=1, keepdims=True), 1))
-
-
-def year_features(years: pd.Series) -> np.ndarray:
-    """(movies, centres); zeros throughout if no movie has a year."""
-    features = np.exp(-(((years.to_numpy(float)[:, None] - CENTRES) / WIDTH) ** 2) / 2)
-    is_known = np.isfinite(features[:, 0])
-    features[~is_known] = features[is_known].mean(axis=0) if is_known.any() else 0.0
-    return features

@@ -13,8 +13,8 @@ from movie_recs.als.parameters import AlsParameters
 from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.als.spark_ml import Fit, add_factors, blocks_for, factor_model, fit_als, last_factors, prepare_fit
 from movie_recs.data.blocks import Blocks, open_blocks
-from movie_recs.data.interactions import Interactions, Seen, select_seen
-from movie_recs.model.factor_model import FACTORS, FactorModel, factor_rows, factor_table
+from movie_recs.data.interactions import Interactions, Seen, select_seen, take
+from movie_recs.model.factor_model import FACTORS, FactorModel, ItemSide, factor_rows, factor_table
 from movie_recs.model.scoring import score
 from movie_recs.rating.biases import (
     MovieSide,
@@ -99,6 +99,40 @@ def fit_compiled(
         return _fit_blocks(ratings.sparkSession, blocks, catalogue, candidate, seed)
     finally:
         blocks.close()
+
+
+def fit_folds(
+    ratings: DataFrame,
+    catalogue: Catalogue,
+    candidate: RatingCandidate,
+    seed: int,
+    folds: int | list[int],
+    carrier: str = "local",
+) -> dict[int, ItemSide]:
+    """By held-out fold, the movies' side of the candidate fitted on the other folds as by `fit_compiled`.
+
+    Args:
+        ratings: (user_id int, movie_id int, rating float in stars, fold int).
+        catalogue: All movies, every rated one among them.
+        candidate: Hyperparameters.
+        seed: Seed of all initial factors.
+        folds: Number of folds, or the numbers of those that are held out in turn.
+        carrier: `local` or `spark`.
+    """
+    blocks, numbers = open_blocks(carrier, ratings, catalogue.ids), range(folds) if isinstance(folds, int) else folds
+    try:
+        return {
+            fold: _fit_blocks(
+                ratings.sparkSession, blocks.map(partial(_without, fold)), catalogue, candidate, seed
+            ).item_side
+            for fold in numbers
+        }
+    finally:
+        blocks.close()
+
+
+def _without(fold: int, interactions: Interactions) -> Interactions:
+    return take(interactions, interactions.folds != fold)
 
 
 def _fit_blocks(

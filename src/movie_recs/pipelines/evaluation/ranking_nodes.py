@@ -16,7 +16,8 @@ from movie_recs.model.users import fold_in
 from movie_recs.ranking import leaderboard as lists
 from movie_recs.ranking.baselines import BASELINES
 from movie_recs.ranking.candidate import RankingCandidate
-from movie_recs.ranking.fit import collect_parts
+from movie_recs.ranking.ease import side_rows
+from movie_recs.ranking.fit import KnownSides, collect_parts
 from movie_recs.ranking.leaderboard import BY_STARS, ListingTask
 from movie_recs.ranking.memory import choose_ranking_carrier
 from movie_recs.ranking.metrics import measure_rankings
@@ -52,10 +53,12 @@ def list_movies(
     they fold in, who have rated nothing else.
 
     Returns:
-        (model string, user_id, rank int from 1, movie_id, score double), with the ids as the data has them.
+        (model string, user_id, rank int from 1, movie_id, score double, predicted_stars double), with the ids as the data
+        has them.
     """
     parameters = parameters.on(Scale.of(data_summary))
-    best = {model: best_candidate(cv_results, RankingCandidate, model) for model in WINNERS}
+    tried = set(cv_results["model"])
+    best = {model: best_candidate(cv_results, RankingCandidate, model) for model in WINNERS if model in tried}
     carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
     catalogue = spark_interactions.movie_ids(movies)
     fitted = blocks = open_blocks(carrier, train_ratings, catalogue)
@@ -66,7 +69,10 @@ def list_movies(
             rating_model = rating_model._replace(users=fold_in(rating_model, fold_in_ratings))
     users = listed.select("user_id").union(test_ratings.select("user_id")).distinct()
     try:
-        parts = collect_parts(als_model, factor_model, fitted, train_ratings, best["ease"], parameters)
+        table = movies.select("movie_id", "year", "genres").toPandas().sort_values("movie_id")
+        stars = None if rating_model is None else rating_model.item_side
+        known = KnownSides(side_rows(table, parameters.preference.side), stars)
+        parts = collect_parts(als_model, factor_model, fitted, train_ratings, best["ease"], parameters, known)
         task = ListingTask(parts, best, rating_model, train_ratings, blocks, users, are_new)
         made = lists.list_movies(task, parameters)
         return to_originals(to_originals(made, user_ids, "user_id"), movie_ids, "movie_id")
@@ -88,9 +94,9 @@ def measure_lists(
 ) -> pd.DataFrame:
     """The leaderboard: one row per model, with the columns of `metrics.measure_rankings`."""
     new = None if fold_in_ratings.isEmpty() else fold_in_ratings
-    k, liked = parameters.evaluation.k, (Scale.of(data_summary) or EVENTS).liked
+    k, scale = parameters.evaluation.k, Scale.of(data_summary) or EVENTS
     numbered = to_numbers(to_numbers(ranking_lists, user_ids, "user_id"), movie_ids, "movie_id")
-    measured = measure_rankings(numbered, test_ratings, train_ratings, movies, k, fold_in=new, liked=liked).toPandas()
+    measured = measure_rankings(numbered, test_ratings, train_ratings, movies, k, fold_in=new, scale=scale).toPandas()
     place = {name: number for number, name in enumerate(MODELS)}
     measured = measured.round(DECIMALS)  # the order of Spark's sums, and so their last digits, may differ
     return measured.sort_values("model", key=lambda names: names.map(place), ignore_index=True)

@@ -8,27 +8,36 @@ CARRIER = "params:carrier"
 STEPS = {"rating": rating_nodes, "ranking": ranking_nodes}
 
 
-def create_pipeline(objective: str) -> Pipeline:
-    """train_ratings, ratings, movies -> cv_results, best_params and two models, in the namespace of the objective."""
+def create_pipeline(objective: str, has_ratings: bool = True) -> Pipeline:
+    """train_ratings, ratings, movies -> cv_results, best_params and two models, in the namespace of the objective.
+
+    Args:
+        objective: `rating`, or `ranking`, which uses the best rating model.
+        has_ratings: False for events, which have no rating model.
+    """
     parameters, steps, data = f"params:{objective}", STEPS[objective], ["movies", "data_summary"]
+    best_rating, train_stars, stars = [], [], []
+    if objective == "ranking" and has_ratings:
+        best_rating = ["rating.best_params", "params:rating"]
+        train_stars, stars = ["rating.train_factor_model"], ["rating.factor_model"]
     nodes = [
         Node(
             steps.cross_validate_candidates,
-            ["train_ratings", *data, "finished_trials", parameters, "params:split", CARRIER],
+            ["train_ratings", *data, "finished_trials", parameters, "params:split", CARRIER, *best_rating],
             "cv_results",
             name="cross_validate_candidates",
         ),
-        Node(steps.choose_best, "cv_results", "best_params", name="choose_best"),
+        Node(steps.choose_best, ["cv_results", parameters], "best_params", name="choose_best"),
         Node(steps.plot_tuning, ["cv_results", "data_summary"], "cv_results_plot", name="plot_tuning"),
         Node(
             steps.fit_best,
-            ["train_ratings", *data, "best_params", parameters, CARRIER],
+            ["train_ratings", *data, "best_params", parameters, CARRIER, *train_stars],
             ["train_als_model", "train_factor_model"],
             name="fit_on_train",
         ),
         Node(
             steps.fit_best,
-            ["ratings", *data, "best_params", parameters, CARRIER],
+            ["ratings", *data, "best_params", parameters, CARRIER, *stars],
             ["als_model", "factor_model"],
             name="fit_on_all",
         ),
@@ -36,7 +45,7 @@ def create_pipeline(objective: str) -> Pipeline:
     return Pipeline(
         Pipeline(nodes, namespace="tuning", prefix_datasets_with_namespace=False),  # a box within the objective's
         namespace=objective,
-        inputs={"train_ratings", "ratings", "movies", "data_summary"},
-        parameters={parameters, "params:split", CARRIER},
+        inputs={"train_ratings", "ratings", "movies", "data_summary", *best_rating[:1], *train_stars, *stars},
+        parameters={parameters, "params:split", CARRIER, *best_rating[1:]},
         prefix_datasets_with_namespace=True,
     )

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 from plotly.graph_objects import Figure
 from pyspark.sql import DataFrame
+from scipy.sparse import csr_array
 
 from movie_recs.als.parameters import ImplicitAlsParameters
 from movie_recs.als.spark_ml import Fit
@@ -12,11 +13,17 @@ from movie_recs.data.parameters import SplitParameters
 from movie_recs.data.scale import Scale
 from movie_recs.data.spark_interactions import movie_ids
 from movie_recs.data.splitting import HELD_OUT, hold_out_last
+from movie_recs.model.factor_model import FactorModel, ItemSide
 from movie_recs.ranking.candidate import RankingCandidate
-from movie_recs.ranking.fit import fit_candidate
+from movie_recs.ranking.ease import side_rows
+from movie_recs.ranking.fit import KnownSides, fit_candidate
 from movie_recs.ranking.memory import choose_ranking_carrier
 from movie_recs.ranking.parameters import RankingParameters
-from movie_recs.ranking.search import ALS_FIELDS, WINNERS, compare, search
+from movie_recs.ranking.search import ALS_FIELDS, WINNERS, choose_winner, compare, search
+from movie_recs.rating.candidate import RatingCandidate
+from movie_recs.rating.features import describe_movies
+from movie_recs.rating.fit import fit_folds
+from movie_recs.rating.parameters import RatingParameters
 from movie_recs.report import figures
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.memory import IN_THIS_PROCESS, Choice, DataSize
@@ -32,8 +39,12 @@ def cross_validate_candidates(
     parameters: RankingParameters,
     split: SplitParameters,
     carrier: str,
+    rating_best_params: dict[str, Any] | None = None,
+    rating_parameters: RatingParameters | None = None,
 ) -> pd.DataFrame:
     """The cross-validated NDCG of each candidate, as `ranking.search.search` returns it.
+
+    The rating model of each fold has the hyperparameters of the best one; of events there is none.
 
     Where the search sees a sample of the users, the best of each model are measured once more with all of them. With a
     temporal split, each user's last train ratings are held out once, instead of the folds.
@@ -45,20 +56,30 @@ def cross_validate_candidates(
     if is_temporal:
         ratings, folds = [hold_out_last(each, split.test_fraction, split.seed) for each in ratings], [HELD_OUT]
     choice = choose_ranking_carrier(carrier, part.size, parameters.tuning, movies.sparkSession, in_tasks=True)
-    catalogue = movie_ids(movies)
-    found = search(ratings[0], catalogue, parameters, folds, choice, finished_trials)
+    catalogue, features = movie_ids(movies), _known_features(movies, parameters)
+
+    def fold_models(ratings: DataFrame, carrier: str) -> dict[int, ItemSide] | None:
+        if rating_best_params is None or rating_parameters is None or parameters.tuning.relevance == "all":
+            return None
+        described = describe_movies(movies, rating_parameters.features)
+        best = RatingCandidate.of(rating_best_params)
+        return fit_folds(ratings, described, best, rating_parameters.tuning.seed, folds, carrier)
+
+    stars = fold_models(ratings[0], choice.carrier)
+    found = search(ratings[0], catalogue, parameters, folds, choice, finished_trials, features, stars)
     if not part.is_sample:
         return found
     best = finalists(found, RankingCandidate, WINNERS)
     carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
-    here = Choice(carrier, IN_THIS_PROCESS)
-    return settle(found, compare(ratings[1], catalogue, best, parameters, folds, here, finished_trials))
+    here, stars = Choice(carrier, IN_THIS_PROCESS), fold_models(ratings[1], carrier)
+    on_all = compare(ratings[1], catalogue, best, parameters, folds, here, finished_trials, features, stars)
+    return settle(found, on_all)
 
 
-def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:
+def choose_best(cv_results: pd.DataFrame, parameters: RankingParameters) -> dict[str, Any]:
     """The winner's hyperparameters; under `als_model` those of the best implicit ALS, which is fitted as well."""
     als = best_candidate(cv_results, RankingCandidate, "implicit_als").model_dump(include=set(ALS_FIELDS))
-    return {**best_candidate(cv_results, RankingCandidate, *WINNERS).model_dump(), "als_model": als}
+    return {**choose_winner(cv_results, parameters.tuning).model_dump(), "als_model": als}
 
 
 def plot_tuning(cv_results: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:
@@ -73,10 +94,18 @@ def fit_best(
     best_params: dict[str, Any],
     parameters: RankingParameters,
     carrier: str,
+    rating_model: FactorModel | None = None,
 ) -> Fit:
-    """Implicit ALS, and the winner, fitted on these ratings."""
+    """Implicit ALS, and the winner, fitted on these ratings; `rating_model` is fitted on the same, for its stars."""
     parameters = parameters.on(Scale.of(data_summary))
     als = ImplicitAlsParameters(**best_params["als_model"])
     winner = RankingCandidate.of(best_params)
     carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
-    return fit_candidate(ratings, movie_ids(movies), winner, als, parameters, carrier)
+    stars = None if winner.stars_weight is None or rating_model is None else rating_model.item_side
+    known = KnownSides(_known_features(movies, parameters), stars)
+    return fit_candidate(ratings, movie_ids(movies), winner, als, parameters, carrier, known)
+
+
+def _known_features(movies: DataFrame, parameters: RankingParameters) -> csr_array:
+    table = movies.select("movie_id", "year", "genres").toPandas().sort_values("movie_id")
+    return side_rows(table, parameters.preference.side)

@@ -53,7 +53,7 @@ def cross_validate_candidates(
     return settle(found, compare(train_ratings, catalogue, best, tuning, part.folds, here, finished_trials, scale))
 
 
-def choose_best(cv_results: pd.DataFrame) -> dict[str, Any]:
+def choose_best(cv_results: pd.DataFrame, parameters: RatingParameters) -> dict[str, Any]:  # noqa: ARG001 - as ranking's
     """The winner's hyperparameters; if it has no factors, under `als_model` those of the best plain ALS, fitted too."""
     best = best_candidate(cv_results, RatingCandidate, *WINNERS)
     if best.als:
