@@ -52,7 +52,7 @@ bench: $(READY)  ## tuning, lists and whole runs against plain Spark, by several
 	$(BIN)/python benchmarks/published.py
 
 clean:  ## remove all that runs have made, raw data apart, and the environment
-	rm -rf .venv build .pytest_cache .ruff_cache .viz data/0[2-9]_*
+	rm -rf .venv build .pytest_cache .ruff_cache .viz data/0[2-9]_* data/logs
 
 $(READY): pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: put one on the PATH or say make PYTHON=..."; exit 1; }

@@ -12,6 +12,7 @@ from kedro.pipeline import Pipeline
 
 from movie_recs.errors import UserError
 from movie_recs.parameters import check_parameters
+from movie_recs.runtime.failures import as_sentence, begin_log
 from movie_recs.runtime.lock import RunLock
 from movie_recs.runtime.objectives import use_ratings
 from movie_recs.runtime.spark import configure_spark
@@ -37,6 +38,7 @@ class ProjectHooks:
         except UserError as error:
             raise ClickException(str(error)) from error
         self._config = context.config_loader
+        begin_log(str(self._config["globals"]["data_dir"]))
         are_events = source.ratings is not None and source.ratings.are_events
         if are_events:
             logger.info("The data are events without ratings, so the objective `rating` is left out")
@@ -74,13 +76,9 @@ class ProjectHooks:
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        """Shows an error that the user can correct as one sentence, without a traceback."""
+        """Shows an error as one sentence, without a traceback, whatever the session."""
         self._lock.free()
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, UserError):
-            cause = cause.__cause__  # a dataset's error comes wrapped, by the dataset and by the catalog
-        if cause is not None:
-            raise ClickException(str(cause)) from error
+        raise as_sentence(error) from error
 
 
 def _place(catalog: CatalogProtocol, name: str) -> str:

@@ -1,6 +1,5 @@
 """Where Spark runs: inside the process, on a cluster, or behind a Spark Connect server."""
 
-import atexit
 import functools
 import importlib.util
 import logging
@@ -8,7 +7,6 @@ import os
 import shlex
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,10 +16,13 @@ from pyspark.sql import SparkSession, is_remote
 
 from movie_recs.errors import UserError
 from movie_recs.runtime.java import find_java, wrap_java
+from movie_recs.scratch import scratch_folder
 
 logger = logging.getLogger(__name__)
 
 WORKER_DAEMON = "movie_recs.runtime.worker_daemon"
+UNIX_SOCKET = "spark.python.unix.domain.socket.enabled"
+LONGEST_FOLDER = 60  # characters: a Unix socket's path, with 42 for its name, may have 104
 SERVER_SECONDS = 30  # to wait for a Spark Connect server; PySpark itself would try for ten minutes
 
 _lock = Lock()  # a thread runner loads several datasets at a time
@@ -85,6 +86,8 @@ def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
         for name in ("SPARK_HOME", "PYSPARK_PYTHON"):  # of another Spark, or of a Python without these packages
             if (value := os.environ.pop(name, None)) not in (None, sys.executable):
                 logger.info("%s=%s is ignored: Spark inside this process uses its own", name, value)
+        if len(str(scratch_folder())) > LONGEST_FOLDER:
+            options[UNIX_SOCKET] = "false"
     else:
         if options.get("spark.python.daemon.module") == WORKER_DAEMON:
             del options["spark.python.daemon.module"]  # this package reaches a worker after its daemon has started
@@ -97,6 +100,15 @@ def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
     os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join([*arguments, "pyspark-shell"])
     os.environ["JAVA_HOME"] = str(wrap_java(find_java().home))
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    _silence_accumulators()
+
+
+def _silence_accumulators() -> None:
+    """Without PySpark's traceback when Java, which sends accumulators' values, ends before this process."""
+    from pyspark import accumulators
+
+    for server in (accumulators.AccumulatorTCPServer, accumulators.AccumulatorUnixServer):
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
 
 
 def _configure_connect(options: dict[str, str]) -> None:
@@ -131,12 +143,11 @@ def _is_package_sent() -> bool:
 
 @functools.cache
 def _package_archive() -> str:
-    """The path of this package as a zip file, removed when this process ends.
+    """The path of this package as a zip file.
 
     Spark sends it to workers, which need not have the package: their functions are pickled by reference.
     """
-    folder = Path(tempfile.mkdtemp(prefix="movie_recs-package-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = scratch_folder() / "package"
     package = Path(__file__).parents[1]
     shutil.copytree(package, folder / "source" / package.name, ignore=shutil.ignore_patterns("__pycache__"))
     return shutil.make_archive(f"{folder}/{package.name}", "zip", folder / "source")
