@@ -20,11 +20,11 @@ from pyspark import SparkContext
 
 from movie_recs.errors import UserError
 from movie_recs.runtime.config import PROJECT
+from movie_recs.runtime.needs import GB, existing
 
 LOG = "MOVIE_RECS_LOG"  # the environment variable that tells Java the file
 LOGS = 20  # files that are kept
 LONGEST = 300  # characters of an unknown error's message
-GB = 1e9
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -93,11 +93,6 @@ def explain(error: BaseException) -> str:
     if damaged := IS_DAMAGED.search(text):
         return f"{damaged['path']} is damaged or missing: run `kedro run` again, which makes it anew."
     return _first_cause(errors[-1])
-
-
-def existing(path: Path) -> Path:
-    """The path itself, or the nearest folder above it that exists."""
-    return next(each for each in (path, *path.parents) if each.exists())
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
