@@ -24,8 +24,8 @@ class ConfigLoader(OmegaConfigLoader):
     """`OmegaConfigLoader` that gives the catalog `${globals:dataset}`, `raw_dir`, `source` and what else it needs.
 
     To conf/*/spark.yml it gives `${globals:driver_memory}` and `java_compilers`, by the size of the data set's ratings.
-    They follow from parameters (`dataset`, `source`, `split`, `keep_versions`, `recommend.new_user_ratings`) in any file
-    or on the command line; only the loader sees all of these before the catalog is read, with and without hooks.
+    They follow from parameters (`dataset`, `source`, `split`, `keep_versions`, `recommend.new_user_ratings`), and only
+    the loader sees those of all files and of the command line before the catalog is read, with and without hooks.
     """
 
     _found: dict[str, str] | None = None  # the warning that a data set is synthetic is given once
