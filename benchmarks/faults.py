@@ -49,20 +49,23 @@ MOST_LINES = 6  # of a failed run besides those of its nodes
 RESTS = (".part", ".staged", ".replaced")  # what a killed save leaves beside its place
 FILLING = "filling"
 SAVE_TABLES = """
-import sys
+import itertools, sys
 from pathlib import Path
+from kedro.io.core import Version
 from movie_recs.datasets.models import FactorModelDataset
 from movie_recs.datasets.spark_table import SparkTable
 from movie_recs.model.factor_model import FACTORS, FactorModel
 from movie_recs.runtime.spark import configure_spark, spark_session
-configure_spark({"spark.master": "local[1]", "spark.ui.enabled": False}, Path(sys.argv[1]))
+quiet = {"spark.ui.enabled": False, "spark.ui.showConsoleProgress": False}
+configure_spark({"spark.master": "local[1]", **quiet}, Path(sys.argv[1]))
 spark = spark_session()
-while True:
-    for number in (1, 2):
-        rows = spark.createDataFrame([(id, float(number), [float(number)]) for id in range(1000)], FACTORS)
-        SparkTable(filepath=f"{sys.argv[2]}/table").save(rows)
-        FactorModelDataset(filepath=f"{sys.argv[2]}/model", version=VERSION(number)).save(FactorModel(1.0, rows, rows))
-        print(number, flush=True)
+for number in itertools.count(int(sys.argv[3])):
+    rows = spark.createDataFrame([(id, float(number % 2), [1.0]) for id in range(1000)], FACTORS)
+    SparkTable(filepath=f"{sys.argv[2]}/table").save(rows)
+    version = Version(None, f"2025-01-01T00.00.{number // 1000:02}.{number % 1000:03}Z")
+    model = FactorModelDataset(filepath=f"{sys.argv[2]}/model", version=version, keep_versions=2)
+    model.save(FactorModel(1.0, rows, rows))
+    print(number, flush=True)
 """
 
 
@@ -79,11 +82,13 @@ def main() -> int:
         problems += kill_saves(folder, arguments.saves, chance)
         problems += kill_tables(folder, arguments.tables, chance)
         if arguments.runs or arguments.full:
-            whole = Run(folder / "data", arguments.dataset)
+            whole, begun = Run(folder / "data", arguments.dataset), time.monotonic()
             if whole.start().wait():
                 raise SystemExit(whole.said())
-            problems += kill_runs(whole, arguments.runs, chance)
-            problems += fill_disk(whole, folder / "small", arguments.full, chance)
+            length = time.monotonic() - begun
+            print(f"a whole run takes {length:.0f} s", flush=True)
+            problems += kill_runs(whole, length, arguments.runs, chance)
+            problems += fill_disk(whole, length, folder / "small", arguments.full, chance)
     print(f"{problems} problems", flush=True)
     return int(problems > 0)
 
@@ -139,13 +144,10 @@ def _fork(function: Callable[[], None]) -> int:
 
 def kill_tables(folder: Path, kills: int, chance: random.Random) -> int:
     """How many kills, while tables and models were saved, left one that is neither the old nor the new."""
-    script = SAVE_TABLES.replace("VERSION(number)", "__import__('kedro.io').io.Version(None, f'version-{number}')")
-    torn = 0
-    for _ in range(kills):
-        place = folder / "tables"
-        process = subprocess.Popen(
-            [sys.executable, "-c", script, ROOT / "conf/base", place], stdout=subprocess.PIPE, start_new_session=True
-        )
+    torn, place = 0, folder / "tables"
+    for kill in range(kills):
+        command = [sys.executable, "-c", SAVE_TABLES, str(ROOT / "conf/base"), str(place), str(1000 * kill)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
         assert process.stdout is not None
         process.stdout.readline()  # one of each is saved
         time.sleep(chance.uniform(0, 3))
@@ -157,7 +159,7 @@ def kill_tables(folder: Path, kills: int, chance: random.Random) -> int:
         found = set() if table is None else set(pd.read_parquet(table)["bias"])
         complete = [path.parent for path in place.glob("model/*/model/_SUCCESS")]
         models = [len(pd.read_parquet(each / side)) for each in complete for side in ("user_factors", "item_factors")]
-        is_whole = found in ({1.0}, {2.0}) and len(complete) > 0 and set(models) == {1000}
+        is_whole = found in ({0.0}, {1.0}) and len(complete) > 0 and set(models) == {1000}
         torn += not is_whole
     print(f"{kills} kills of saves of tables and models: {torn} torn", flush=True)
     return torn
@@ -202,9 +204,9 @@ class Run:
         return wrong
 
 
-def kill_runs(run: Run, kills: int, chance: random.Random) -> int:
+def kill_runs(run: Run, length: float, kills: int, chance: random.Random) -> int:
     """How many kills of whole runs had a consequence that they should not have."""
-    problems, length = 0, _length(run) if kills else 0.0
+    problems = 0
     for kill in range(kills):
         victim, moment = chance.choice(list(VICTIMS)), chance.uniform(0, length)
         process = run.start(**{"split.seed": kill})
@@ -229,14 +231,14 @@ def kill_runs(run: Run, kills: int, chance: random.Random) -> int:
     return problems
 
 
-def fill_disk(run: Run, place: Path, times: int, chance: random.Random) -> int:
+def fill_disk(run: Run, length: float, place: Path, times: int, chance: random.Random) -> int:
     """How many runs on a disk that became full had a consequence that they should not have."""
     if not times:
         return 0
     if os.geteuid() != 0:
         print("no full disks: only root can mount a small one", flush=True)
         return 0
-    problems, length = 0, _length(run)
+    problems = 0
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", place], check=True)
     try:
@@ -288,12 +290,6 @@ def _is_complete(path: Path, parts: tuple[str, ...]) -> bool:
     """False for a file of a model's version that has no marker, and so is ignored."""
     versions = [each for each in path.parents if re.fullmatch(r"\d{4}-.*Z", each.name)]
     return parts[0] != "06_models" or not versions or any(versions[0].glob("*/_SUCCESS"))
-
-
-def _length(run: Run) -> float:
-    begun = time.monotonic()
-    run.start(**{"split.seed": 999}).wait()
-    return time.monotonic() - begun
 
 
 def _is(pid: int, part: str | None) -> bool:
