@@ -6,9 +6,14 @@ import logging
 import os
 import shlex
 import shutil
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
@@ -70,11 +75,38 @@ def spark_session() -> SparkSession:
         if session is None:
             if (address := os.environ.get("SPARK_REMOTE", "")).startswith("sc://"):
                 _wait_for_server(address)
-            session = SparkSession.builder.config(map=_connect_options).getOrCreate()
+            with _interrupt_afterwards():
+                session = SparkSession.builder.config(map=_connect_options).getOrCreate()
         if is_remote() and _is_package_sent() and session not in _supplied_sessions:
             session.addArtifacts(_package_archive(), pyfile=True)
             _supplied_sessions.add(session)
     return session
+
+
+@contextmanager
+def _interrupt_afterwards() -> Iterator[None]:
+    """Ctrl-C waits until Java has started, the second one does not.
+
+    Otherwise Java prints a traceback, as PySpark removes a folder that it needs.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+
+    def remember(number: int, _: FrameType | None) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    earlier = signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is remember:  # else PySpark has set its own, which stops Spark's jobs
+            signal.signal(signal.SIGINT, earlier)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
