@@ -43,16 +43,17 @@ viz-build: $(READY)  ## the same as a web site in build/, with the figures and f
 	@sed -i.bak '/fonts\.g/d' build/index.html && rm build/index.html.bak
 	@echo "To open it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build, then http://localhost:8000 in a browser"
 
-bench: $(READY)  ## tuning, lists and whole runs against plain Spark, by several seeds and at each size; takes three hours
+bench: $(READY)  ## tuning, lists and whole runs against plain Spark, by several seeds and at each size, and kills; takes six hours
 	$(BIN)/python benchmarks/tuning.py
 	$(BIN)/python benchmarks/kedro_run.py
 	$(BIN)/python benchmarks/top_n.py
 	$(BIN)/python benchmarks/several_seeds.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/published.py
+	$(BIN)/python benchmarks/faults.py
 
 clean:  ## remove all that runs have made, raw data apart, and the environment
-	rm -rf .venv build .pytest_cache .ruff_cache .viz data/0[2-9]_*
+	rm -rf .venv build .pytest_cache .ruff_cache .viz data/0[2-9]_* data/logs
 
 $(READY): pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: put one on the PATH or say make PYTHON=..."; exit 1; }

@@ -21,6 +21,7 @@ class Parameters(Block):
     dataset: str = Field(min_length=1)
     source: SourceDescription = SourceDescription()
     carrier: CarrierChoice
+    keep_versions: int | None = Field(default=3, ge=1)
     data_processing: DataProcessingParameters
     split: SplitParameters
     eda: EdaParameters

@@ -302,6 +302,11 @@ def test_an_empty_file_is_refused(read):
         cleaning.parse_ratings(*read("ratings", ""))
 
 
+@pytest.mark.parametrize("content", ["", "\n", "userId,movieId,tag,timestamp\n"])
+def test_tags_may_be_empty_with_and_without_a_header(read, content):
+    assert cleaning.parse_tags(*read("tags", content)).count() == 0
+
+
 def test_a_file_with_its_header_only_is_refused(read):
     parsed = cleaning.parse_ratings(*read("ratings", lines(HEADER)))
     with pytest.raises(UserError, match=r"ratings\.csv has no rows below its header"):

@@ -1,6 +1,7 @@
 """The configuration that Spark starts with, without starting it."""
 
 import os
+import signal
 import socket
 import sys
 
@@ -76,6 +77,30 @@ def test_spark_inside_this_process_uses_its_own_home_and_python(master, is_own):
     configure_spark({"spark.master": master}, BASE)
     assert ("SPARK_HOME" not in os.environ) == is_own
     assert (os.environ["PYSPARK_PYTHON"] == sys.executable) == is_own
+
+
+@pytest.mark.parametrize(("times", "steps"), [(1, ["pressed", "Java"]), (2, ["pressed"])])
+def test_ctrl_c_waits_until_java_has_started_unless_pressed_again(times, steps):
+    before, done = signal.getsignal(signal.SIGINT), []
+
+    def start():
+        with spark._interrupt_afterwards():
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+                done.append("pressed")
+            done.append("Java")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert done == steps
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(("folder", "has_sockets"), [("/tmp/movie_recs-a", True), (f"/{'long' * 20}", False)])
+def test_where_the_temporary_folders_path_is_too_long_for_unix_sockets_there_are_none(monkeypatch, folder, has_sockets):
+    monkeypatch.setattr(spark, "scratch_folder", lambda: folder)
+    configure_spark({"spark.master": "local[2]", spark.UNIX_SOCKET: True}, BASE)
+    assert f"{spark.UNIX_SOCKET}={str(has_sockets).lower()}" in os.environ["PYSPARK_SUBMIT_ARGS"]
 
 
 class TestConnect:

@@ -3,6 +3,7 @@
 import difflib
 import logging
 import re
+from collections import Counter
 
 import pandas as pd
 
@@ -35,7 +36,7 @@ def collect_new_ratings(
             message lists.
     """
     names = [user.name for user in new_users] + from_file["name"].unique().tolist()
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
+    if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
         raise UserError(f"recommend.new_users: the name {repeated[0]!r} is given twice: choose another.")
     for user in new_users:
         for movie, stars in user.ratings.items():

@@ -1,16 +1,19 @@
 """Where Spark runs: inside the process, on a cluster, or behind a Spark Connect server."""
 
-import atexit
 import functools
 import importlib.util
 import logging
 import os
 import shlex
 import shutil
+import signal
 import sys
-import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
@@ -18,10 +21,13 @@ from pyspark.sql import SparkSession, is_remote
 
 from movie_recs.errors import UserError
 from movie_recs.runtime.java import find_java, wrap_java
+from movie_recs.scratch import scratch_folder
 
 logger = logging.getLogger(__name__)
 
 WORKER_DAEMON = "movie_recs.runtime.worker_daemon"
+UNIX_SOCKET = "spark.python.unix.domain.socket.enabled"
+LONGEST_FOLDER = 60  # characters: a Unix socket's path, with 42 for its name, may have 104
 SERVER_SECONDS = 30  # to wait for a Spark Connect server; PySpark itself would try for ten minutes
 
 _lock = Lock()  # a thread runner loads several datasets at a time
@@ -69,11 +75,38 @@ def spark_session() -> SparkSession:
         if session is None:
             if (address := os.environ.get("SPARK_REMOTE", "")).startswith("sc://"):
                 _wait_for_server(address)
-            session = SparkSession.builder.config(map=_connect_options).getOrCreate()
+            with _interrupt_afterwards():
+                session = SparkSession.builder.config(map=_connect_options).getOrCreate()
         if is_remote() and _is_package_sent() and session not in _supplied_sessions:
             session.addArtifacts(_package_archive(), pyfile=True)
             _supplied_sessions.add(session)
     return session
+
+
+@contextmanager
+def _interrupt_afterwards() -> Iterator[None]:
+    """Ctrl-C waits until Java has started, the second one does not.
+
+    Otherwise Java prints a traceback, as PySpark removes a folder that it needs.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+
+    def remember(number: int, _: FrameType | None) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    earlier = signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is remember:  # else PySpark has set its own, which stops Spark's jobs
+            signal.signal(signal.SIGINT, earlier)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
@@ -85,6 +118,8 @@ def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
         for name in ("SPARK_HOME", "PYSPARK_PYTHON"):  # of another Spark, or of a Python without these packages
             if (value := os.environ.pop(name, None)) not in (None, sys.executable):
                 logger.info("%s=%s is ignored: Spark inside this process uses its own", name, value)
+        if len(str(scratch_folder())) > LONGEST_FOLDER:
+            options[UNIX_SOCKET] = "false"
     else:
         if options.get("spark.python.daemon.module") == WORKER_DAEMON:
             del options["spark.python.daemon.module"]  # this package reaches a worker after its daemon has started
@@ -97,6 +132,15 @@ def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
     os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join([*arguments, "pyspark-shell"])
     os.environ["JAVA_HOME"] = str(wrap_java(find_java().home))
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    _silence_accumulators()
+
+
+def _silence_accumulators() -> None:
+    """Without PySpark's traceback when Java, which sends accumulators' values, ends before this process."""
+    from pyspark import accumulators
+
+    for server in (accumulators.AccumulatorTCPServer, accumulators.AccumulatorUnixServer):
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
 
 
 def _configure_connect(options: dict[str, str]) -> None:
@@ -131,12 +175,11 @@ def _is_package_sent() -> bool:
 
 @functools.cache
 def _package_archive() -> str:
-    """The path of this package as a zip file, removed when this process ends.
+    """The path of this package as a zip file.
 
     Spark sends it to workers, which need not have the package: their functions are pickled by reference.
     """
-    folder = Path(tempfile.mkdtemp(prefix="movie_recs-package-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = scratch_folder() / "package"
     package = Path(__file__).parents[1]
     shutil.copytree(package, folder / "source" / package.name, ignore=shutil.ignore_patterns("__pycache__"))
     return shutil.make_archive(f"{folder}/{package.name}", "zip", folder / "source")

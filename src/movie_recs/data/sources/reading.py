@@ -28,6 +28,7 @@ ROLES: dict[Table, tuple[str, ...]] = {
     "tags": ("user", "item", "tag", "time"),
     "links": ("item", "imdb", "tmdb"),
 }
+NEEDED: tuple[Table, ...] = ("ratings", "items")  # an empty file of another table is one without rows
 GROUPLENS_NAMES: dict[Table, RawFile] = {"ratings": "ratings", "items": "movies", "tags": "tags", "links": "links"}
 LIST_SEPARATOR = "|"  # between the genres of a row
 HEAD_BYTES = 1 << 16  # of a file's beginning, in which its first line ends
@@ -61,7 +62,7 @@ def read_table(spark: SparkSession, folder: str, source: Source, name: Table, fi
         The columns of the file, of a text file without a header `_1`, `_2` ..., and of text files `malformed`.
 
     Raises:
-        UserError: The file is empty, cannot be read, or its first line is not the header of GroupLens' file.
+        UserError: The file is needed and empty, cannot be read, or its first line is not the header of GroupLens' file.
     """
     table = source.description.table(name)
     if table is None or (file or table.file) is None:
@@ -199,7 +200,7 @@ def _columns(path: str, table: TableDescription, source: Source, name: Table) ->
     """The names of a text file's columns.
 
     Raises:
-        UserError: It is empty, or its first line is not the header of GroupLens' file.
+        UserError: It is needed and empty, or its first line is not the header of GroupLens' file.
     """
     try:
         head = b"".join(_blocks(path, HEAD_BYTES))
@@ -208,7 +209,9 @@ def _columns(path: str, table: TableDescription, source: Source, name: Table) ->
         raise UserError(f"{table.file} cannot be read: {error}.") from error
     line = first.splitlines()[0] if first else ""
     if not line:
-        raise UserError(f"{table.file} is empty: replace it with a complete file.")
+        if name in NEEDED:
+            raise UserError(f"{table.file} is empty: replace it with a complete file.")
+        return [_name_of(column) for column in table.columns().values()]
     fields = _split(line, table)
     if not table.header:
         return [f"_{place}" for place in range(1, len(fields) + 1)]
