@@ -23,7 +23,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from movie_recs.als.compiled import Targets, solve_side
-from movie_recs.data.interactions import Interactions, select_seen, starts_of, take
+from movie_recs.data.interactions import Interactions, compact, select_seen, starts_of, take
 from movie_recs.data.scale import HALF_STARS
 from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Vectors
 from movie_recs.ranking.candidate import RankingCandidate
@@ -82,8 +82,8 @@ class PreferenceRule(NamedTuple):
             als_items = np.ascontiguousarray(items[:, : self.als_size])
             factors = solve_side(self.reg_param, self.alpha, starts, movies, weights, als_items)
             factors *= np.float32(self.als_weight)
-        rated = np.bincount(movies, minlength=len(items)) > 0  # of one user few, so that a service can answer at once
-        own, places = items[rated, self.als_size :], np.cumsum(rated)[movies] - 1
+        rated, places = compact(movies, len(items))  # of one user few, so that a service can answer at once
+        own = items[rated, self.als_size :]
         rows = csr_array((weights * self_influence(own)[places], places, starts), shape=(users, len(own)))
         return np.hstack([factors, (rows @ own).astype(np.float32)])
 

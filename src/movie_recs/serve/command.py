@@ -55,6 +55,7 @@ def serve(options: argparse.Namespace) -> None:
         port=options.port,
         log_level="warning",
         access_log=False,
+        http="h11",  # it bounds the bytes of a request's headers
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         limit_concurrency=MOST_CONNECTIONS,
