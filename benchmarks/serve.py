@@ -4,8 +4,9 @@
 
 50 clients on loopback post 20 ratings of random movies each, over connections that stay open: first at 100 requests a
 second in all, each timed from the moment when it was due; then as fast as they are answered; then at 100 a second while
-a new version of the models appears. `--histories 10` reads 10 million made-up ratings instead, as a start does.
-The folder is not written to: the service reads a copy of it.
+a new version of the models appears. The folder is not written to: the service reads a copy of it.
+`--large` makes a data set instead, of ml-32m's 87,000 movies and random vectors; `--histories 10` only reads 10 million
+made-up ratings, as a start does.
 """
 
 import argparse
@@ -25,7 +26,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from movie_recs.saved_models import MARKER, newest_version
+from movie_recs.als.ridge import Ridge, RidgeRule
+from movie_recs.model.factor_model import Rule, factor_rows
+from movie_recs.ranking.parameters import RatingWeights
+from movie_recs.ranking.preferences import PreferenceRule
+from movie_recs.saved_models import MARKER, describe_rule, newest_version
 from movie_recs.serve.histories import read_histories
 from movie_recs.serve.places import OBJECTIVES, Places
 
@@ -78,12 +83,12 @@ async def load(port: int, bodies: list[bytes], seconds: float, rate: float | Non
     return times, statuses
 
 
-def report(name: str, times: list[float], statuses: list[int], seconds: float) -> None:
+def report(name: str, times: list[float], statuses: list[int], seconds: float, cpu: float) -> None:
     """Prints a line."""
     p50, p99, worst = 1000 * np.quantile(times, [0.5, 0.99, 1.0])
     failed = sum(status != 200 for status in statuses)
     speed = f"{len(times) / seconds:.0f}/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {worst:.0f} ms"
-    print(f"{name}: {speed}, {failed} failed")
+    print(f"{name}: {speed}, CPU {1000 * cpu / len(times):.1f} ms a request, {failed} failed", flush=True)
 
 
 def read(port: int, path: str) -> str:
@@ -94,8 +99,13 @@ def read(port: int, path: str) -> str:
 
 def memory(port: int) -> str:
     """The service's resident memory."""
-    line = next(line for line in read(port, "/metrics").splitlines() if line.startswith("process_resident"))
-    return f"{float(line.split()[1]) / 2**20:.0f} MB"
+    return f"{gauge(port, 'process_resident_memory_bytes') / 2**20:.0f} MB"
+
+
+def gauge(port: int, name: str) -> float:
+    """A metric of the service's process."""
+    line = next(line for line in read(port, "/metrics").splitlines() if line.startswith(name))
+    return float(line.split()[1])
 
 
 def publish(places: Places) -> None:
@@ -143,9 +153,14 @@ def measure(data_dir: Path, dataset: str, seconds: float, port: int) -> None:
             movies = [row["id"] for row in pq.read_table(newest(places) / "item_factors", columns=["id"]).to_pylist()]
             bodies = [body_of(rng, movies) for _ in range(200)]
             asyncio.run(load(port, bodies, 2, RATE))
-            report(f"{RATE} requests a second", *asyncio.run(load(port, bodies, seconds, RATE)), seconds)
-            report(f"{CLIENTS} clients at once", *asyncio.run(load(port, bodies, seconds, None)), seconds)
-            report("while the model changes", *asyncio.run(swap(places, port, bodies, seconds)), seconds)
+            for name, run in (
+                (f"{RATE} requests a second", load(port, bodies, seconds, RATE)),
+                (f"{CLIENTS} clients at once", load(port, bodies, seconds, None)),
+                ("while the model changes", swap(places, port, bodies, seconds)),
+            ):
+                before = gauge(port, "process_cpu_seconds_total")
+                times, statuses = asyncio.run(run)
+                report(name, times, statuses, seconds, gauge(port, "process_cpu_seconds_total") - before)
             print(f"served then: {json.loads(read(port, '/health'))['models']['ranking']['version']}, {memory(port)}")
         finally:
             service.terminate()
@@ -156,6 +171,50 @@ def body_of(rng: random.Random, movies: list[int]) -> bytes:
     """A request of `RATINGS` random ratings."""
     ratings = [{"movie": movie, "rating": rng.randrange(1, 11) / 2} for movie in rng.sample(movies, RATINGS)]
     return json.dumps({"ratings": ratings}).encode()
+
+
+def make_large(data_dir: Path, users: int = 20_000, movies: int = 87_000, ratings: int = 2_000_000) -> None:
+    """Writes a data set `large`, whose vectors are random: 50 + 250 features for lists, 52 + 20 for stars."""
+    rng, places = np.random.default_rng(1), Places(data_dir, "large")
+    ids = np.arange(1, movies + 1, dtype=np.int32)
+    columns = {
+        "user_id": np.sort(rng.integers(1, users + 1, ratings, dtype=np.int32)),
+        "movie_id": rng.integers(1, movies + 1, ratings, dtype=np.int32),
+        "rating": (rng.integers(1, 11, ratings) / 2).astype(np.float32),
+        "rated_at": pa.array(rng.integers(10**15, 2 * 10**15, ratings), pa.timestamp("us")),
+    }
+    none = pa.table({"id": pa.array([], pa.int32()), "original": pa.array([], pa.int32())})
+    genres = pa.array([["Drama", "Comedy"][: 1 + movie % 2] for movie in ids.tolist()])
+    titles = pa.array([f"Movie {movie}, The" for movie in ids.tolist()])
+    imdb = pa.array([f"{movie:07}" for movie in ids.tolist()])
+    years = rng.integers(1950, 2020, movies, dtype=np.int32)
+    about = {"movie_id": ids, "title": titles, "year": years, "genres": genres, "imdb_id": imdb}
+    for name, table in (
+        ("ratings", pa.table(columns)),
+        ("movies", pa.table(about)),
+        ("user_ids", none),
+        ("movie_ids", none),
+    ):
+        write_table(places.table(name), table)
+    scale = {"least": 0.5, "most": 5.0, "step": 0.5, "liked": 4.0}
+    summary = {"name": "large", "users": users, "movies": movies, "ratings": ratings, "scale": scale}
+    places.data_summary.write_text(json.dumps(summary))
+    ranking = PreferenceRule(50, 250, "all", RatingWeights(star_weight=0.2), 0.6, 0.3, 4.0)
+    rating = RidgeRule((Ridge(52, 8.0, bias_damping=5.0), Ridge(20, 0.2, per_rating=True)))
+    rules: dict[str, Rule] = {"ranking": ranking, "rating": rating}
+    for objective, rule in rules.items():
+        folder = places.model(objective) / "2025-01-01T00.00.00.000Z" / "factor_model"
+        for side, rows in (("item", ids), ("user", np.arange(1, users + 1))):
+            vectors = rng.normal(0, 0.1, (len(rows), sum(rule.sizes))).astype(np.float32)
+            write_table(folder / f"{side}_factors", factor_rows(rows, rng.normal(0, 0.1, len(rows)), vectors))
+        (folder / "model.json").write_text(json.dumps({"intercept": 0.0, **describe_rule(rule)}))
+        (folder / MARKER).touch()
+
+
+def write_table(folder: Path, table: pa.Table) -> None:
+    """A table of one file."""
+    folder.mkdir(parents=True)
+    pq.write_table(table, folder / "part-00000.parquet")
 
 
 def newest(places: Places) -> Path:
@@ -204,9 +263,14 @@ if __name__ == "__main__":
     parser.add_argument("dataset", nargs="?", default="ml-latest-small")
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--port", type=int, default=8765)
+    parser.add_argument("--large", action="store_true")
     parser.add_argument("--histories", type=int, metavar="MILLIONS")
     options = parser.parse_args()
     if options.histories:
         measure_histories(options.histories)
+    elif options.large:
+        with tempfile.TemporaryDirectory() as made:
+            make_large(Path(made))
+            measure(Path(made), "large", options.seconds, options.port)
     else:
         measure(options.data_dir, options.dataset, options.seconds, options.port)

@@ -11,7 +11,7 @@ from movie_recs.data.movie_filters import passes
 from movie_recs.data.parameters import FilterParameters
 from movie_recs.errors import UserError
 from movie_recs.model.exact_search import Items
-from movie_recs.model.factor_model import Arrays, factor_rows, read_arrays
+from movie_recs.model.factor_model import Arrays
 from movie_recs.model.pairs import score_pairs, take_vectors, to_scale
 from movie_recs.model.search import search
 from movie_recs.saved_models import SavedModel
@@ -100,8 +100,9 @@ def _folded(model: SavedModel, rated: pa.Table) -> Arrays:
     if not len(rated):
         return Arrays(np.array([NEW_USER]), np.zeros(2), np.zeros((2, items.features.shape[1]), np.float32))
     ratings = read_interactions(rated, items.ids)
-    rows = factor_rows(ratings.user_ids, *model.rule.user_vectors(ratings, items, model.intercept))
-    return read_arrays(rows, np.float32)
+    bias, features = model.rule.user_vectors(ratings, items, model.intercept)
+    bias, features = bias.astype(np.float32).astype(float), features.astype(np.float32)  # as a table of users has them
+    return Arrays(ratings.user_ids, np.append(bias, bias), np.vstack([features, features]))
 
 
 def _left_out(snapshot: Snapshot, filters: FilterParameters) -> np.ndarray:

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from movie_recs.data.id_numbers import Id, IdNumbers
-from movie_recs.data.interactions import rows_of
 from movie_recs.data.movie_filters import MovieFacts
 from movie_recs.data.movie_finder import MovieFinder
 from movie_recs.data.titles import display_title, search_key
@@ -36,31 +34,28 @@ class Catalogue:
         self._finder = MovieFinder(self.numbers.tolist(), originals, self.titles, self._years, guess=False)
         keys = zip(self._finder.keys, self._years, strict=True)
         self._keys = [f" {key} {year or ''} " for key, year in keys]
+        self._rows = {number: row for row, number in enumerate(self.numbers.tolist())}
         self._imdb: dict[int, list[int]] = {}
         for number, imdb in zip(self.numbers.tolist(), movies["imdb_id"].to_pylist(), strict=True):
             if imdb is not None and imdb.isdecimal():
                 self._imdb.setdefault(int(imdb), []).append(number)
 
-    def row(self, number: int) -> int:
-        """The row of a movie; the number of movies for an unknown one."""
-        return int(rows_of(np.array([number]), self.numbers)[0])
-
     def title(self, number: int) -> str | None:
         """A movie's title; None for an unknown one."""
-        row = self.row(number)
-        return self.titles[row] if row < len(self.titles) else None
+        row = self._rows.get(number)
+        return None if row is None else self.titles[row]
 
     def describe(self, number: int) -> dict[str, Any]:
         """movie_id as the data have it, title, year and genres; None for what is not known of a movie."""
-        row, movie_id = self.row(number), self._ids.original(number)
-        if row == len(self.titles):
+        row, movie_id = self._rows.get(number), self._ids.original(number)
+        if row is None:
             return {"movie_id": movie_id, "title": None, "year": None, "genres": None}
         about = {"title": self.titles[row], "year": self._years[row], "genres": self._genres[row]}
         return {"movie_id": movie_id, **about}
 
     def ratings(self, number: int) -> int:
         """How many ratings a known movie has."""
-        return int(self.facts.rated[self.row(number)])
+        return int(self.facts.rated[self._rows[number]])
 
     def find(self, movie: Id) -> int:
         """The number of a movie by its id or title; errors as in `MovieFinder.find`."""

@@ -3,12 +3,14 @@
 import argparse
 import logging
 import os
+import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[3]
 KEEP_ALIVE_SECONDS = 30
 SHUTDOWN_SECONDS = 10
 MOST_CONNECTIONS = 1_000
+SWITCH_SECONDS = 0.0005  # Python's 5 ms are the time that requests wait for each other and for a model that is loaded
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ def serve(options: argparse.Namespace) -> None:
     from movie_recs.serve.places import find_places
     from movie_recs.serve.warm import warm
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-8s %(message)s", datefmt="%H:%M:%S")
     places = find_places(options.data_dir.absolute(), options.dataset)
     current = Current(places, warm, options.poll)
