@@ -51,10 +51,3 @@ def test_the_service_needs_neither_spark_nor_kedro():
     assert {"numpy", "fastapi"} <= set(loaded)
     packages = {module.split(".")[0] for module in loaded}
     assert packages & {"pyspark", "py4j", "kedro", "kedro_datasets", "plotly", "optuna"} == set()
-
-
-def test_without_models_the_command_ends_with_a_sentence(tmp_path):
-    command = [sys.executable, "-m", "movie_recs", "serve", "--data-dir", str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("Error: Which data set? In ")
