@@ -25,6 +25,8 @@ def _describe(error: Mapping[str, Any]) -> str:
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
     if error["type"] == "json_invalid":
         return "the body is no JSON"
+    if isinstance(error.get("input"), bytes):
+        return "the body is not declared as JSON: send it with the header content-type: application/json"
     if error["type"] == "missing":
         return f"{name or 'the body'} is missing"
     if error["type"] == "extra_forbidden":
