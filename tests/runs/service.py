@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
-from movie_recs.serve.app import create_app
 from movie_recs.serve.current import Current
 from movie_recs.serve.places import find_places
 from movie_recs.serve.warm import warm
+from movie_recs.serve.web.app import create_app
 
 
 def open_service(data_dir: Path, dataset: str) -> TestClient:

@@ -4,10 +4,10 @@ import pytest
 from fastapi.testclient import TestClient
 from serve import data_set
 
-from movie_recs.serve.app import create_app
 from movie_recs.serve.current import Current
 from movie_recs.serve.snapshot import Snapshot
 from movie_recs.serve.warm import warm
+from movie_recs.serve.web.app import create_app
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,10 @@ from serve import data_set
 
 from movie_recs.errors import UserError
 from movie_recs.saved_models import MARKER, newest_version
-from movie_recs.serve.app import create_app
 from movie_recs.serve.current import Current
 from movie_recs.serve.places import Places, find_places
 from movie_recs.serve.warm import warm
+from movie_recs.serve.web.app import create_app
 
 ASKED = {"ratings": [{"movie": 1, "rating": 5}], "n": 5}
 

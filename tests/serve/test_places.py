@@ -46,7 +46,7 @@ def test_places_are_those_of_the_catalog(catalog):
 
 
 def test_the_service_needs_neither_spark_nor_kedro():
-    code = "import sys, movie_recs.__main__, movie_recs.serve.app, movie_recs.serve.warm\nprint(*sys.modules)"
+    code = "import sys, movie_recs.__main__, movie_recs.serve.web.app, movie_recs.serve.warm\nprint(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"numpy", "fastapi"} <= set(loaded)
     packages = {module.split(".")[0] for module in loaded}

@@ -40,10 +40,10 @@ def serve(options: argparse.Namespace) -> None:
         os.environ.setdefault(name, "1")
     import uvicorn  # after the variables, which NumPy reads when it is imported
 
-    from movie_recs.serve.app import create_app
     from movie_recs.serve.current import Current
     from movie_recs.serve.places import find_places
     from movie_recs.serve.warm import warm
+    from movie_recs.serve.web.app import create_app
 
     sys.setswitchinterval(SWITCH_SECONDS)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-8s %(message)s", datefmt="%H:%M:%S")

@@ -5,7 +5,7 @@ import json
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from movie_recs.serve.requests import MOST_BYTES
+from movie_recs.serve.web.requests import MOST_BYTES
 
 BODY_SECONDS = 10.0
 

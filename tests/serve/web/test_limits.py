@@ -7,8 +7,8 @@ import threading
 import pytest
 from fastapi import HTTPException
 
-from movie_recs.serve.limits import Limits
-from movie_recs.serve.turns import Turns
+from movie_recs.serve.web.limits import Limits
+from movie_recs.serve.web.turns import Turns
 
 
 async def echo(scope, receive, send) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from movie_recs.errors import UserError
-from movie_recs.serve.requests import GivenRating
 from movie_recs.serve.snapshot import Snapshot
+from movie_recs.serve.web.requests import GivenRating
 
 HAPPENED = 1.0  # of an event that comes without a value
 

@@ -9,10 +9,10 @@ import pytest
 from fastapi.testclient import TestClient
 from serve import data_set
 
-from movie_recs.serve import requests
-from movie_recs.serve.app import create_app
 from movie_recs.serve.current import Current
 from movie_recs.serve.warm import warm
+from movie_recs.serve.web import requests
+from movie_recs.serve.web.app import create_app
 
 JSON = {"content-type": "application/json"}
 LISTS = ["rank", "movie_id", "title", "year", "genres", "score", "predicted_stars", "because"]

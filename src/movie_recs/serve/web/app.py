@@ -11,16 +11,16 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException as PlainHTTPException
 
 from movie_recs.errors import UserError
-from movie_recs.serve import replies
 from movie_recs.serve.answers import known_person, new_person, recommend, similar_movies
 from movie_recs.serve.current import Current
-from movie_recs.serve.given import resolve
-from movie_recs.serve.health import health
-from movie_recs.serve.limits import Limits
-from movie_recs.serve.metrics import Measured, Metrics
-from movie_recs.serve.requests import MOST_CHARACTERS, Length, ListQuery, Metric, RecommendationRequest, Text
-from movie_recs.serve.sentences import describe, printable
-from movie_recs.serve.turns import Turns
+from movie_recs.serve.web import replies
+from movie_recs.serve.web.given import resolve
+from movie_recs.serve.web.health import health
+from movie_recs.serve.web.limits import Limits
+from movie_recs.serve.web.metrics import Measured, Metrics
+from movie_recs.serve.web.requests import MOST_CHARACTERS, Length, ListQuery, Metric, RecommendationRequest, Text
+from movie_recs.serve.web.sentences import describe, printable
+from movie_recs.serve.web.turns import Turns
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": replies.Problem} for status in (400, 404, 408, 413, 422, 503)
