@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -86,9 +87,9 @@ async def load(port: int, bodies: list[bytes], seconds: float, rate: float | Non
 def report(name: str, times: list[float], statuses: list[int], seconds: float, cpu: float) -> None:
     """Prints a line."""
     p50, p99, worst = 1000 * np.quantile(times, [0.5, 0.99, 1.0])
-    failed = sum(status != 200 for status in statuses)
+    answered = ", ".join(f"{count} times {status}" for status, count in sorted(Counter(statuses).items()))
     speed = f"{len(times) / seconds:.0f}/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {worst:.0f} ms"
-    print(f"{name}: {speed}, CPU {1000 * cpu / len(times):.1f} ms a request, {failed} failed", flush=True)
+    print(f"{name}: {speed}, CPU {1000 * cpu / len(times):.1f} ms a request; {answered}", flush=True)
 
 
 def read(port: int, path: str) -> str:
