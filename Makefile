@@ -3,13 +3,14 @@
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11 python,\
 	$(shell $(python) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13); print("$(python)")' 2>/dev/null)))
 DATASET ?= ml-latest-small
+PORT ?= 8000
 BIN := .venv/bin
 READY := .venv/ready
 
 # Kedro's telemetry asks the network at every command.
 export DO_NOT_TRACK := 1
 
-.PHONY: help run test lint format data viz viz-build bench clean
+.PHONY: help run serve test lint format data viz viz-build bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -17,6 +18,9 @@ help:  ## this list
 
 run: $(READY)  ## the whole pipeline, on ml-latest-small where it is on disk, else on the synthetic sample
 	$(BIN)/kedro run
+
+serve: $(READY)  ## the newest models as a page and a web API: make serve DATASET=ml-32m PORT=8080
+	$(BIN)/python -m movie_recs serve --dataset $(DATASET) --port $(PORT)
 
 test: $(READY)  ## all tests, two files at a time; or some: make test ARGS="tests/data -k ties"
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)

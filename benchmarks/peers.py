@@ -182,7 +182,7 @@ def measure(folder: Path, way: str) -> tuple[float, float]:
     """NDCG@K over a sample of the users with a test rating, and its standard error."""
     from movie_recs.data.interactions import is_in_sample
     from movie_recs.model.exact_search import DOT, prepare_items
-    from movie_recs.model.top_n import search
+    from movie_recs.model.search import search
     from movie_recs.ranking.metrics import ndcg_of_lists
 
     factors = np.load(folder / f"{way}.npz")

@@ -32,8 +32,8 @@ from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import DataFrame, SparkSession
 
 from movie_recs.data.blocks import local_blocks, open_blocks
-from movie_recs.data.interactions import movie_ids
 from movie_recs.data.schemas import RATINGS
+from movie_recs.data.spark_interactions import movie_ids
 from movie_recs.data.splitting import split_by_hash
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import AUDIENCE, describe_movies

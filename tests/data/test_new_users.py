@@ -60,7 +60,7 @@ def test_a_movie_is_found_by_id_or_title_in_any_spelling(movie, movie_id):
     [
         ("Sabrina", "Ada's 'Sabrina' could be 3 Sabrina (1954); 4 Sabrina (1995): write the id, or the title with its"),
         ("Toy Storry", "Ada's 'Toy Storry' could be 1 Toy Story (1995)"),
-        ("Reloaded", "could be 7 Matrix Reloaded, The (2003)"),
+        ("Reloaded", "could be 7 The Matrix Reloaded (2003)"),
         ("Sabrina (1996)", "could be 3 Sabrina (1954); 4 Sabrina (1995)"),
         ("Zzyzx", "Ada's 'Zzyzx' matches no title in the data, not even roughly: check"),
         (99, "Ada's movie 99 is not in the data"),

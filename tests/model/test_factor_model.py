@@ -7,13 +7,13 @@ import pytest
 from movie_recs.model.factor_model import (
     FACTORS,
     FactorModel,
-    add_newcomers,
     arrays,
     factor_table,
     feature_lists,
     feature_matrix,
     with_zeros,
 )
+from movie_recs.model.users import add_newcomers
 
 
 def rows(table) -> list[tuple]:

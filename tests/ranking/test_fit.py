@@ -8,9 +8,9 @@ import pytest
 
 from movie_recs.data.blocks import local_blocks, open_blocks
 from movie_recs.data.schemas import RATINGS
-from movie_recs.model.factor_model import FactorModel, add_newcomers, arrays
+from movie_recs.model.factor_model import FactorModel, arrays
 from movie_recs.model.top_n import top_n
-from movie_recs.model.users import fold_in
+from movie_recs.model.users import add_newcomers, fold_in
 from movie_recs.ranking import fit as ranking_fit
 from movie_recs.ranking.baselines import recent_popularity
 from movie_recs.ranking.candidate import RankingCandidate

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from conftest import MOVIELENS, needs_movielens
 from runs.project import read_json
+from runs.service import assert_same_lists, open_service
 
 pytestmark = needs_movielens
 
@@ -36,10 +37,15 @@ NODES = {  # that make what is tested
         *("parse_movies", "parse_links", "parse_ratings", "parse_tags", "clean_movies", "clean_ratings", "clean_tags"),
         *("gather_set_aside", "split_ratings", "describe_data"),
     ),
-    "rating.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train"),
+    "rating.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train", "fit_on_all"),
     "rating.evaluation": ("fit_reference", "fit_rivals", "predict_test", "evaluate_models"),
-    "ranking.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train"),
+    "ranking.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train", "fit_on_all"),
     "ranking.evaluation": ("list_movies", "measure_lists"),
+    "recommend": ("recommend_movies", "recommend_to_new_users", "find_similar_movies"),
+}
+NEW_USERS = {
+    "Grace": [("Toy Story (1995)", 5.0), ("finding nemo", 5.0), ("The Incredibles", 4.5), (4306, 5.0)],
+    "New": [],
 }
 
 
@@ -47,7 +53,9 @@ NODES = {  # that make what is tested
 def movielens_run(kedro_run, tmp_path_factory) -> Path:
     data_dir = tmp_path_factory.mktemp("movielens")
     nodes = [f"{pipeline}.{node}" for pipeline, names in NODES.items() for node in names]
-    kedro_run(data_dir, nodes=nodes, raw=MOVIELENS, dataset="ml-latest-small", **ONE_CANDIDATE)
+    new_users = [{"name": name, "ratings": dict(ratings)} for name, ratings in NEW_USERS.items()]
+    recommend = {"user_ids": [232, 575, 1], "new_users": new_users, "movie_ids": [1, 471]}
+    kedro_run(data_dir, nodes=nodes, raw=MOVIELENS, dataset="ml-latest-small", **ONE_CANDIDATE, recommend=recommend)
     return data_dir
 
 
@@ -84,3 +92,8 @@ def test_rankings_are_within_their_bands(movielens_run):
     assert 0.33 <= ndcg["implicit_als"] < ndcg["ease"]
     assert 0.37 <= ndcg["ease"] < ndcg["blend"] < 0.4
     assert set(leaderboard["n_users"]) == {610}
+
+
+def test_the_service_answers_as_the_pipeline_does(movielens_run):
+    client = open_service(movielens_run, "ml-latest-small")
+    assert_same_lists(client, movielens_run / "07_model_output/ml-latest-small", NEW_USERS, {})

@@ -13,7 +13,7 @@ import numpy as np
 
 from movie_recs.als import kernels
 from movie_recs.als.parameters import AlsParameters
-from movie_recs.data.blocks import Blocks, Entries
+from movie_recs.data.block_types import Blocks, Entries
 from movie_recs.data.interactions import Seen
 from movie_recs.threads import cores, in_threads
 

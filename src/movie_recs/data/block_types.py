@@ -1,12 +1,17 @@
 """The interface of blocks of whole users, which both carriers implement; a formula sees the arrays of one block."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable
+from functools import reduce
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 Block = TypeVar("Block")
 Other = TypeVar("Other")
@@ -31,7 +36,7 @@ class MovieEntries(ABC):
     """Entries grouped by movie, and within a movie by user."""
 
     @abstractmethod
-    def solve(self, vectors: "Blocks[np.ndarray]", formula: Solve) -> np.ndarray:
+    def solve(self, vectors: Blocks[np.ndarray], formula: Solve) -> np.ndarray:
         """(m, k) float32: the formula's vectors of the movies; zeros for a movie without entries.
 
         Args:
@@ -56,11 +61,11 @@ class Blocks(ABC, Generic[Block]):
         self.user_ids, self.movie_ids = user_ids, movie_ids
 
     @abstractmethod
-    def map(self, formula: Callable[[Block], Other]) -> "Blocks[Other]":
+    def map(self, formula: Callable[[Block], Other]) -> Blocks[Other]:
         """The results as blocks: computed once in this process, and each time that they are used in Spark."""
 
     @abstractmethod
-    def zip(self, other: "Blocks[Other]") -> "Blocks[tuple[Block, Other]]":
+    def zip(self, other: Blocks[Other]) -> Blocks[tuple[Block, Other]]:
         """Each block paired with the same one of `other`; both are mapped from the same blocks."""
 
     @abstractmethod
@@ -72,7 +77,7 @@ class Blocks(ABC, Generic[Block]):
         """The rows that the formula returns for all blocks."""
 
     @abstractmethod
-    def with_rows(self, users: DataFrame, key: str) -> "Blocks[tuple[Block, pa.Table]]":
+    def with_rows(self, users: DataFrame, key: str) -> Blocks[tuple[Block, pa.Table]]:
         """Each block with the rows of its users.
 
         Args:
@@ -81,7 +86,7 @@ class Blocks(ABC, Generic[Block]):
         """
 
     @abstractmethod
-    def keep(self) -> "Blocks[Block]":
+    def keep(self) -> Blocks[Block]:
         """The same blocks, computed once; `close` frees them."""
 
     @abstractmethod
@@ -90,3 +95,8 @@ class Blocks(ABC, Generic[Block]):
 
     def close(self) -> None:
         """Frees what Spark has cached of the blocks."""
+
+
+def add_up(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    """The sum of arrays of one shape, added in their order; there is at least one."""
+    return reduce(np.add, arrays)

@@ -9,8 +9,8 @@ The movies' step of an alternation needs all ratings of a movie together, which 
 """
 
 import math
-from collections.abc import Callable, Iterable
-from functools import partial, reduce
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from pyspark.sql import functions as F
 from typing_extensions import override
 
 from movie_recs.data.block_types import Block, Blocks, Entries, MovieEntries, Other, Solve
-from movie_recs.data.interactions import Interactions, group_rows, interaction_columns, read_interactions
+from movie_recs.data.interactions import Interactions, group_rows, read_interactions
 from movie_recs.data.spark_blocks import SparkBlocks
+from movie_recs.data.spark_interactions import interaction_columns
 
 RATINGS_PER_BLOCK = 500_000  # a block is a task of every pass
 LEAST_BLOCKS = 4  # so that few ratings keep a few cores busy; a constant, so that all machines sum in the same order
@@ -112,11 +113,6 @@ def spark_blocks(ratings: DataFrame, movie_ids: np.ndarray) -> SparkBlocks[Inter
 def open_blocks(carrier: str, ratings: DataFrame, movie_ids: np.ndarray) -> Blocks[Interactions]:
     """The ratings in blocks of the carrier `local` or `spark`."""
     return {"local": local_blocks, "spark": spark_blocks}[carrier](ratings, movie_ids)
-
-
-def add_up(arrays: Iterable[np.ndarray]) -> np.ndarray:
-    """The sum of arrays of one shape, added in their order; there is at least one."""
-    return reduce(np.add, arrays)
 
 
 def tasks_at_a_time(spark: SparkSession) -> int:

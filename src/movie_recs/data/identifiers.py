@@ -11,11 +11,11 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
-from movie_recs.parameter_types import NEWEST_ID, OLDEST_ID
+from movie_recs.data.id_numbers import Id, own_numbers
+from movie_recs.parameter_types import NEWEST_ID
 
 IDS = "id int, original string"
 OWN_NUMBERS = "id int, original int"
-Id = int | str
 
 
 def is_number(text: Column) -> Column:
@@ -61,8 +61,7 @@ def with_originals(table: DataFrame, ids: DataFrame, column: str, name: str = "o
 def numbers_of(originals: Sequence[Id], ids: DataFrame) -> dict[Id, int]:
     """The number of each of these ids that has one, in their order."""
     if are_own_numbers(ids):
-        fitting = ((each, int(each)) for each in originals if isinstance(each, int) or each.strip().isdecimal())
-        return {each: number for each, number in fitting if OLDEST_ID <= number <= NEWEST_ID}
+        return own_numbers(originals)
     texts = [str(each) for each in originals]
     found = {row["original"]: row["id"] for row in ids.filter(F.col("original").isin(texts)).collect()}
     return {each: found[str(each)] for each in originals if str(each) in found}

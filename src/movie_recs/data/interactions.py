@@ -5,8 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 from numba import njit
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
 
 NO_FOLD = -1  # no fold is held out
 
@@ -71,28 +69,11 @@ class Seen(NamedTuple):
         return np.diff(self.user_starts) > 0
 
 
-def interaction_columns(ratings: DataFrame) -> DataFrame:
-    """(user_id, movie_id, rating float, fold short, time long), the columns that `read_interactions` reads.
-
-    Args:
-        ratings: (user_id int, movie_id int, rating in stars, perhaps fold int, perhaps rated_at timestamp).
-    """
-    fold = (F.col("fold") if "fold" in ratings.columns else F.lit(0)).cast("short").alias("fold")
-    rating = F.col("rating").cast("float").alias("rating")
-    time = microseconds() if "rated_at" in ratings.columns else F.lit(0).cast("long").alias("time")
-    return ratings.select("user_id", "movie_id", rating, fold, time)
-
-
-def microseconds() -> Column:
-    """`rated_at` as a long `time`; a rating without a time counts as the oldest."""
-    return F.coalesce(F.unix_micros("rated_at"), F.lit(-(2**63))).alias("time")
-
-
 def read_interactions(table: pa.Table, movie_ids: np.ndarray, first_user: int = 0) -> Interactions:
     """The ratings of whole users as arrays, in an order that does not depend on that of the rows.
 
     Args:
-        table: The columns of `interaction_columns`, in any order of rows.
+        table: The columns of `spark_interactions.interaction_columns`, in any order of rows.
         movie_ids: (m,) ascending.
         first_user: Number of users in the blocks before this one.
     """
@@ -117,6 +98,13 @@ def rows_of(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
 def starts_of(users: np.ndarray, count: int) -> np.ndarray:
     """(count + 1,): where the ratings of each of `count` users start among these rows of users, (n,) ascending."""
     return np.searchsorted(users, np.arange(count + 1, dtype=np.int32))
+
+
+def compact(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of `count` rows occur, (count,) bool, and the place of each of these rows, (n,) int32, among them."""
+    occurs = np.zeros(count, bool)
+    occurs[rows] = True
+    return occurs, (np.cumsum(occurs, dtype=np.int32) - np.int32(1))[rows]
 
 
 def select_seen(interactions: Interactions, held_out: int = NO_FOLD) -> Seen:
@@ -178,11 +166,6 @@ def is_in_sample(ids: np.ndarray, share: float, seed: int) -> np.ndarray:
         bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         bits ^= bits >> np.uint64(31)
     return bits >> np.uint64(11) < share * 2.0**53
-
-
-def movie_ids(movies: DataFrame) -> np.ndarray:
-    """(m,) int32: the ids of the movies, ascending."""
-    return np.sort(movies.select("movie_id").toArrow()["movie_id"].to_numpy())
 
 
 # It calls no function of als/kernels.py: Numba's cache would not notice their changes from another file.

@@ -1,22 +1,50 @@
 """Filters: which movies may be recommended."""
 
-import logging
+from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
 
 from movie_recs.data.parameters import FilterParameters
 from movie_recs.errors import UserError
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
 logger = logging.getLogger(__name__)
 
 
-def filter_movies(movies: DataFrame, ratings: DataFrame, filters: FilterParameters) -> DataFrame | None:
-    """(movie_id int) of the movies that pass, or None if nothing is filtered.
+class MovieFacts(NamedTuple):
+    """What filters look at.
 
-    A movie passes if it has one of `genres` and none of `without_genres`, a known year from `first_year` to `last_year`
-    where these are given, at least `min_ratings` ratings, and an id that is not in `without_movie_ids`. A warning is
-    logged if no movie passes.
+    Args:
+        ids: (m,) int32.
+        years: (m,) float64, NaN where the year is not known.
+        rated: (m,), number of ratings.
+        genres: For each genre, the rows of its movies.
+    """
+
+    ids: np.ndarray
+    years: np.ndarray
+    rated: np.ndarray
+    genres: dict[str, np.ndarray]
+
+    @classmethod
+    def read(cls, movies: pa.Table, rated: np.ndarray) -> MovieFacts:
+        """The facts of (movie_id, year, genres, ...); `rated` is the number of ratings of each row."""
+        lists = movies["genres"].combine_chunks()
+        counts = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+        names, rows = np.array(lists.flatten().to_pylist(), object), np.repeat(np.arange(len(movies)), counts)
+        genres = {name: rows[names == name] for name in sorted(set(names))}
+        years = movies["year"].cast(pa.float64()).to_numpy()
+        return cls(movies["movie_id"].to_numpy(), years, rated, genres)
+
+
+def filter_movies(movies: DataFrame, ratings: DataFrame, filters: FilterParameters) -> np.ndarray | None:
+    """The ids of the movies that pass, or None if nothing is filtered. A warning is logged if no movie passes.
 
     Args:
         movies: (movie_id int, year int or null, genres array<string>, ...).
@@ -25,50 +53,54 @@ def filter_movies(movies: DataFrame, ratings: DataFrame, filters: FilterParamete
     """
     if filters == FilterParameters():
         return None
-    filters = _with_known_genres(filters, movies)
-    left = movies.filter(_passes(filters)).select("movie_id")
+    table = movies.select("movie_id", "year", "genres").toArrow()
+    rated = np.zeros(len(table), np.int64)
     if filters.min_ratings:
-        counts = ratings.groupBy("movie_id").agg(F.count("*").alias("ratings"))
-        enough = counts.filter(F.col("ratings") >= filters.min_ratings)
-        left = left.join(enough, "movie_id", how="left_semi")
-    if left.isEmpty():
+        counts = ratings.groupBy("movie_id").count().toArrow()
+        number = dict(zip(counts["movie_id"].to_pylist(), counts["count"].to_pylist(), strict=True))
+        rated = np.array([number.get(movie_id, 0) for movie_id in table["movie_id"].to_pylist()], np.int64)
+    facts = MovieFacts.read(table, rated)
+    try:
+        passing = facts.ids[passes(facts, filters)]
+    except UserError as error:
+        raise UserError(f"recommend.{error}") from error
+    if not len(passing):
         logger.warning("No movie passes recommend.filters %s.", filters.model_dump(exclude_defaults=True))
-    return left
+    return passing
 
 
-def _with_known_genres(filters: FilterParameters, movies: DataFrame) -> FilterParameters:
-    """The filters with the genres as the movies have them.
+def passes(movies: MovieFacts, filters: FilterParameters) -> np.ndarray:
+    """(m,) bool: which movies pass.
+
+    A movie passes if it has one of `genres` and none of `without_genres`, a known year from `first_year` to `last_year`
+    where these are given, at least `min_ratings` ratings, and an id that is not in `without_movie_ids`.
 
     Raises:
-        UserError: No movie has one of them.
+        UserError: No movie has one of the genres.
     """
-    given = [*filters.genres, *filters.without_genres]
-    if not given:
-        return filters
-    there = [row["genre"] for row in movies.select(F.explode("genres").alias("genre")).distinct().collect()]
-    known = {genre.casefold(): genre for genre in sorted(there)}
-    if unknown := [genre for genre in given if genre.casefold() not in known]:
-        raise UserError(
-            f"recommend.filters: there is no genre {' and no '.join(map(repr, unknown))}; the genres are "
-            f"{', '.join(sorted(there)) or 'not known in this data set'}."
-        )
-    return filters.model_copy(
-        update={
-            name: [known[genre.casefold()] for genre in getattr(filters, name)] for name in ("genres", "without_genres")
-        }
-    )
-
-
-def _passes(filters: FilterParameters) -> Column:
-    passes = F.lit(True)
+    passing = movies.rated >= filters.min_ratings
     if filters.genres:
-        passes &= F.arrays_overlap("genres", F.lit(filters.genres))
+        passing &= _have_one_of(filters.genres, movies)
     if filters.without_genres:
-        passes &= ~F.arrays_overlap("genres", F.lit(filters.without_genres))
+        passing &= ~_have_one_of(filters.without_genres, movies)
     if filters.first_year is not None:
-        passes &= F.coalesce(F.col("year") >= filters.first_year, F.lit(False))
+        passing &= movies.years >= filters.first_year  # False for NaN
     if filters.last_year is not None:
-        passes &= F.coalesce(F.col("year") <= filters.last_year, F.lit(False))
+        passing &= movies.years <= filters.last_year
     if filters.without_movie_ids:
-        passes &= ~F.col("movie_id").isin(filters.without_movie_ids)
-    return passes
+        passing &= ~np.isin(movies.ids, [each for each in filters.without_movie_ids if isinstance(each, int)])
+    return passing
+
+
+def _have_one_of(names: list[str], movies: MovieFacts) -> np.ndarray:
+    """(m,) bool: the movies with one of these genres, whatever their case."""
+    known = {genre.casefold(): genre for genre in movies.genres}
+    if unknown := [name for name in names if name.casefold() not in known]:
+        raise UserError(
+            f"filters: there is no genre {' and no '.join(map(repr, unknown))}; the genres are "
+            f"{', '.join(movies.genres) or 'not known in this data set'}."
+        )
+    found = np.zeros(len(movies.ids), bool)
+    for name in names:
+        found[movies.genres[known[name.casefold()]]] = True
+    return found

@@ -20,17 +20,14 @@ from kedro_datasets._utils.spark_utils import get_spark_filesystem
 from pyarrow import dataset
 from pyspark.ml.recommendation import ALSModel
 
-from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.als.spark_ml import AlsFactors
 from movie_recs.datasets.damage import damaged
 from movie_recs.datasets.versions import remove_old_versions
 from movie_recs.errors import UserError
-from movie_recs.model.factor_model import FactorModel, Rule
-from movie_recs.ranking.parameters import RatingWeights
-from movie_recs.ranking.preferences import PreferenceRule
+from movie_recs.model.factor_model import FactorModel
 from movie_recs.runtime.spark import spark_session
+from movie_recs.saved_models import MARKER, describe_rule, read_rule
 
-MARKER = "_SUCCESS"
 Model = TypeVar("Model")
 
 
@@ -137,7 +134,7 @@ class FactorModelDataset(_ModelDataset[FactorModel]):
         if not math.isfinite(numbers["intercept"]):
             raise ValueError("the intercept is no finite number")
         users, items = (spark.read.parquet(f"{path}/{side}_factors") for side in ("user", "item"))
-        return FactorModel(numbers["intercept"], users, items, _read_rule(numbers))
+        return FactorModel(numbers["intercept"], users, items, read_rule(numbers))
 
     def _read_numbers(self) -> dict[str, Any]:
         with self._fs.open(f"{self._get_load_path()}/model.json") as file:
@@ -147,17 +144,4 @@ class FactorModelDataset(_ModelDataset[FactorModel]):
         model.users.write.parquet(f"{path}/user_factors")
         model.items.write.parquet(f"{path}/item_factors")
         with self._fs.open(f"{self._get_save_path()}/model.json", "w") as file:
-            json.dump({"intercept": model.intercept, **_describe_rule(model.rule)}, file)
-
-
-def _describe_rule(rule: Rule | None) -> dict[str, Any]:
-    """The rule as JSON: `ridges` in their order, or `folding` of a ranking model."""
-    if isinstance(rule, PreferenceRule):
-        return {"folding": {**rule._asdict(), "weights": rule.weights.model_dump()}}
-    return {"ridges": [ridge._asdict() for ridge in rule.ridges] if isinstance(rule, RidgeRule) else []}
-
-
-def _read_rule(numbers: dict[str, Any]) -> Rule | None:
-    if folding := numbers.get("folding"):
-        return PreferenceRule(**{**folding, "weights": RatingWeights(**folding["weights"])})
-    return RidgeRule(tuple(Ridge(**ridge) for ridge in numbers["ridges"])) if numbers["ridges"] else None
+            json.dump({"intercept": model.intercept, **describe_rule(model.rule)}, file)

@@ -6,14 +6,17 @@ So there is one way to score pairs (`scoring`), one to find the best of all (`to
 from her ratings and to explain a score by them (`users`), whatever the model.
 """
 
-from typing import NamedTuple, Protocol
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from movie_recs.data.interactions import Interactions, rows_of
+
+if TYPE_CHECKING:  # arrays and rules need no Spark
+    from pyspark.sql import DataFrame, SparkSession
 
 MOST_VALUES = 2**31 - 1  # that 32-bit offsets can tell apart
 FACTORS = "id int, bias float, features array<float>"
@@ -139,16 +142,6 @@ def feature_matrix(features: pa.ListArray) -> np.ndarray:
     return flat.reshape(len(features), -1) if len(features) else np.zeros((0, 0), np.float32)
 
 
-def add_newcomers(model: FactorModel, users: DataFrame) -> FactorModel:
-    """The model with zeros for unknown users (user_id int), so that movies are ranked by bias alone."""
-    (movie,) = model.items.select("features").head(1)
-    rank = len(movie["features"])
-    new = users.select(F.col("user_id").alias("id")).join(model.users, "id", how="left_anti").distinct()
-    zero = F.lit(0.0).cast("float")
-    newcomers = new.select("id", zero.alias("bias"), F.array_repeat(zero, rank).alias("features"))
-    return model._replace(users=model.users.unionByName(newcomers))
-
-
 def with_zeros(ids: np.ndarray, bias: np.ndarray, features: np.ndarray) -> Arrays:
     """The arrays of these rows, (m, ...) by ascending id, with zeros for unknown ids."""
     return Arrays(ids, np.append(bias, 0), np.vstack([features, np.zeros((1, features.shape[1]), features.dtype)]))
@@ -156,12 +149,27 @@ def with_zeros(ids: np.ndarray, bias: np.ndarray, features: np.ndarray) -> Array
 
 def arrays(factors: DataFrame) -> Arrays:
     """The table in float64, with the means of its rows for unknown ids; it must fit in the driver's memory."""
-    table = factors.select("id", "bias", "features").toArrow()
+    return read_arrays(factors.select("id", "bias", "features").toArrow())
+
+
+def read_arrays(table: pa.Table, dtype: type[np.floating] = np.float64) -> Arrays:
+    """The rows (id, bias, features) of `factor_table` in memory, as `arrays` returns them.
+
+    Args:
+        table: The rows, in any order.
+        dtype: Of the features: float32, as they are saved, takes half the memory.
+    """
     order = np.argsort(table["id"].to_numpy())
     bias = table["bias"].to_numpy().astype(float)[order]
-    features = feature_matrix(table["features"].combine_chunks())[order].astype(float)
+    features = feature_matrix(table["features"].combine_chunks())[order].astype(dtype, copy=False)
+    mean = features.mean(axis=0, keepdims=True, dtype=float).astype(dtype) if len(order) else np.zeros((1, 0))
     return Arrays(
         table["id"].to_numpy()[order],
         np.append(bias, bias.mean() if len(order) else 0.0),
-        np.vstack([features, features.mean(axis=0, keepdims=True)]) if len(order) else np.zeros((1, 0)),
+        np.vstack([features, mean]) if len(order) else mean,
     )
+
+
+def has_vectors(rule: Rule | None) -> bool:
+    """Whether a model of this rule has vectors of movies, by which they are similar; one of biases alone has none."""
+    return rule is None or sum(rule.sizes) > 0

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -11,6 +10,7 @@ from pyspark.sql.types import StructType
 
 from movie_recs.data.scale import HALF_STARS, Scale
 from movie_recs.model.factor_model import Arrays, FactorModel, arrays
+from movie_recs.model.pairs import score_pairs, take_vectors
 
 BINS = 10  # of a scale without steps
 
@@ -60,14 +60,12 @@ def _add_scores(
 ) -> Iterator[pa.RecordBatch]:
     users, items = sides
     for batch in batches:
-        user_rows = users.rows_of(batch["user_id"].to_numpy())
-        item_rows = items.rows_of(batch["movie_id"].to_numpy())
-        bias = users.bias[user_rows] + items.bias[item_rows]
-        left, right = users.features[user_rows], items.features[item_rows]
-        scores = []
-        for name, width in widths.items():
-            product = np.einsum("ij,ij->i", left[:, :width], right[:, :width])
-            scores.append(pa.array(intercept + (0.0 if name in only_intercept else bias) + product))
+        left = take_vectors(users, users.rows_of(batch["user_id"].to_numpy()))
+        right = take_vectors(items, items.rows_of(batch["movie_id"].to_numpy()))
+        scores = [
+            pa.array(score_pairs(intercept, left, right, width, name not in only_intercept))
+            for name, width in widths.items()
+        ]
         yield pa.RecordBatch.from_arrays([*batch.columns, *scores], [*batch.schema.names, *widths])
 
 

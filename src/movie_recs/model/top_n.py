@@ -13,20 +13,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.data.blocks import tasks_at_a_time
-from movie_recs.model.exact_search import (
-    COSINE,
-    DOT,
-    L2,
-    NOTHING,
-    Items,
-    best_items,
-    prepare_items,
-    prepare_queries,
-)
+from movie_recs.model.exact_search import DOT, Items, prepare_items
 from movie_recs.model.factor_model import FactorModel, feature_matrix
-
-BLOCK = (512, 2048)  # queries and movies that a task scores at a time: 4 MB
-METRICS = {"l2": L2, "cosine": COSINE}
+from movie_recs.model.search import BLOCK, METRICS, search
 
 
 def top_n(
@@ -121,10 +110,10 @@ def _ids_of(candidates: DataFrame | np.ndarray) -> np.ndarray:
 
 def _best_items(queries: DataFrame, items: Items, n: int, intercept: float = 0.0) -> DataFrame:
     """(id int, rank int, item_id int, value double): the n highest scores of each query (id, bias, features, seen)."""
-    search = partial(_search_batches, items, min(n, len(items.ids)), intercept, BLOCK)
+    find = partial(_search_batches, items, min(n, len(items.ids)), intercept, BLOCK)
     # One task per core: without a number, Spark would coalesce the partitions, as they are small.
     spread = queries.repartition(tasks_at_a_time(queries.sparkSession), "id")
-    return spread.mapInArrow(search, "id int, rank int, item_id int, value double")
+    return spread.mapInArrow(find, "id int, rank int, item_id int, value double")
 
 
 def _search_batches(
@@ -137,42 +126,3 @@ def _search_batches(
         ids, features = batch["id"].to_numpy(), feature_matrix(batch["features"])
         for columns in search(ids, bias, features, seen, seen_counts, items, n, block):
             yield pa.RecordBatch.from_pydict(columns)
-
-
-def search(
-    ids: np.ndarray,
-    bias: np.ndarray,
-    features: np.ndarray,
-    seen: np.ndarray,
-    seen_counts: np.ndarray,
-    items: Items,
-    n: int,
-    block: tuple[int, int] = BLOCK,
-) -> Iterator[dict[str, np.ndarray]]:
-    """`id`, `rank` from 1, `item_id` and `value`: one row per filled place, list after list, by blocks of queries.
-
-    Args:
-        ids: (r,), ids of the queries.
-        bias: (r,) float64, including the intercept; a query that is not finite has no list.
-        features: (r, rank) float32; (r, 0) if only biases count.
-        seen: Ids to leave out, query after query and ascending in each.
-        seen_counts: (r,), number of these ids of each query.
-        items: The items to search.
-        n: Length of the lists, at most the number of items.
-        block: Queries and items scored at a time.
-    """
-    if n < 1:
-        return
-    finite = np.isfinite(bias) & np.isfinite(features).all(axis=1)
-    if not finite.all():
-        seen = seen[np.repeat(finite, seen_counts)]
-        ids, bias, features, seen_counts = ids[finite], bias[finite], features[finite], seen_counts[finite]
-    queries = prepare_queries(bias, features, seen, seen_counts, items)
-    for rows, lists in best_items(queries, items, n, block):
-        filled = lists.scores > NOTHING
-        yield {
-            "id": np.repeat(ids[rows], n).reshape(-1, n)[filled],
-            "rank": np.tile(np.arange(1, n + 1, dtype=np.int32), (len(filled), 1))[filled],
-            "item_id": items.ids[lists.places[filled]],
-            "value": lists.scores[filled],
-        }

@@ -1,14 +1,17 @@
 """Users' vectors and reasons for their scores, from their ratings by the model's `Rule`; nothing is fitted."""
 
 from collections.abc import Iterator
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
-from movie_recs.data.interactions import Interactions, interaction_columns, read_interactions
-from movie_recs.model.factor_model import FACTORS, Arrays, Explainer, FactorModel, Rule, arrays, factor_rows
+from movie_recs.data.interactions import Interactions, read_interactions
+from movie_recs.data.spark_interactions import interaction_columns
+from movie_recs.model.factor_model import FACTORS, Arrays, FactorModel, Rule, arrays, factor_rows
+from movie_recs.model.reasons import Reasons
 
 REASONS = "user_id int, movie_id int, because_movie_ids array<int>"
 
@@ -38,13 +41,23 @@ def add_users(model: FactorModel, ratings: DataFrame) -> FactorModel:
     return model._replace(users=model.users.unionByName(fold_in(model, ratings)))
 
 
+def add_newcomers(model: FactorModel, users: DataFrame) -> FactorModel:
+    """The model with zeros for unknown users (user_id int), so that movies are ranked by bias alone."""
+    (movie,) = model.items.select("features").head(1)
+    rank = len(movie["features"])
+    new = users.select(F.col("user_id").alias("id")).join(model.users, "id", how="left_anti").distinct()
+    zero = F.lit(0.0).cast("float")
+    newcomers = new.select("id", zero.alias("bias"), F.array_repeat(zero, rank).alias("features"))
+    return model._replace(users=model.users.unionByName(newcomers))
+
+
 def user_rows(rule: Rule, items: Arrays, intercept: float, ratings: Interactions) -> pa.Table:
     """(id, bias, features) of the users of a block; arguments as in `Rule.user_vectors`."""
     return factor_rows(ratings.user_ids, *rule.user_vectors(ratings, items, intercept))
 
 
 def explain(model: FactorModel, recommendations: DataFrame, ratings: DataFrame, reasons: int) -> DataFrame:
-    """The user's own ratings that add most to each recommendation's score, exactly (`Rule.explainer`).
+    """The user's own ratings that add most to each recommendation's score, exactly (`Reasons`).
 
     Args:
         model: The model whose scores are explained.
@@ -59,7 +72,8 @@ def explain(model: FactorModel, recommendations: DataFrame, ratings: DataFrame, 
     Raises:
         ValueError: The model has no rule.
     """
-    strongest = _Strongest(_rule_of(model), arrays(model.items), model.intercept, reasons)
+    items = arrays(model.items)
+    strongest = _ReasonRows(Reasons(_rule_of(model), items, model.intercept, reasons), items.ids)
     users = recommendations.select("user_id").distinct()
     rated = interaction_columns(ratings.join(users, "user_id", how="left_semi")).groupBy("user_id")
     asked = recommendations.select("user_id", "movie_id").groupBy("user_id")
@@ -82,24 +96,16 @@ def _fold_in_batches(
         yield from user_rows(rule, items, intercept, block).to_batches()
 
 
-class _Strongest:
+class _ReasonRows:
     """Finds the reasons in a task, for the recommendations of one user after the other."""
 
-    def __init__(self, rule: Rule, items: Arrays, intercept: float, reasons: int):
-        self._rule, self._items, self._intercept, self._reasons = rule, items, intercept, reasons
-
-    @cached_property
-    def _explain(self) -> Explainer:
-        return self._rule.explainer(self._items, self._intercept)  # once a task
+    def __init__(self, reasons: Reasons, movie_ids: np.ndarray):
+        self._reasons, self._movie_ids = reasons, movie_ids
 
     def __call__(self, asked: pa.Table, rated: pa.Table) -> pa.Table:
         """(user_id, movie_id, because_movie_ids) of one user: her recommendations, and all her ratings."""
-        ids = self._items.ids
         because: list[list[int]] = [[] for _ in range(len(asked))]
         if len(rated):
-            rows = self._items.rows_of(asked["movie_id"].to_numpy())
-            movies, terms = self._explain(read_interactions(rated, ids), rows)
-            order = np.argsort(-terms, axis=1, kind="stable")[:, : self._reasons]
-            because = [ids[movies[best[row[best] > 0]]].tolist() for row, best in zip(terms, order, strict=True)]
+            because = self._reasons(read_interactions(rated, self._movie_ids), asked["movie_id"].to_numpy())
         lists = pa.array(because, pa.list_(pa.int32()))
         return pa.table({"user_id": asked["user_id"], "movie_id": asked["movie_id"], "because_movie_ids": lists})

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.linalg import eigh, qr
 from scipy.sparse import csr_array, vstack
 
-from movie_recs.data.blocks import Blocks, add_up
+from movie_recs.data.block_types import Blocks, add_up
 from movie_recs.data.interactions import Seen
 from movie_recs.threads import in_threads
 

@@ -14,7 +14,7 @@ from movie_recs.data.interactions import Interactions
 from movie_recs.data.schemas import TABLES
 from movie_recs.model.exact_search import DOT, Items, prepare_items
 from movie_recs.model.factor_model import Arrays, FactorModel, Vectors, arrays, feature_matrix
-from movie_recs.model.top_n import search
+from movie_recs.model.search import search
 from movie_recs.ranking.baselines import BASELINES, RANDOM_RANK, baseline_scores
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.fit import RankingParts, compose_items, fitted_users

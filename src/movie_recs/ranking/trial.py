@@ -18,7 +18,7 @@ from movie_recs.data.interactions import (
     take_users,
 )
 from movie_recs.model.exact_search import DOT, NOTHING, Items, best_items, prepare_items, prepare_queries
-from movie_recs.model.top_n import BLOCK
+from movie_recs.model.search import BLOCK
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import Spectrum, decompose, ease_features
 from movie_recs.ranking.metrics import ndcg_of_lists

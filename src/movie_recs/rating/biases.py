@@ -21,7 +21,7 @@ import numpy as np
 
 from movie_recs.als import kernels
 from movie_recs.als.ridge import Ridge, Systems, sum_systems, with_ones
-from movie_recs.data.blocks import Blocks, add_up
+from movie_recs.data.block_types import Blocks, add_up
 from movie_recs.data.interactions import Seen
 from movie_recs.rating.parameters import BaselineParameters
 

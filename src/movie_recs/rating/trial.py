@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from movie_recs.als.compiled import Targets, fit_factors
-from movie_recs.data.blocks import Blocks, add_up
+from movie_recs.data.block_types import Blocks, add_up
 from movie_recs.data.interactions import Interactions, Seen, select_seen
 from movie_recs.data.scale import HALF_STARS, Scale
 from movie_recs.rating.biases import (

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from movie_recs.data.identifiers import to_originals
 from movie_recs.data.scale import Scale
 from movie_recs.data.schemas import NO_GENRES
+from movie_recs.data.spark_titles import display_title
 from movie_recs.model.scoring import BINS, on_step
 from movie_recs.report import figures as plots
 from movie_recs.report.parameters import EdaParameters
@@ -126,7 +127,15 @@ def rank_movies(
         table = (
             to_originals(named, movie_ids, "movie_id")
             .orderBy(F.desc(order), "number")
-            .select(F.lit(name).alias("list"), "movie_id", "title", "year", "ratings", "mean_rating", "damped_mean")
+            .select(
+                F.lit(name).alias("list"),
+                "movie_id",
+                display_title("title"),
+                "year",
+                "ratings",
+                "mean_rating",
+                "damped_mean",
+            )
             .toPandas()
         )
         table.insert(1, "place", range(1, len(table) + 1))

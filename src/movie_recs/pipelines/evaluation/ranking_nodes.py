@@ -7,7 +7,7 @@ from plotly.graph_objects import Figure
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame
 
-from movie_recs.data import interactions
+from movie_recs.data import spark_interactions
 from movie_recs.data.blocks import open_blocks
 from movie_recs.data.identifiers import to_numbers, to_originals
 from movie_recs.data.scale import EVENTS, Scale
@@ -57,7 +57,7 @@ def list_movies(
     parameters = parameters.on(Scale.of(data_summary))
     best = {model: best_candidate(cv_results, RankingCandidate, model) for model in WINNERS}
     carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
-    catalogue = interactions.movie_ids(movies)
+    catalogue = spark_interactions.movie_ids(movies)
     fitted = blocks = open_blocks(carrier, train_ratings, catalogue)
     listed, are_new = train_ratings, not fold_in_ratings.isEmpty()
     if are_new:

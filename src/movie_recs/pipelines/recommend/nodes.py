@@ -4,21 +4,24 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.als.spark_ml import factor_model
-from movie_recs.data.identifiers import Id, numbers_of, originals_of, to_originals, with_originals
+from movie_recs.data.id_numbers import Id
+from movie_recs.data.identifiers import numbers_of, originals_of, to_originals, with_originals
 from movie_recs.data.movie_filters import filter_movies
 from movie_recs.data.new_users import collect_new_ratings
 from movie_recs.data.scale import Scale
 from movie_recs.data.schemas import RATINGS, TABLES
-from movie_recs.model.factor_model import FactorModel, add_newcomers
+from movie_recs.data.spark_titles import display_title
+from movie_recs.model.factor_model import FactorModel, has_vectors
 from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
-from movie_recs.model.users import explain, fold_in
+from movie_recs.model.users import add_newcomers, explain, fold_in
 from movie_recs.report.parameters import RecommendParameters
 
 logger = logging.getLogger(__name__)
@@ -114,7 +117,8 @@ def recommend_to_new_users(
     own = spark.createDataFrame(rows, RATINGS)
     users = spark.createDataFrame(list(numbers.items()), "name string, user_id int")
     ranking_model = add_newcomers(ranking_model._replace(users=fold_in(ranking_model, own)), users)
-    rating_model = None if rating_model is None else rating_model._replace(users=fold_in(rating_model, own))
+    if rating_model is not None:
+        rating_model = add_newcomers(rating_model._replace(users=fold_in(rating_model, own)), users)
     candidates = _candidates(movies, ratings, movie_ids, parameters)
     best = top_n(
         ranking_model, users.select("user_id"), own.select("user_id", "movie_id"), parameters.top_n, candidates
@@ -146,7 +150,7 @@ def find_similar_movies(
         (movie_id, rank int, similar_movie_id, title string, year int, genres array<string>, distance double) with the
         original ids; title, year and genres are those of the similar movie.
     """
-    if model.rule is not None and not sum(model.rule.sizes):
+    if not has_vectors(model.rule):
         model = factor_model(als_model)
     requested = model.items.filter(_is_requested(parameters.movie_ids, movie_ids)).select(F.col("id").alias("movie_id"))
     shown = _shown(movies).withColumnRenamed("movie_id", "similar_movie_id")
@@ -182,8 +186,8 @@ def _is_requested(requested: Sequence[Id] | Literal["all"], ids: DataFrame) -> C
 
 def _candidates(
     movies: DataFrame, ratings: DataFrame, movie_ids: DataFrame, parameters: RecommendParameters
-) -> DataFrame | None:
-    """The movies that may be recommended; None for all."""
+) -> np.ndarray | None:
+    """The ids of the movies that may be recommended; None for all."""
     without = list(numbers_of(parameters.filters.without_movie_ids, movie_ids).values())
     filters = parameters.filters.model_copy(update={"without_movie_ids": without})
     return filter_movies(movies, ratings, filters)
@@ -214,7 +218,7 @@ def _show(
 
 def _shown(movies: DataFrame) -> DataFrame:
     imdb_url = F.concat(F.lit("https://www.imdb.com/title/tt"), "imdb_id", F.lit("/"))
-    return F.broadcast(movies.select("movie_id", "title", "year", "genres", imdb_url.alias("imdb_url")))
+    return F.broadcast(movies.select("movie_id", display_title("title"), "year", "genres", imdb_url.alias("imdb_url")))
 
 
 def _reason_titles(reasons: DataFrame, ratings: DataFrame, movies: DataFrame, scale: Scale | None) -> DataFrame:
@@ -230,7 +234,11 @@ def _reason_titles(reasons: DataFrame, ratings: DataFrame, movies: DataFrame, sc
             ["user_id", "because_id"],
             how="inner",
         )
-        .join(F.broadcast(movies.select(F.col("movie_id").alias("because_id"), "title")), "because_id", how="inner")
+        .join(
+            F.broadcast(movies.select(F.col("movie_id").alias("because_id"), display_title("title"))),
+            "because_id",
+            how="inner",
+        )
         .groupBy("user_id", "movie_id")
         .agg(
             F.transform(

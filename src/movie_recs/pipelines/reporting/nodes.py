@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from movie_recs.data.identifiers import originals_of, to_numbers, with_originals
 from movie_recs.data.scale import Scale
+from movie_recs.data.spark_titles import display_title
 from movie_recs.model.factor_model import FactorModel
 from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
@@ -39,7 +40,7 @@ def select_movies(
         .fillna(0, "ratings")
         .orderBy(F.desc("ratings"), "movie_id")
         .limit(parameters.most_movies)
-        .select("movie_id", "title", "year", "genres", "imdb_id", "tmdb_id", "ratings", "mean_rating")
+        .select("movie_id", display_title("title"), "year", "genres", "imdb_id", "tmdb_id", "ratings", "mean_rating")
     )
     table = _with_originals(kept, movie_ids, "movie_id", data_summary)
     return table.astype({"year": "Int64", "tmdb_id": "Int64"}).sort_values("movie_id", ignore_index=True)
@@ -118,7 +119,13 @@ def show_users(
         ratings.filter(F.col("user_id").isin(list(lists)))
         .join(movies, "movie_id", how="left")
         .select(
-            "user_id", "movie_id", "title", movies["year"], "genres", "rating", F.year("rated_at").alias("rated_in")
+            "user_id",
+            "movie_id",
+            display_title("title"),
+            movies["year"],
+            "genres",
+            "rating",
+            F.year("rated_at").alias("rated_in"),
         )
     )
     histories: dict[int, list[dict[str, Any]]] = {user_id: [] for user_id in lists}
@@ -151,7 +158,11 @@ def show_movies(
     numbered = to_numbers(similar_movies, movie_ids, "movie_id", "similar_movie_id")
     named = numbered.withColumnsRenamed({"movie_id": "requested_id", "similar_movie_id": "movie_id"})
     lists = _first_lists(named, "requested_id", movies, movie_ids, parameters.most_lists)
-    shown = movies.filter(F.col("movie_id").isin(list(lists))).select("movie_id", "title", "year", "genres").collect()
+    shown = (
+        movies.filter(F.col("movie_id").isin(list(lists)))
+        .select("movie_id", display_title("title"), "year", "genres")
+        .collect()
+    )
     names = originals_of(lists, movie_ids)
     about = {row["movie_id"]: {**row.asDict(), "movie_id": names[row["movie_id"]]} for row in shown}
     return [{**about[movie_id], "movies": rows} for movie_id, rows in lists.items()]

@@ -8,9 +8,9 @@ from pyspark.sql import DataFrame
 
 from movie_recs.als.parameters import ImplicitAlsParameters
 from movie_recs.als.spark_ml import Fit
-from movie_recs.data.interactions import movie_ids
 from movie_recs.data.parameters import SplitParameters
 from movie_recs.data.scale import Scale
+from movie_recs.data.spark_interactions import movie_ids
 from movie_recs.data.splitting import HELD_OUT, hold_out_last
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.fit import fit_candidate
