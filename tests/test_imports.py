@@ -17,7 +17,7 @@ FLOORS = (
     {"errors", "parameter_types", "threads"},
     {"data"},
     {"model"},
-    {"als", "tuning"},
+    {"als", "bayes", "tuning"},
     {"rating", "ranking"},
     {"report"},
     {"parameters"},
