@@ -16,6 +16,7 @@ from pyspark.ml.recommendation import ALSModel
 
 from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.als.spark_ml import AlsFactors
+from movie_recs.bayes.rule import PosteriorRule
 from movie_recs.model.factor_model import FactorModel, Rule
 from movie_recs.ranking.parameters import RatingWeights
 from movie_recs.ranking.preferences import PreferenceRule
@@ -112,13 +113,18 @@ class FactorModelDataset(_ModelDataset[FactorModel]):
 
 
 def _describe_rule(rule: Rule | None) -> dict[str, Any]:
-    """The rule as JSON: `ridges` in their order, or `folding` of a ranking model."""
+    """The rule as JSON: `ridges` in their order, `posterior` of a Bayesian model, or `folding` of a ranking model."""
+    if isinstance(rule, PosteriorRule):
+        return {"posterior": rule._asdict()}
     if isinstance(rule, PreferenceRule):
         return {"folding": {**rule._asdict(), "weights": rule.weights.model_dump()}}
     return {"ridges": [ridge._asdict() for ridge in rule.ridges] if isinstance(rule, RidgeRule) else []}
 
 
 def _read_rule(numbers: dict[str, Any]) -> Rule | None:
+    if posterior := numbers.get("posterior"):
+        nested = {name: tuple(map(tuple, posterior[name])) for name in ("precision", "weights", "spread")}
+        return PosteriorRule(**{**posterior, **nested})
     if folding := numbers.get("folding"):
         return PreferenceRule(**{**folding, "weights": RatingWeights(**folding["weights"])})
     return RidgeRule(tuple(Ridge(**ridge) for ridge in numbers["ridges"])) if numbers["ridges"] else None
