@@ -334,12 +334,12 @@ def settle_users(
         mean, count = solved[user], last - first
         tau = shape / rate
         taus[user] = tau
+        for i in range(size):
+            mean[i], products[i], pull[i] = 0.0, 0.0, 0.0
+            for j in range(i + 1):
+                gram[i, j] = 0.0
         if count == 0:
-            mean[:] = 0
             continue
-        gram[:] = 0
-        products[:] = 0
-        pull[:] = 0
         for j in range(len(effects)):  # a matrix product would sum in an order that depends on the number of users
             for i in range(size):
                 pull[i] += regressors[user, j] * effects[j, i]
