@@ -162,9 +162,7 @@ def scale_up() -> int:
     table["growth"] = table["microseconds"] / table["microseconds"].iloc[0]
     for model in ("taste", "bayes"):
         table[f"{model}_growth"] = table[f"{model}_microseconds"] / table[f"{model}_microseconds"].iloc[0]
-    print(
-        "microseconds: a rating and trial, plain ALS of rank 10; taste_: with biases and tastes, rank 20; bayes_: rank 10"
-    )
+    print("microseconds a rating and trial: ALS of rank 10; taste_: biases, taste, ALS of rank 20; bayes_: rank 10")
     print(table.round(2).to_string())
     grown = (table[["growth", "taste_growth", "bayes_growth"]] > MOST_GROWTH).to_numpy().sum()
     return int(grown + (table["peak_gb"] > table["estimated_gb"]).sum())

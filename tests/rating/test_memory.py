@@ -53,10 +53,18 @@ def test_auto_is_local_where_the_richest_candidate_fits_into_a_tasks_memory(monk
     needed = estimate_memory(SIZE, 10, 1 + 3 + 1 + 20)
     monkeypatch.setattr(memory, "memory_for_python", lambda *_: needed - missing)
     assert choose_rating_carrier("auto", SIZE, CATALOGUE, TUNING, SESSION).carrier == expected
-    grid = BayesGrid(rank=[3, 4], max_iter=1, most_ratings=1)
+    grid = BayesGrid(rank=[3, 4], max_iter=1, most_ratings=SIZE.ratings)
     monkeypatch.setattr(memory, "memory_for_python", lambda *_: needed + estimate_bayes(SIZE, 4, 25) - missing)
     tuning = TUNING.model_copy(update={"bayes": grid})
     assert choose_rating_carrier("auto", SIZE, CATALOGUE, tuning, SESSION).carrier == expected
+
+
+def test_a_bayesian_model_that_is_left_out_takes_no_memory(monkeypatch):
+    monkeypatch.setattr(memory, "memory_for_python", lambda *_: estimate_memory(SIZE, 10, 1 + 3 + 1 + 20))
+    for most_ratings, expected in ((SIZE.ratings, "spark"), (SIZE.ratings - 1, "local")):
+        grid = BayesGrid(rank=4, max_iter=1, most_ratings=most_ratings)
+        tuning = TUNING.model_copy(update={"bayes": grid})
+        assert choose_rating_carrier("auto", SIZE, CATALOGUE, tuning, SESSION).carrier == expected
 
 
 @pytest.mark.parametrize("named", ["local", "spark"])

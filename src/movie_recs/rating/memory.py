@@ -19,7 +19,7 @@ def choose_rating_carrier(
     """See `choose_carrier`; for a search of its trials, `in_tasks`."""
     features = 1 + catalogue.features.shape[1] + 1 + AUDIENCE.rank
     needed = estimate_memory(size, max(tuning.grid.rank), features)
-    if tuning.bayes is not None:
+    if tuning.bayes is not None and size.ratings <= tuning.bayes.most_ratings:
         needed += estimate_bayes(size, max(tuning.bayes.rank), features)
     return choose_carrier(choice, size, needed, spark, in_tasks)
 
