@@ -144,6 +144,20 @@ def test_turns_go_on_from_those_before(ratings, planted):
     assert np.abs(two.features - four.features).max() > 1e-3
 
 
+def test_the_unit_of_the_ratings_makes_no_difference(spark, planted, fit):
+    percent = spark.createDataFrame(
+        planted.table.assign(rating=20 * planted.table["rating"]), "user_id int, movie_id int, rating float"
+    )
+    other = fitted("local", percent, planted.features)
+    np.testing.assert_allclose(scores_of(*other[:2]) / 20, scores_of(*fit[:2]), atol=1e-4)
+
+
+def test_one_rating_is_enough(spark):
+    one = spark.createDataFrame([(1, 1, 4.0)], "user_id int, movie_id int, rating float")
+    fit, means, _ = fitted("local", one, np.ones((MOVIES, 2)), iterations=3)
+    np.testing.assert_allclose(scores_of(fit, means), 4.0, atol=1e-2)
+
+
 def test_ratings_that_are_all_the_same_are_predicted(spark):
     rows = [(user, movie, 4.0) for user in range(1, 6) for movie in range(1, 6) if (user + movie) % 2]
     same = spark.createDataFrame(rows, "user_id int, movie_id int, rating float")
