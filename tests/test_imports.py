@@ -17,7 +17,7 @@ FLOORS = (
     {"errors", "parameter_types", "scratch", "threads"},
     {"data"},
     {"model"},
-    {"als", "tuning"},
+    {"als", "bayes", "tuning"},
     {"rating", "ranking"},
     {"report", "saved_models"},
     {"parameters"},

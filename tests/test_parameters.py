@@ -45,6 +45,8 @@ def test_the_shipped_parameters_are_valid(shipped):
     [
         ("rating.evaluation.reference.rank", -3, "rank is -3 but should be greater than or equal to 1"),
         ("rating.tuning.grid.rank", [5, -3], "rating.tuning.grid.rank is -3 but should be greater than or equal to 1"),
+        ("rating.tuning.bayes.rank", 0, "rating.tuning.bayes.rank is 0 but should be greater than or equal to 1"),
+        ("rating.tuning.bayes.most_ratings", -1, "most_ratings is -1 but should be greater than or equal to 0"),
         ("rating.tuning.grid.rank", [], "rating.tuning.grid.rank is [] but List should have at least 1 item"),
         ("rating.tuning.grid.max_iter", "", "rating.tuning.grid.max_iter is [] but List should have at least 1 item"),
         ("rating.tuning.grid.reg_param", [-0.1], "reg_param is -0.1 but should be greater than or equal to 0"),
@@ -112,7 +114,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(shipped, name, value, said)
         (
             "rating.tuning.grids",
             "grids is no parameter (there are search, budget, halving, beyond_edges, "
-            "final_fit, one_fold_from, most_ratings, seed, baseline_grid, grid)",
+            "final_fit, one_fold_from, most_ratings, seed, baseline_grid, grid, bayes)",
         ),
         (
             "rating.tuning.baseline_grid.user_reg",

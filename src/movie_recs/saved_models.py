@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from movie_recs.als.ridge import Ridge, RidgeRule
+from movie_recs.bayes.rule import PosteriorRule
 from movie_recs.model.factor_model import Arrays, Rule, read_arrays
 from movie_recs.ranking.parameters import RatingWeights
 from movie_recs.ranking.preferences import PreferenceRule
@@ -55,7 +56,9 @@ def read_als_items(folder: Path) -> Arrays:
 
 
 def describe_rule(rule: Rule | None) -> dict[str, Any]:
-    """The rule as JSON: `ridges` in their order, or `folding` of a ranking model."""
+    """The rule as JSON: `ridges` in their order, `posterior` of a Bayesian model, or `folding` of a ranking model."""
+    if isinstance(rule, PosteriorRule):
+        return {"posterior": rule._asdict()}
     if isinstance(rule, PreferenceRule):
         return {"folding": {**rule._asdict(), "weights": rule.weights.model_dump()}}
     return {"ridges": [ridge._asdict() for ridge in rule.ridges] if isinstance(rule, RidgeRule) else []}
@@ -63,6 +66,9 @@ def describe_rule(rule: Rule | None) -> dict[str, Any]:
 
 def read_rule(numbers: dict[str, Any]) -> Rule | None:
     """The rule that `describe_rule` has described."""
+    if posterior := numbers.get("posterior"):
+        nested = {name: tuple(map(tuple, posterior[name])) for name in ("precision", "weights", "spread")}
+        return PosteriorRule(**{**posterior, **nested})
     if folding := numbers.get("folding"):
         return PreferenceRule(**{**folding, "weights": RatingWeights(**folding["weights"])})
     return RidgeRule(tuple(Ridge(**ridge) for ridge in numbers["ridges"])) if numbers["ridges"] else None

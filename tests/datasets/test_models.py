@@ -13,6 +13,7 @@ from pyspark.testing import assertDataFrameEqual
 
 from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.als.spark_ml import last_factors
+from movie_recs.bayes.rule import PosteriorRule
 from movie_recs.data.schemas import RATINGS
 from movie_recs.datasets.models import MARKER, ALSModelDataset, FactorModelDataset
 from movie_recs.model.factor_model import FACTORS, FactorModel
@@ -67,6 +68,13 @@ def test_factors_of_compiled_loops_are_loaded_as_spark_mls_model(tmp_path, spark
     assert found[1, 20] == 2.0 * 6.0
     assert found.isna()[2, 10]  # as Spark ML answers for an unknown user
     assert loaded.recommendForAllUsers(1).first()["recommendations"][0]["movie_id"] == 20
+
+
+def test_the_rule_of_a_bayesian_model_is_loaded_as_saved(tmp_path, spark, factor_model):
+    precision, weights = ((1 / 3, 0.1), (0.1, 2.0)), ((0.5, 0.25), (-0.1, 1 / 7), (0.0, 1.0))
+    rule = PosteriorRule(1, 0, precision, weights, ((0.2,),), centre=1.5, shape=48.0, rate=31.25)
+    versioned(FactorModelDataset, tmp_path / "model", EARLIER).save(factor_model._replace(rule=rule))
+    assert versioned(FactorModelDataset, tmp_path / "model").load().rule == rule
 
 
 def test_a_factor_model_is_loaded_as_saved(tmp_path, factor_model):

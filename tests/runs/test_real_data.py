@@ -16,6 +16,7 @@ ONE_CANDIDATE = {
         "tuning": {
             "baseline_grid": {"user_damping": 5, "movie_damping": 5, "taste_reg": 8, "prior_reg": 10},
             "grid": {"rank": 20, "reg_param": 0.2, "max_iter": 10},
+            "bayes": {"rank": 10, "max_iter": 20},
             "beyond_edges": False,
         }
     },
@@ -81,6 +82,7 @@ def test_each_model_beats_the_one_before_within_its_band_of_errors(movielens_run
     rmse = {name: row["rmse"] for name, row in models.items()}
     assert rmse["taste_als"] <= 0.807 < rmse["bias_als"] <= 0.857 < rmse["bias"] <= 0.868 < rmse["reference_als"]
     assert rmse["taste_als"] < rmse["taste"] <= 0.808
+    assert rmse["bayes"] <= 0.791
     test = pd.read_parquet(movielens_run / "05_model_input/ml-latest-small/test_ratings")
     assert {row["n"] for row in models.values()} == {len(test)}
 

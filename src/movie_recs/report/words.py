@@ -58,6 +58,7 @@ MODELS = {
     "bias_als": "biases, and ALS on their residuals",
     "taste": "biases, and each user's taste for genres, years, popularity and audiences",
     "taste_als": "biases, tastes, and ALS on their residuals",
+    "bayes": "biases, tastes and factors in one Bayesian model, with each user's own noise",
     "random": "movies drawn at random",
     "most_popular": "the most rated movies, the same for everybody",
     "damped_mean": "the best rated movies, the same for everybody",
