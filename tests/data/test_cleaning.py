@@ -70,6 +70,10 @@ RATING_ROWS = {
     "1,10,4.0,99999999999999": NOT_SECONDS,
     "1,10,4.0,99999999999999999999": NOT_SECONDS,
     "1,10,4.0,-1": NOT_SECONDS,
+    "1,10,4.0,\t1": NOT_SECONDS,
+    "1,10,4.0,\x001": NOT_SECONDS,
+    "1,10,4.0,+1": NOT_SECONDS,
+    "1,10\u2028,4.0,1": f"movieId {NOT_WHOLE}",
 }
 ROWS_WITHOUT_TIME = {
     "1,10,4.0": GOOD,
@@ -294,6 +298,11 @@ def test_tags_keep_their_quotes_commas_and_other_alphabets(read):
         ("кино", None),
         (None, "tag is missing"),
     ]
+
+
+def test_nul_in_a_quoted_field_is_kept(read):
+    rows = cleaning.parse_tags(*read("tags", lines("userId,movieId,tag,timestamp", '1,2,"a \x00""b""",3'))).collect()
+    assert [row["tag"] for row in rows] == ['a \x00"b"']
 
 
 def test_a_tags_file_may_be_without_times(read):

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 YEAR_AT_END = r"\((\d{4})\)\z"  # Java's $ also matches before a separator of lines at the end
 IMDB_ID = r"\A(?:tt)?(\d{1,10})\z"  # IMDb's own export has tt0114709
 TMDB_ID = r"\A(\d{1,10})(?:\.0*)?\z"  # tools write 862.0 beside gaps
+WHOLE_TIME = r"\A(\d{1,19})(?:\.0*)?\z"  # tools write 1420070400.0 beside gaps
 LAST_SECOND = 253_402_300_799  # 9999-12-31, the last date that Spark prints
 WHITESPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())  # all of Unicode's
 UNREADABLE = "\ufffd"  # what Spark reads where bytes are not of the file's encoding
@@ -334,7 +335,7 @@ def _stripped(text: Column) -> Column:
 def _whole_number(name: str) -> Column:
     """The text as an integer, or null. 20 digits are an integer, though not an identifier."""
     text = F.trim(name)
-    return F.when(text.rlike(r"^[+-]?\d{1,38}$"), text).try_cast("decimal(38, 0)")
+    return F.when(text.rlike(r"\A[+-]?\d{1,38}\z"), text).try_cast("decimal(38, 0)")
 
 
 def _identifier(name: str) -> Column:
@@ -345,7 +346,8 @@ def _identifier(name: str) -> Column:
 def _time(unit: str | None) -> Column:
     if unit == "iso":
         return F.col("time").try_cast("timestamp")
-    value = F.regexp_replace(F.trim("time"), r"\.0*$", "").try_cast("bigint")  # tools write 1420070400.0 beside gaps
+    digits = F.regexp_extract(F.trim("time"), WHOLE_TIME, 1)  # a plain cast would also accept NUL and tabs around them
+    value = F.nullif(digits, F.lit("")).try_cast("bigint")
     if unit in (None, "seconds"):
         return F.timestamp_seconds(F.when(value.between(0, LAST_SECOND), value))
     in_a_second = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}[unit]

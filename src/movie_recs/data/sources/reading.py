@@ -35,6 +35,7 @@ HEAD_BYTES = 1 << 16  # of a file's beginning, in which its first line ends
 ENCODING_BYTES = 1 << 26  # of a file, from which its encoding is found
 MOST_FIELDS = 1_000_000  # of a line; Spark's reader stops the run at a line of more than its own limit, 20,480
 LINE_END = re.compile(r"\r\n|\n|\r")  # as Spark reads; str.splitlines has others, which a title may contain
+NO_QUOTE = "\uffff"  # no character; Spark's own choice, NUL, is lost where a damaged file has it
 FALLBACK = "ISO-8859-1"  # every byte is a character in it
 
 
@@ -76,9 +77,11 @@ def read_table(spark: SparkSession, folder: str, source: Source, name: Table, fi
         fields = ", ".join(f"`{column}` string" for column in table.columns().values())
         return spark.read.json(path, schema=f"{fields}, {MALFORMED} string", columnNameOfCorruptRecord=MALFORMED)
     names, encoding = _columns(path, table, source, name), _encoding(path, table)
+    quote = table.quote or NO_QUOTE
     options: dict[str, Any] = {
-        "sep": table.separator, "header": table.header, "quote": table.quote, "encoding": encoding,
-        "columnNameOfCorruptRecord": MALFORMED, "columnPruning": False, "escape": '"', "maxColumns": MOST_FIELDS,
+        "sep": table.separator, "header": table.header, "encoding": encoding, "maxColumns": MOST_FIELDS,
+        "quote": quote, "escape": quote, "charToEscapeQuoteEscaping": quote,
+        "columnNameOfCorruptRecord": MALFORMED, "columnPruning": False,
     }  # fmt: skip
     schema = ", ".join(f"`{column.replace('`', '``')}` string" for column in (*names, MALFORMED))
     return spark.read.schema(schema).options(**options).csv(path)
