@@ -1,6 +1,7 @@
 """The HTML page: its contents, the escaping of text, and the explorer's tables."""
 
 import base64
+import hashlib
 import json
 import re
 from datetime import UTC, datetime
@@ -78,6 +79,14 @@ class TestPage:
         assert not {tag for tag, _ in page.tags} & {"img", "iframe", "object", "embed", "base", "form"}
         (policy,) = (a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
         assert policy.startswith("default-src 'none';")
+
+    def test_the_page_s_own_scripts_run_and_no_others(self, page):
+        (policy,) = (a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+        (allowed,) = (part.split()[1:] for part in policy.split("; ") if part.startswith("script-src"))
+        run = [text for attributes, text in page.scripts if attributes.get("type") != "application/json"]
+        digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in run]
+        assert allowed == [f"'sha256-{digest}'" for digest in digests]
+        assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
 
     def test_the_page_is_smaller_than_five_megabytes(self, html):
         assert len(html.encode()) < 5_000_000
