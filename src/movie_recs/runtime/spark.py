@@ -5,6 +5,7 @@ import functools
 import importlib.util
 import logging
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -22,6 +23,9 @@ from movie_recs.runtime.java import find_java, wrap_java
 logger = logging.getLogger(__name__)
 
 WORKER_DAEMON = "movie_recs.runtime.worker_daemon"
+SECRET = re.compile(
+    r"secret|password|token|access[.]?key", re.IGNORECASE
+)  # in the names of properties, as in Spark's own
 SERVER_SECONDS = 30  # to wait for a Spark Connect server; PySpark itself would try for ten minutes
 
 _lock = Lock()  # a thread runner loads several datasets at a time
@@ -91,12 +95,35 @@ def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
         if _is_package_sent():
             own_files = options.get("spark.submit.pyFiles")
             options["spark.submit.pyFiles"] = f"{own_files},{_package_archive()}" if own_files else _package_archive()
+        _check_secret(options)
     if os.environ.pop("SPARK_REMOTE", None):  # PySpark would prefer it to the master
         logger.warning("SPARK_REMOTE is ignored: this run uses %s (--env=connect uses it)", options["spark.master"])
+    secrets = {key: options.pop(key) for key in list(options) if SECRET.search(key)}
     arguments = [f"--conf {shlex.quote(f'{key}={value}')}" for key, value in options.items()]
+    if secrets:  # an argument is seen by all users of this machine
+        arguments.append(f"--load-spark-defaults --properties-file {shlex.quote(_private_file(secrets))}")
     os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join([*arguments, "pyspark-shell"])
     os.environ["JAVA_HOME"] = str(wrap_java(find_java().home))
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+
+
+def _check_secret(options: dict[str, str]) -> None:
+    is_wanted = options["spark.master"].startswith("spark:") and options.get("spark.authenticate", "").lower() == "true"
+    if is_wanted and not options.get("spark.authenticate.secret"):
+        raise UserError(
+            "Which secret does the cluster have? Set SPARK_AUTH_SECRET to spark.authenticate.secret of its master and "
+            "workers, or SPARK_AUTHENTICATE=false if they have none."
+        )
+
+
+def _private_file(properties: dict[str, str]) -> str:
+    """The path of a file with these properties, which this user alone can read; removed when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="movie_recs-private-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "spark.properties"
+    escaped = {key: value.replace("\\", "\\\\") for key, value in properties.items()}
+    path.write_text("".join(f"{key}={value}\n" for key, value in escaped.items()), encoding="utf-8")
+    return str(path)
 
 
 def _configure_connect(options: dict[str, str]) -> None:
