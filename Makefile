@@ -47,7 +47,7 @@ viz-build: $(READY)  ## the same as a web site in build/, with the figures and f
 	@sed -i.bak '/fonts\.g/d' build/index.html && rm build/index.html.bak
 	@echo "To open it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build, then http://localhost:8000 in a browser"
 
-bench: $(READY)  ## tuning, lists and whole runs against plain Spark, by several seeds and at each size, and kills; takes six hours
+bench: $(READY)  ## tuning, lists, whole runs by seeds and at each size, odd rows, kills; takes six hours
 	$(BIN)/python benchmarks/tuning.py
 	$(BIN)/python benchmarks/kedro_run.py
 	$(BIN)/python benchmarks/top_n.py
@@ -55,6 +55,7 @@ bench: $(READY)  ## tuning, lists and whole runs against plain Spark, by several
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/published.py
 	$(BIN)/python benchmarks/faults.py
+	$(BIN)/python benchmarks/odd_rows.py
 
 clean:  ## remove all that runs have made, raw data apart, and the environment
 	rm -rf .venv build .pytest_cache .ruff_cache .viz data/0[2-9]_* data/logs
@@ -64,6 +65,6 @@ $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv || { \
 		rm -rf .venv; $(PYTHON) -m pip install --quiet --target build/virtualenv virtualenv \
 		&& PYTHONPATH=build/virtualenv $(PYTHON) -m virtualenv .venv; }  # Debian ships venv in a package of its own
-	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock  # pip and setuptools themselves as well
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@

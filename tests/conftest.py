@@ -30,6 +30,7 @@ LONGEST_FIRST = [  # under tests/; with two workers, no long file is left for th
     "runs/test_changed_data.py",
     "runs/test_odd_data.py",
     "data/test_cleaning.py",
+    "fuzz/test_rows.py",
     "runs/test_notebook.py",
     "runs/test_command_line.py",
 ]

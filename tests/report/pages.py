@@ -39,6 +39,8 @@ DATA = {
     "ratings": 6,
     "set_aside": 2,
     "set_aside_by_reason": [{"file": "ratings.csv", "reason": "rating is not a number", "rows": 2}],
+    "nulled": 1,
+    "nulled_by_reason": [{"file": "links.csv", "reason": "tmdbId is not a positive 32-bit integer", "rows": 1}],
     "sha256": {"ratings.csv": "ab12" * 16},
 }
 MEASURES = ("ndcg", "ndcg_liked", "recall", "precision", "map", "mrr", "hit_rate")

@@ -1,9 +1,12 @@
 """The configuration that Spark starts with, without starting it."""
 
 import os
+import shlex
 import signal
 import socket
+import stat
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -62,6 +65,33 @@ def test_a_key_that_spark_does_not_know_is_an_error(options):
 def test_a_cluster_without_an_address_is_an_error():
     with pytest.raises(UserError, match="Set SPARK_MASTER_URL"):
         configure_spark(options_of("cluster"), BASE)
+
+
+def test_a_standalone_cluster_has_a_secret_or_is_said_to_have_none():
+    os.environ["SPARK_MASTER_URL"] = "spark://host:7077"
+    with pytest.raises(UserError, match=r"Set SPARK_AUTH_SECRET .* or SPARK_AUTHENTICATE=false"):
+        configure_spark(options_of("cluster"), BASE)
+    os.environ["SPARK_AUTHENTICATE"] = "false"
+    configure_spark(options_of("cluster"), BASE)
+    assert "spark.authenticate=false" in os.environ["PYSPARK_SUBMIT_ARGS"]
+
+
+def test_a_secret_is_in_a_file_of_this_user_alone_and_no_argument():
+    os.environ |= {"SPARK_MASTER_URL": "spark://host:7077", "SPARK_AUTH_SECRET": "back\\slash"}
+    configure_spark(options_of("cluster"), BASE)
+    arguments = shlex.split(os.environ["PYSPARK_SUBMIT_ARGS"])
+    assert not [argument for argument in arguments if "slash" in argument]
+    assert {"spark.authenticate=true", "spark.network.crypto.enabled=true", "spark.io.encryption.enabled=true"} <= {
+        *arguments
+    }
+    path = Path(arguments[arguments.index("--properties-file") + 1])
+    assert path.read_text() == "spark.authenticate.secret=back\\\\slash\n"
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_spark_inside_this_process_answers_nobody_else():
+    configure_spark(options_of("base"), BASE)
+    assert "spark.authenticate=true" in os.environ["PYSPARK_SUBMIT_ARGS"]
 
 
 def test_spark_remote_is_ignored_where_there_is_a_master(caplog):

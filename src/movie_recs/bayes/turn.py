@@ -8,7 +8,7 @@ import numpy as np
 from movie_recs.bayes import kernels
 from movie_recs.bayes.prior import Prior
 from movie_recs.bayes.rule import regressors
-from movie_recs.data.blocks import add_up
+from movie_recs.data.block_types import add_up
 from movie_recs.data.interactions import Seen
 from movie_recs.threads import in_threads
 

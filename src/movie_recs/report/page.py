@@ -1,9 +1,12 @@
 """All results as one HTML page: scripts, styles, figures and lists are inside it, so it needs no network.
 
 The text is in templates/report.html.j2, its values are prepared here. Titles and tags may contain anything: Jinja
-escapes them, and JSON is embedded without a `<`.
+escapes them, and JSON is embedded without a `<`. A browser runs the page's own scripts alone, which it knows by their
+hashes; styles may be inline, as Plotly sets them.
 """
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypedDict
@@ -73,10 +76,11 @@ def render(content: Content) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(embed=embed, number=_number, percent=_percent)
-    environment.globals.update(
-        source=lambda name: Markup(templates.get_source(environment, name)[0]),  # noqa: S704 - our own files
-        plotly_js=_plotly_js,
-    )
+
+    def source(name: str) -> Markup:
+        return Markup(templates.get_source(environment, name)[0].replace("\r\n", "\n"))  # noqa: S704 - our own files
+
+    scripts = [_plotly_js(), source("explorer.js"), source("report.js")]
     metrics, facts = content.metrics, content.run_facts
     scale = Scale.of(metrics["dataset"])
     meaningless = {
@@ -85,6 +89,9 @@ def render(content: Content) -> str:
     }
     parameters = dict(_flatten(content.parameters))
     return environment.get_template("report.html.j2").render(
+        css=source("report.css"),
+        scripts=scripts,
+        allowed_scripts=" ".join(map(_csp_hash, scripts)),
         data=metrics["dataset"],
         split=metrics["split"],
         eda=content.eda,
@@ -149,7 +156,12 @@ def _prepare(figure: Figure) -> dict[str, Any] | None:
 def _plotly_js() -> Markup:
     from plotly.offline import get_plotlyjs  # takes half a second, and only the page needs it
 
-    return Markup(get_plotlyjs())  # noqa: S704 - Plotly's own
+    return Markup(get_plotlyjs().replace("\r\n", "\n"))  # noqa: S704 - Plotly's own
+
+
+def _csp_hash(script: str) -> str:
+    """How a content security policy names a script, which a browser reads with line feeds alone."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def _flatten(parameters: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

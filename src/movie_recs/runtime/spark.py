@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import logging
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 WORKER_DAEMON = "movie_recs.runtime.worker_daemon"
 UNIX_SOCKET = "spark.python.unix.domain.socket.enabled"
 LONGEST_FOLDER = 60  # characters: a Unix socket's path, with 42 for its name, may have 104
+SECRET = re.compile(
+    r"secret|password|token|access[.]?key", re.IGNORECASE
+)  # in the names of properties, as in Spark's own
 SERVER_SECONDS = 30  # to wait for a Spark Connect server; PySpark itself would try for ten minutes
 
 _lock = Lock()  # a thread runner loads several datasets at a time
@@ -126,9 +130,13 @@ def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
         if _is_package_sent():
             own_files = options.get("spark.submit.pyFiles")
             options["spark.submit.pyFiles"] = f"{own_files},{_package_archive()}" if own_files else _package_archive()
+        _check_secret(options)
     if os.environ.pop("SPARK_REMOTE", None):  # PySpark would prefer it to the master
         logger.warning("SPARK_REMOTE is ignored: this run uses %s (--env=connect uses it)", options["spark.master"])
+    secrets = {key: options.pop(key) for key in list(options) if SECRET.search(key)}
     arguments = [f"--conf {shlex.quote(f'{key}={value}')}" for key, value in options.items()]
+    if secrets:  # an argument is seen by all users of this machine
+        arguments.append(f"--load-spark-defaults --properties-file {shlex.quote(_private_file(secrets))}")
     os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join([*arguments, "pyspark-shell"])
     os.environ["JAVA_HOME"] = str(wrap_java(find_java().home))
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -141,6 +149,23 @@ def _silence_accumulators() -> None:
 
     for server in (accumulators.AccumulatorTCPServer, accumulators.AccumulatorUnixServer):
         server.handle_error = lambda *_: None  # type: ignore[method-assign]
+
+
+def _check_secret(options: dict[str, str]) -> None:
+    is_wanted = options["spark.master"].startswith("spark:") and options.get("spark.authenticate", "").lower() == "true"
+    if is_wanted and not options.get("spark.authenticate.secret"):
+        raise UserError(
+            "Which secret does the cluster have? Set SPARK_AUTH_SECRET to spark.authenticate.secret of its master and "
+            "workers, or SPARK_AUTHENTICATE=false if they have none."
+        )
+
+
+def _private_file(properties: dict[str, str]) -> str:
+    """The path of a file with these properties, which this user alone can read; removed when this process ends."""
+    path = scratch_folder() / "spark.properties"
+    escaped = {key: value.replace("\\", "\\\\") for key, value in properties.items()}
+    path.write_text("".join(f"{key}={value}\n" for key, value in escaped.items()), encoding="utf-8")
+    return str(path)
 
 
 def _configure_connect(options: dict[str, str]) -> None:

@@ -178,8 +178,14 @@ class PickledData:
         return isinstance(other, PickledData) and other._key == self._key
 
     def load(self) -> TrialData:
-        """The data; their pickled form is freed."""
+        """The data; their pickled form is freed.
+
+        Raises:
+            ValueError: The file is not what this process wrote.
+        """
         pickled, self._pickled = self._path.read_bytes() if self._path else self._pickled, b""
+        if self._path and hashlib.sha256(pickled).hexdigest() != self._key:
+            raise ValueError(f"{self._path} has been changed by something else.")
         return pickle.loads(pickled)  # noqa: S301 - made by this run's driver
 
     def open(self, fold: int) -> Fold:
