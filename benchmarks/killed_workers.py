@@ -74,7 +74,7 @@ def run_on_cluster(data: Path, dataset: str, carrier: str, place: str | None) ->
     """Whether a worker was killed while the run went on."""
     with ExitStack() as stack:
         daemons = Daemons(stack, data / "spark")
-        variables = client_environment(start_cluster(daemons, WORKERS, MEMORY), WORKERS, MEMORY)
+        variables = client_environment(start_cluster(daemons, WORKERS, MEMORY), daemons.secret, WORKERS, MEMORY)
         workers = [process for log, process in daemons._processes.items() if "worker" in log.stem]
         victim = workers[0].pid
         options = "--env=cluster", "--pipelines=tuning,evaluation"

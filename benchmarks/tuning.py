@@ -6,7 +6,7 @@ First ml-latest-small, plain ALS, the same folds and the same 9 candidates, each
 the DataFrame of ratings to the best parameters: Spark ML's `CrossValidator` as it comes, the local carrier (a trial is
 a task), the Spark carrier (a trial is passes over blocks of users, which is for data that fit no task). Then synthetic
 ratings, 100,000, 1 million and 10 million of them, on the local carrier alone: time a rating and trial, and the most
-memory that a task has taken, against what `rating.memory.estimate_memory` says. The exit code is 1 where a limit is not
+memory that a task has taken, against what `rating.memory` says. The exit code is 1 where a limit is not
 kept, or where the two carriers choose differently.
 """
 
@@ -37,7 +37,7 @@ from movie_recs.data.spark_interactions import movie_ids
 from movie_recs.data.splitting import split_by_hash
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import AUDIENCE, describe_movies
-from movie_recs.rating.memory import estimate_memory
+from movie_recs.rating.memory import estimate_bayes, estimate_memory
 from movie_recs.rating.parameters import FeatureWeights
 from movie_recs.rating.trial import RatingTrialData
 from movie_recs.runtime.config import ConfigLoader
@@ -60,6 +60,7 @@ MOST_GROWTH = 1.5  # of the time a rating and trial
 TASTE = {"user_damping": 5, "movie_damping": 5, "taste_reg": 8, "prior_reg": 10}
 SCALED = [RatingCandidate(model="als", rank=10, reg_param=0.1, max_iter=10)]
 SCALED += [RatingCandidate(model="taste_als", rank=20, reg_param=0.2, max_iter=10, **TASTE)]
+SCALED += [RatingCandidate(model="bayes", rank=10, max_iter=20)]
 
 
 def main() -> int:
@@ -159,10 +160,11 @@ def scale_up() -> int:
         rows[name] = json.loads(output.splitlines()[-1])
     table = pd.DataFrame(rows).T
     table["growth"] = table["microseconds"] / table["microseconds"].iloc[0]
-    table["taste_growth"] = table["taste_microseconds"] / table["taste_microseconds"].iloc[0]
-    print("microseconds: a rating and trial, plain ALS of rank 10; taste_: biases, taste and ALS of rank 20")
+    for model in ("taste", "bayes"):
+        table[f"{model}_growth"] = table[f"{model}_microseconds"] / table[f"{model}_microseconds"].iloc[0]
+    print("microseconds a rating and trial: ALS of rank 10; taste_: biases, taste, ALS of rank 20; bayes_: rank 10")
     print(table.round(2).to_string())
-    grown = (table[["growth", "taste_growth"]] > MOST_GROWTH).to_numpy().sum()
+    grown = (table[["growth", "taste_growth", "bayes_growth"]] > MOST_GROWTH).to_numpy().sum()
     return int(grown + (table["peak_gb"] > table["estimated_gb"]).sum())
 
 
@@ -197,10 +199,12 @@ def measure_scale(name: str) -> dict[str, float]:
         "ratings": size.ratings,
         "microseconds": 1e6 * seconds["als"] / size.ratings,
         "taste_microseconds": 1e6 * seconds["taste_als"] / size.ratings,
+        "bayes_microseconds": 1e6 * seconds["bayes"] / size.ratings,
         "seconds": seconds["als"],
         "taste_seconds": seconds["taste_als"],
+        "bayes_seconds": seconds["bayes"],
         "peak_gb": peak / GIB,
-        "estimated_gb": estimate_memory(size, 20, features) / GIB,
+        "estimated_gb": (estimate_memory(size, 20, features) + estimate_bayes(size, 10, features)) / GIB,
     }
 
 

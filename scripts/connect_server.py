@@ -3,8 +3,8 @@
     python scripts/connect_server.py                            # kedro run --env=connect
     python scripts/connect_server.py -- kedro run --env=connect --pipelines=recommend
 
-The command finds the server by the environment variable SPARK_REMOTE. Its exit code is passed on, and the server ends
-with it. Only this machine can connect, but any of its users can.
+The command finds the server, and the token without which nobody can use it, by the environment variable SPARK_REMOTE.
+Its exit code is passed on, and the server ends with it.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main() -> int:
     def start(daemons: Daemons) -> dict[str, str]:
         address = start_server(daemons, arguments.port, arguments.cores, arguments.memory)
         print(f"Spark Connect server at {address}", file=sys.stderr)
-        return {"SPARK_REMOTE": address}
+        return {"SPARK_REMOTE": f"{address}/;token={daemons.secret}"}
 
     return run_beside(start, arguments)
 
@@ -61,9 +61,10 @@ def start_server(daemons: Daemons, port: int, cores: str, memory: str) -> str:
         *(word for key, value in options.items() for word in ("--conf", f"{key}={value}")),
         "spark-internal",  # the class is Spark's own: there is no application file
         PYSPARK_PYTHON=sys.executable,
+        SPARK_CONNECT_AUTHENTICATE_TOKEN=daemons.secret,
     )
     (found,) = daemons.wait_for(rf"Spark Connect server started at: {LOOPBACK}:(\d+)", log)
-    return f"sc://{LOOPBACK}:{found}"
+    return f"sc://localhost:{found}"  # by this name, PySpark sends a token without TLS
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -29,9 +30,14 @@ class Daemons:
     """Starts processes in a folder and follows their logs; all of them end when the `ExitStack` closes."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
-        """`folder` is for logs and temporary files, and is created if it does not exist."""
+        """`folder` is for logs and temporary files, and is created if it does not exist.
+
+        The processes, and whoever is told their `secret`, talk to each other alone.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.secret = secrets.token_hex(32)
+        _write_defaults(folder / "spark-defaults.conf", self.secret)
         self._stack = stack
         self._processes: dict[Path, subprocess.Popen] = {}
         self._deadline = time.monotonic() + START_SECONDS
@@ -39,7 +45,7 @@ class Daemons:
             **os.environ,
             "SPARK_HOME": str(SPARK_HOME),
             "JAVA_HOME": str(wrap_java(find_java().home)),
-            "SPARK_CONF_DIR": str(folder),  # empty: no other cluster's configuration, and Spark's default logging
+            "SPARK_CONF_DIR": str(folder),  # no other cluster's configuration, and Spark's default logging
             "SPARK_LOCAL_DIRS": str(folder / "local"),
             "SPARK_LOCAL_IP": LOOPBACK,  # web pages too are for this machine alone
         }
@@ -160,6 +166,13 @@ def _wait_or(process: subprocess.Popen, kill: Callable[[], None]) -> None:
     except subprocess.TimeoutExpired:
         kill()
         process.wait()
+
+
+def _write_defaults(path: Path, secret: str) -> None:
+    """Spark's configuration with the secret, in a file that this user alone can read."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(f"spark.authenticate true\nspark.authenticate.secret {secret}\nspark.network.crypto.enabled true\n")
 
 
 def _tail(path: Path) -> str:

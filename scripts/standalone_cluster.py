@@ -3,8 +3,8 @@
     python scripts/standalone_cluster.py                        # kedro run --env=cluster
     python scripts/standalone_cluster.py -- kedro run --env=cluster --pipelines=recommend
 
-The command finds the cluster by the environment variables of conf/cluster/spark.yml. Its exit code is passed on, and
-master, workers and executors end with it.
+The command finds the cluster, and the secret without which nobody can use it, by the environment variables of
+conf/cluster/spark.yml. Its exit code is passed on, and master, workers and executors end with it.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main() -> int:
     def start(daemons: Daemons) -> dict[str, str]:
         master = start_cluster(daemons, arguments.workers, arguments.memory)
         print(f"{arguments.workers} workers at {master}", file=sys.stderr)
-        return client_environment(master, arguments.workers, arguments.memory)
+        return client_environment(master, daemons.secret, arguments.workers, arguments.memory)
 
     return run_beside(start, arguments)
 
@@ -50,6 +50,7 @@ def start_cluster(daemons: Daemons, workers: int, memory: str) -> str:
             *arguments,
             SPARK_MASTER_OPTS="-Dspark.master.rest.enabled=false",  # only the command submits jobs
             SPARK_DAEMON_MEMORY="512m",
+            SPARK_DAEMON_JAVA_OPTS="-Dspark.network.crypto.enabled=true",
         )
 
     master_log = start("master", "Master")
@@ -61,11 +62,12 @@ def start_cluster(daemons: Daemons, workers: int, memory: str) -> str:
     return master
 
 
-def client_environment(master: str, workers: int, memory: str) -> dict[str, str]:
+def client_environment(master: str, secret: str, workers: int, memory: str) -> dict[str, str]:
     """The variables of conf/cluster/spark.yml with which a run uses the whole of this cluster."""
     return {
         "SPARK_LOCAL_IP": LOOPBACK,
         "SPARK_MASTER_URL": master,
+        "SPARK_AUTH_SECRET": secret,
         "SPARK_DRIVER_MEMORY": memory,
         "SPARK_EXECUTOR_MEMORY": memory,
         "SPARK_EXECUTOR_CORES": "1",

@@ -14,16 +14,16 @@ MODULES = {
 
 # From the bottom up: a package imports from those below it, never from its own neighbours.
 FLOORS = (
-    {"errors", "parameter_types", "threads"},
+    {"errors", "parameter_types", "scratch", "threads"},
     {"data"},
     {"model"},
-    {"als", "tuning"},
+    {"als", "bayes", "tuning"},
     {"rating", "ranking"},
-    {"report"},
+    {"report", "saved_models"},
     {"parameters"},
     {"runtime"},
-    {"datasets", "pipelines", "sample"},
-    {"pipeline_registry", "settings"},
+    {"datasets", "pipelines", "sample", "serve"},
+    {"pipeline_registry", "settings", "__main__"},
 )
 FLOOR_OF = {package: number for number, floor in enumerate(FLOORS) for package in floor}
 APART = {  # a package that does not import from all below it
@@ -31,6 +31,7 @@ APART = {  # a package that does not import from all below it
     "pipelines": {"parameters", "runtime"},  # nodes are functions of frames and of their part of the parameters
     "pipeline_registry": {"parameters"},
     "sample": {"runtime"},
+    "serve": {"parameters", "runtime", "tuning"},  # it reads what runs have saved, without Kedro and Spark
 }
 EXCEPTIONS = {("sample.__main__", "movie_recs.runtime.java.find_java")}  # a command of its own, which starts Spark
 
@@ -56,6 +57,9 @@ def imported(source: str) -> set[str]:
 
 def imports_of(module: str) -> set[str]:
     return imported(MODULES[module].read_text(encoding="utf-8"))
+
+
+WITHOUT_SPARK = {"serve", "saved_models", "__main__", "parameter_types", "errors", "threads"}
 
 
 def inside(names: set[str], package: str) -> set[str]:
@@ -141,6 +145,29 @@ def test_no_module_imports_itself_through_others():
 def test_the_library_does_not_know_kedro(module):
     names = imports_of(module)
     assert inside(names, "kedro") | inside(names, "kedro_datasets") == set()
+
+
+def needed_by(module: str) -> set[str]:
+    """A module and all that it imports when it is imported, itself or through others; not what only types need."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    tree.body = [
+        node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+    ]
+    names = imported(ast.unparse(tree))
+    others = {module_of(name) for name in inside(names, "movie_recs")} - {None, module}
+    return {module, *names}.union(*(needed_by(other) for other in others))
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if package_of(module) in WITHOUT_SPARK])
+def test_the_service_does_not_import_spark(module):
+    names = needed_by(module)
+    assert inside(names, "pyspark") | inside(names, "kedro") | inside(names, "kedro_datasets") == set()
+
+
+def test_imports_for_types_alone_do_not_count():
+    assert inside(imports_of("model.factor_model"), "pyspark")
+    assert not inside(needed_by("model.factor_model"), "pyspark")
+    assert inside(needed_by("ranking.leaderboard"), "pyspark")
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if package_of(module) != "runtime"])

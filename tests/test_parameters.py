@@ -45,6 +45,8 @@ def test_the_shipped_parameters_are_valid(shipped):
     [
         ("rating.evaluation.reference.rank", -3, "rank is -3 but should be greater than or equal to 1"),
         ("rating.tuning.grid.rank", [5, -3], "rating.tuning.grid.rank is -3 but should be greater than or equal to 1"),
+        ("rating.tuning.bayes.rank", 0, "rating.tuning.bayes.rank is 0 but should be greater than or equal to 1"),
+        ("rating.tuning.bayes.most_ratings", -1, "most_ratings is -1 but should be greater than or equal to 0"),
         ("rating.tuning.grid.rank", [], "rating.tuning.grid.rank is [] but List should have at least 1 item"),
         ("rating.tuning.grid.max_iter", "", "rating.tuning.grid.max_iter is [] but List should have at least 1 item"),
         ("rating.tuning.grid.reg_param", [-0.1], "reg_param is -0.1 but should be greater than or equal to 0"),
@@ -68,7 +70,7 @@ def test_the_shipped_parameters_are_valid(shipped):
         ("carrier", "gpu", "carrier is 'gpu' but should be 'auto', 'local' or 'spark'"),
         ("rating.tuning.budget", 0, "rating.tuning.budget is 0 but should be greater than or equal to 1"),
         ("rating.tuning.budget", 10_001, "rating.tuning.budget is 10001 but should be less than or equal to 10000"),
-        ("rating.tuning.halving", "perhaps", "rating.tuning.halving is 'perhaps' but should be a valid boolean"),
+        ("rating.tuning.halving", "perhaps", "rating.tuning.halving is 'perhaps' but should be true or false"),
         ("eda.damping", float("inf"), "eda.damping is inf but should be a finite number"),
         ("eda.top", 2.5, "eda.top is 2.5 but should be a valid integer"),
         ("split.folds", 1, "split.folds is 1 but should be greater than or equal to 2"),
@@ -79,6 +81,16 @@ def test_the_shipped_parameters_are_valid(shipped):
         ("data_processing.max_bad_rows", 1.5, "max_bad_rows is 1.5 but should be less than or equal to 1"),
         ("recommend.user_ids", [3.5], "recommend.user_ids is 3.5 but should be an id"),
         ("recommend.movie_ids", [""], "recommend.movie_ids is '' but should be an id"),
+        ("recommend.top_n", True, "recommend.top_n is True but should not be true or false"),
+        ("rating.tuning.grid.rank", [5, True], "rating.tuning.grid.rank is [5, True] but should not be true or false"),
+        ("split.test_fraction", False, "split.test_fraction is False but should not be true or false"),
+        (
+            "recommend.new_users",
+            [{"name": "Ada", "ratings": {"Heat": True}}],
+            "ratings is {'Heat': True} but should not",
+        ),
+        ("rating.tuning.halving", 1, "rating.tuning.halving is 1 but should be true or false"),
+        ("keep_versions", 0, "keep_versions is 0 but should be greater than or equal to 1"),
         ("recommend.top_n", None, "recommend.top_n is None but should be a valid integer"),
     ],
 )
@@ -92,7 +104,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(shipped, name, value, said)
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("splitt", "splitt is no parameter (there are dataset, source, carrier, data_processing, split, eda, rating,"),
+        ("splitt", "splitt is no parameter (there are dataset, source, carrier, keep_versions, data_processing,"),
         (
             "split.fold",
             "split.fold is no parameter (there are strategy, given, test_fraction, fold_in_fraction,",
@@ -102,7 +114,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(shipped, name, value, said)
         (
             "rating.tuning.grids",
             "grids is no parameter (there are search, budget, halving, beyond_edges, "
-            "final_fit, one_fold_from, most_ratings, seed, baseline_grid, grid)",
+            "final_fit, one_fold_from, most_ratings, seed, baseline_grid, grid, bayes)",
         ),
         (
             "rating.tuning.baseline_grid.user_reg",

@@ -1,9 +1,18 @@
 """Types of parameters: which values are allowed, and how a list is written on the command line."""
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
 
 Value = TypeVar("Value", bound=Hashable)
 
@@ -51,6 +60,20 @@ DampingValues = Annotated[list[Damping], Field(min_length=1), BeforeValidator(sp
 
 
 class Block(BaseModel):
-    """A group of parameters; an unknown key is an error."""
+    """A group of parameters; an unknown key is an error, true is no 1, and 1 is not true."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _tell_numbers_from_booleans(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if kind is bool or bool in get_args(kind):
+            if not isinstance(value, bool | None):
+                raise ValueError("should be true or false")
+        else:
+            entries = [*value, *value.values()] if get_origin(kind) is dict and isinstance(value, dict) else [value]
+            for entry in entries:
+                if any(isinstance(each, bool) for each in (entry if isinstance(entry, list | tuple) else [entry])):
+                    raise ValueError("should not be true or false")
+        return value

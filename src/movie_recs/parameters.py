@@ -14,6 +14,8 @@ from movie_recs.ranking.parameters import RankingParameters
 from movie_recs.rating.parameters import RatingParameters
 from movie_recs.report.parameters import EdaParameters, RecommendParameters, ReportingParameters
 
+MOST_SHOWN = 200  # characters of a wrong value
+
 
 class Parameters(Block):
     """All of conf/*/parameters*.yml."""
@@ -21,6 +23,7 @@ class Parameters(Block):
     dataset: str = Field(min_length=1)
     source: SourceDescription = SourceDescription()
     carrier: CarrierChoice
+    keep_versions: int | None = Field(default=3, ge=1)
     data_processing: DataProcessingParameters
     split: SplitParameters
     eda: EdaParameters
@@ -54,7 +57,7 @@ def check_parameters(parameters: dict[str, Any]) -> Parameters:
         return Parameters.model_validate(parameters)
     except ValidationError as error:
         problems = "; ".join(_describe(problem) for problem in error.errors())
-        raise UserError(f"Wrong parameters: {problems}.") from error
+        raise UserError(f"Wrong parameters: {_printable(problems)}.") from error
 
 
 def _describe(problem: ErrorDetails) -> str:
@@ -67,7 +70,20 @@ def _describe(problem: ErrorDetails) -> str:
     if problem["type"] == "missing":
         return f"{name} is missing"
     message = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    return f"{name} is {problem['input']!r} but {message}"
+    return f"{name} is {_shown(problem['input'])} but {message}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of more digits than Python writes"  # which YAML reads where they are hexadecimal
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
+def _printable(text: str) -> str:
+    """The text on one line: a key or value may contain anything."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def _allowed_keys(path: list[str]) -> list[str]:

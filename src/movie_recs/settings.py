@@ -1,4 +1,4 @@
-"""Project settings: the configuration loader, and the hooks."""
+"""Project settings: the configuration loader, the hooks, and the session."""
 
 import os
 import warnings
@@ -7,6 +7,7 @@ from typing import Any
 from movie_recs.runtime.config import ConfigLoader
 from movie_recs.runtime.console import ConsoleHooks
 from movie_recs.runtime.hooks import ProjectHooks
+from movie_recs.runtime.session import Session
 
 # Nodes that gather the outputs of both namespaces use full names, as "rating.best_params".
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
@@ -14,6 +15,7 @@ warnings.filterwarnings("ignore", message="One or more dataset names contain '.'
 warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
 
 HOOKS = (ProjectHooks(), ConsoleHooks())
+SESSION_CLASS = Session
 CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",

@@ -70,6 +70,10 @@ RATING_ROWS = {
     "1,10,4.0,99999999999999": NOT_SECONDS,
     "1,10,4.0,99999999999999999999": NOT_SECONDS,
     "1,10,4.0,-1": NOT_SECONDS,
+    "1,10,4.0,\t1": NOT_SECONDS,
+    "1,10,4.0,\x001": NOT_SECONDS,
+    "1,10,4.0,+1": NOT_SECONDS,
+    "1,10\u2028,4.0,1": f"movieId {NOT_WHOLE}",
 }
 ROWS_WITHOUT_TIME = {
     "1,10,4.0": GOOD,
@@ -206,12 +210,23 @@ MOVIE_ROWS = {
     "10,1984,Drama": ("1984", None, ["Drama"]),
     "11,Nocturnes(1999),Drama": ("Nocturnes", 1999, ["Drama"]),
     "12,Twice (1950) (1951),Drama": ("Twice (1950)", 1951, ["Drama"]),
+    "16,\u2028Heat\u3000(1995)\u2028\x85,Drama": ("Heat", 1995, ["Drama"]),
+    "17,On\u2028two lines (1996),Drama": ("On\u2028two lines", 1996, ["Drama"]),
+    "18,Alien (1979), Sci-Fi | Horror ||Sci-Fi|": ("Alien", 1979, ["Sci-Fi", "Horror"]),
+    "19,Brazil (1985),(no genres listed)|Comedy": ("Brazil", 1985, ["Comedy"]),
 }
 
 
 @pytest.fixture(scope="module")
 def parsed_movies(read) -> dict[int, Row]:
-    content = lines("movieId,title,genres", *MOVIE_ROWS, "13,,Drama", "14,No Genres (1999),", "15,A, B (1999),Drama")
+    content = lines(
+        "movieId,title,genres",
+        *MOVIE_ROWS,
+        "13,,Drama",
+        "14,No Genres (1999),",
+        "15,A, B (1999),Drama",
+        "20,\u2028,Drama",
+    )
     return {row["movie_id"]: row for row in cleaning.parse_movies(*read("movies", content)).collect()}
 
 
@@ -224,7 +239,7 @@ def test_a_movie_row_gives_title_year_and_genres(parsed_movies, line, expected):
 
 @pytest.mark.parametrize(
     ("movie_id", "reason"),
-    [(13, "title is missing"), (14, "genres is missing"), (15, "the row has not 3 fields")],
+    [(13, "title is missing"), (20, "title is missing"), (14, "genres is missing"), (15, "the row has not 3 fields")],
 )
 def test_a_bad_movie_row_has_its_reason(parsed_movies, movie_id, reason):
     assert parsed_movies[movie_id]["reason"] == reason
@@ -241,6 +256,40 @@ def test_a_missing_link_is_null_and_not_an_error(read):
     ]
 
 
+@pytest.mark.parametrize(
+    ("imdb", "tmdb", "expected"),
+    [
+        ("tt0114709", "862.0", ("0114709", 862, [])),
+        ("\u3000 0114709 ", " 0862", ("0114709", 862, [])),
+        (" ", "\xa0", (None, None, [])),
+        ("tt/../..", "abc", (None, None, ["imdb", "tmdb"])),
+        ("tt", "-5", (None, None, ["imdb", "tmdb"])),
+        ("0114709", "0", ("0114709", None, ["tmdb"])),
+        ("0114709\u2028", "862\x00", ("0114709", None, ["tmdb"])),
+        ("٠١١٤٧٠٩", "2147483648", (None, None, ["imdb", "tmdb"])),
+        ("0114709/", "862.5", (None, None, ["imdb", "tmdb"])),
+    ],
+)
+def test_links_are_numbers_or_null_with_a_reason(read, imdb, tmdb, expected):
+    imdb_id, tmdb_id, nulled = expected
+    row = cleaning.parse_links(*read("links", lines("movieId,imdbId,tmdbId", f"1,{imdb},{tmdb}"))).first()
+    why = {"imdb": "imdbId is not a number of IMDb", "tmdb": "tmdbId is not a positive 32-bit integer"}
+    assert (row["imdb_id"], row["tmdb_id"], row["nulled"]) == (imdb_id, tmdb_id, [why[name] for name in nulled])
+    assert row["reason"] is None
+
+
+def test_links_that_became_null_are_counted_in_clean_rows(read, caplog):
+    content = lines("movieId,imdbId,tmdbId", "1,tt/..,862", "2,0113497,abc", "3,0113277,-5", "x,0113277,-5", "4,,")
+    judged = cleaning.forget_good_records(cleaning.parse_links(*read("links", content)))
+    assert cleaning.count_nulled(("links.csv", judged)) == [
+        {"file": "links.csv", "reason": "imdbId is not a number of IMDb", "rows": 1},
+        {"file": "links.csv", "reason": "tmdbId is not a positive 32-bit integer", "rows": 2},
+    ]
+    assert (
+        "2 rows are kept without a link: tmdbId is not a positive 32-bit integer (as in '2,0113497,abc')" in caplog.text
+    )
+
+
 def test_tags_keep_their_quotes_commas_and_other_alphabets(read):
     content = lines("userId,movieId,tag,timestamp", '1,2,"funny, ""very""",3', "1,2,кино,3", "1,2,,3")
     rows = cleaning.parse_tags(*read("tags", content)).collect()
@@ -249,6 +298,11 @@ def test_tags_keep_their_quotes_commas_and_other_alphabets(read):
         ("кино", None),
         (None, "tag is missing"),
     ]
+
+
+def test_nul_in_a_quoted_field_is_kept(read):
+    rows = cleaning.parse_tags(*read("tags", lines("userId,movieId,tag,timestamp", '1,2,"a \x00""b""",3'))).collect()
+    assert [row["tag"] for row in rows] == ['a \x00"b"']
 
 
 def test_a_tags_file_may_be_without_times(read):
@@ -300,6 +354,11 @@ def test_a_file_without_its_header_is_refused(read, file, content, found):
 def test_an_empty_file_is_refused(read):
     with pytest.raises(UserError, match=r"ratings\.csv is empty"):
         cleaning.parse_ratings(*read("ratings", ""))
+
+
+@pytest.mark.parametrize("content", ["", "\n", "userId,movieId,tag,timestamp\n"])
+def test_tags_may_be_empty_with_and_without_a_header(read, content):
+    assert cleaning.parse_tags(*read("tags", content)).count() == 0
 
 
 def test_a_file_with_its_header_only_is_refused(read):

@@ -8,6 +8,7 @@ import pytest
 
 from movie_recs.data.interactions import (
     Interactions,
+    compact,
     group_rows,
     is_in_sample,
     read_interactions,
@@ -180,3 +181,10 @@ def test_the_ratings_of_some_users_are_theirs_alone():
     assert own.users.tolist() == [1, 1, 1]
     assert own.movies.tolist() == [4, 6, 7]
     assert own.ratings.tolist() == [3, 4, 5]
+
+
+def test_rows_that_occur_have_places_among_themselves():
+    occurs, places = compact(np.array([3, 1, 3, 4], np.int32), 6)
+    assert occurs.tolist() == [False, True, False, True, True, False]
+    assert (places.tolist(), places.dtype) == ([1, 0, 1, 2], np.int32)
+    assert compact(np.zeros(0, np.int32), 2)[1].tolist() == []

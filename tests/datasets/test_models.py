@@ -1,8 +1,11 @@
 """Saved models: what is read is what was written, and a version that is not complete is not there."""
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from kedro.io import DatasetError, Version
 from pyspark.ml.recommendation import ALS, ALSModel
@@ -10,6 +13,7 @@ from pyspark.testing import assertDataFrameEqual
 
 from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.als.spark_ml import last_factors
+from movie_recs.bayes.rule import PosteriorRule
 from movie_recs.data.schemas import RATINGS
 from movie_recs.datasets.models import MARKER, ALSModelDataset, FactorModelDataset
 from movie_recs.model.factor_model import FACTORS, FactorModel
@@ -64,6 +68,13 @@ def test_factors_of_compiled_loops_are_loaded_as_spark_mls_model(tmp_path, spark
     assert found[1, 20] == 2.0 * 6.0
     assert found.isna()[2, 10]  # as Spark ML answers for an unknown user
     assert loaded.recommendForAllUsers(1).first()["recommendations"][0]["movie_id"] == 20
+
+
+def test_the_rule_of_a_bayesian_model_is_loaded_as_saved(tmp_path, spark, factor_model):
+    precision, weights = ((1 / 3, 0.1), (0.1, 2.0)), ((0.5, 0.25), (-0.1, 1 / 7), (0.0, 1.0))
+    rule = PosteriorRule(1, 0, precision, weights, ((0.2,),), centre=1.5, shape=48.0, rate=31.25)
+    versioned(FactorModelDataset, tmp_path / "model", EARLIER).save(factor_model._replace(rule=rule))
+    assert versioned(FactorModelDataset, tmp_path / "model").load().rule == rule
 
 
 def test_a_factor_model_is_loaded_as_saved(tmp_path, factor_model):
@@ -138,3 +149,52 @@ def test_without_versions_a_model_replaces_the_one_before(tmp_path, factor_model
     dataset.save(factor_model._replace(intercept=4.0))
     assert dataset.exists()
     assert dataset.load().intercept == 4.0
+
+
+class TestDamage:
+    @pytest.fixture
+    def saved(self, tmp_path, factor_model) -> FactorModelDataset:
+        dataset = FactorModelDataset(filepath=str(tmp_path / "model"))
+        dataset.save(factor_model)
+        return dataset
+
+    @pytest.mark.parametrize("content", ["", "{}", '{"interc', "[]", '{"intercept": NaN, "ridges": []}'])
+    def test_of_its_numbers_is_told_with_the_path_and_what_to_do(self, saved, tmp_path, content):
+        (tmp_path / "model" / "model.json").write_text(content)
+        with pytest.raises(DatasetError, match=rf"The model in {tmp_path}/model is damaged \(.*\): run `kedro run`"):
+            saved.load()
+
+    @pytest.mark.parametrize("side", ["user_factors", "item_factors"])
+    @pytest.mark.parametrize(
+        ("bias", "features"), [(float("nan"), [1, 2]), (None, [1, 2]), (0.5, [1, float("inf")]), (0.5, [None, 2])]
+    )
+    def test_of_a_vector_is_told_rather_than_empty_lists_made(self, saved, tmp_path, side, bias, features):
+        schema = pa.schema([("id", pa.int32()), ("bias", pa.float32()), ("features", pa.list_(pa.float32()))])
+        row = {"id": 1, "bias": bias, "features": features}
+        pq.write_table(pa.Table.from_pylist([row], schema), tmp_path / "model" / side / "part-1.parquet")
+        with pytest.raises(DatasetError, match=rf"is damaged \(\w+ in {side} has a value that is no finite number"):
+            saved.load()
+
+    @pytest.mark.parametrize("damage", ["cut", "overwritten", "gone"])
+    def test_of_a_file_is_told(self, saved, tmp_path, damage):
+        folder = tmp_path / "model" / "item_factors"
+        part = max(folder.glob("*.parquet"), key=lambda file: file.stat().st_size)
+        content = part.read_bytes()
+        if damage == "cut":
+            part.write_bytes(content[:100])
+        elif damage == "overwritten":
+            part.write_bytes(content[:4] + bytes(len(content) // 2) + content[4 + len(content) // 2 :])
+        else:
+            shutil.rmtree(folder)
+        with pytest.raises(DatasetError, match="model is damaged"):
+            saved.load()
+
+
+def test_a_save_leaves_the_newest_versions_and_no_remnants(tmp_path, factor_model):
+    folder = tmp_path / "model"
+    for version in ("2024-01-01T00.00.00.000Z", EARLIER, LATER):
+        (folder / version / "model").mkdir(parents=True)
+        (folder / version / "model" / MARKER).touch()
+    newest = "2025-03-01T00.00.00.000Z"
+    FactorModelDataset(filepath=str(folder), version=Version(None, newest), keep_versions=2).save(factor_model)
+    assert sorted(each.name for each in folder.iterdir()) == [LATER, newest]

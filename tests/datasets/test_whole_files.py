@@ -118,3 +118,13 @@ def test_a_dataset_may_be_copied(tmp_path):
     dataset = copy.deepcopy(WholeText(filepath=str(tmp_path / "file")))
     dataset.save("page")
     assert dataset.load() == "page"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [(WholeJson, b""), (WholeJson, b'{"rmse": 0.'), (WholeCsv, b""), (WholeParquet, b"PAR1"), (WholeFigure, b"{")],
+)
+def test_a_damaged_file_is_told_with_its_path_and_what_to_do(kind, content, tmp_path):
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(DatasetError, match=rf"{tmp_path}/file is damaged \(.+\): run `kedro run` again"):
+        kind(filepath=str(tmp_path / "file")).load()

@@ -8,11 +8,13 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from pyspark.sql import functions as F
 
+from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.data import blocks
 from movie_recs.data.schemas import RATINGS
+from movie_recs.model.factor_model import ItemSide, with_zeros
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.parameters import RankingParameters
-from movie_recs.ranking.search import WINNERS, WITHOUT_STARS, search
+from movie_recs.ranking.search import WINNERS, WITHOUT_STARS, choose_winner, search
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.memory import Choice
@@ -38,6 +40,7 @@ PARAMETERS = RankingParameters.model_validate(
         "evaluation": {"k": K, "damping": 10},
     }
 )
+WEIGHT_GRID = PARAMETERS.tuning.weight_grid.model_copy(update={"star_weight": [0.2], "old_weight": [1.0]})
 ALS_FIELDS, WEIGHT_FIELDS = ["rank", "reg_param", "max_iter", "alpha"], ["star_weight", "half_life", "old_weight"]
 
 
@@ -178,6 +181,44 @@ class TestTrialLog:
         given = {"ratings": ratings, "movie_ids": MOVIE_IDS, **changes}
         search(given["ratings"], given["movie_ids"], PARAMETERS.model_copy(update=updates), [0, 2], log=log)
         assert len(begun) == 2 * len(results)
+
+
+class TestPredictedStars:
+    """The stars of the first half of the movies are predicted to be high: nobody likes the others."""
+
+    @pytest.fixture(scope="class")
+    def stars(self) -> dict[int, ItemSide]:
+        bias = np.where(np.arange(MOVIES) < MOVIES // 2, 1.0, -2.0)
+        rule = RidgeRule((Ridge(0, 1.0, bias_damping=5.0),))
+        return {0: ItemSide(with_zeros(MOVIE_IDS, bias, np.zeros((MOVIES, 0))), 3.5, rule)}
+
+    def found(self, ratings, stars, **tuning) -> pd.DataFrame:
+        small = {"weight_grid": WEIGHT_GRID, "als_weight": [0.5], "stars_weight": [0.1, 5.0]}
+        return search(ratings, MOVIE_IDS, with_tuning(**small, **tuning), [0], stars=stars)
+
+    def test_last_their_weight_is_tried_beside_the_best(self, ratings, stars):
+        results = self.found(ratings, stars, relevance="graded")
+        added = of_model(results, "with_stars")
+        assert added["stars_weight"].tolist() == [0.1, 5.0]
+        best = best_candidate(of_model(results, "blend"), RankingCandidate, "blend")
+        if best_candidate(results, RankingCandidate, *WITHOUT_STARS).model == "blend":
+            assert added["als_weight"].tolist() == [best.als_weight] * 2
+        first, second = added["mean_below_mean"]
+        assert second < first
+        assert results["mean_below_mean"].between(0, 1).all()
+
+    def test_of_too_many_below_the_mean_none_wins(self, ratings, stars):
+        first, second = of_model(self.found(ratings, stars, relevance="liked"), "with_stars")["mean_below_mean"]
+        limit = {"relevance": "liked", "most_below_mean": round((first + second) / 2, 2)}
+        results = self.found(ratings, stars, **limit)
+        reasons = of_model(results, "with_stars")["error"].tolist()
+        share = f"{limit['most_below_mean']:.0%}"
+        assert reasons == [f"more than {share} of its recommendations are below the user's mean", ""]
+        assert choose_winner(results, with_tuning(**limit).tuning).stars_weight == 5.0
+
+    def test_where_every_rated_movie_is_a_hit_there_is_no_such_weight(self, ratings, stars):
+        results = self.found(ratings, stars, relevance="all")
+        assert set(results["model"]) == set(WITHOUT_STARS)
 
 
 def test_the_spark_carrier_finds_the_same_winner_with_the_same_ndcg(ratings, monkeypatch):

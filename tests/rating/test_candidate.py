@@ -3,6 +3,7 @@
 import pytest
 
 from movie_recs.als.parameters import AlsParameters
+from movie_recs.bayes.parameters import BayesParameters
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.parameters import BaselineParameters
 
@@ -39,6 +40,15 @@ def test_candidates_that_differ_in_max_iter_alone_share_a_fit():
     keys = {candidate.model_copy(update=other).fit_key for other in others}
     assert len(keys) == len(others)
     assert candidate.fit_key not in keys
+
+
+def test_factors_without_a_reg_param_are_those_of_a_bayesian_model():
+    candidate = combined(BayesParameters(rank=10, max_iter=20))
+    assert candidate.bayes == BayesParameters(rank=10, max_iter=20)
+    assert (candidate.als, candidate.baseline, candidate.has_taste) == (None, None, True)
+    assert str(candidate) == "rung, rank 10, max_iter 20"
+    assert [combined(*parts).bayes for parts in ([BIASES], [FACTORS], [TASTE, FACTORS])] == [None] * 3
+    assert [combined(part).has_taste for part in (BIASES, TASTE, FACTORS)] == [False, True, False]
 
 
 def test_without_factors_a_candidate_is_its_baseline():

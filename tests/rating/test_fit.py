@@ -15,7 +15,7 @@ from movie_recs.rating import features as movie_features
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import describe_movies, genre_features
 from movie_recs.rating.fit import fit_candidate, fit_compiled
-from movie_recs.rating.ladder import COMPARED_WITH, Ladder, score_ladder
+from movie_recs.rating.ladder import COMPARED_WITH, Ladder, nothing, score_ladder
 from movie_recs.rating.metrics import rating_errors, rmse_gains
 from movie_recs.rating.parameters import FeatureWeights, RatingTuningParameters
 from movie_recs.rating.search import search
@@ -109,7 +109,7 @@ def fits(everything):
 def models(fits):
     taste_als, bias_als = (fit.factor_model for fit in fits)
     reference = kept(FactorModel(3.0, bias_als.users.limit(1), bias_als.items.limit(1), bias_als.rule))
-    return Ladder(reference, reference, bias_als, taste_als)
+    return Ladder(reference, reference, bias_als, taste_als, nothing(reference.users.sparkSession))
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +223,29 @@ def assert_same_model(one: FactorModel, other: FactorModel, atol: float):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol)
 
 
+BAYES = RatingCandidate(model="bayes", rank=2, max_iter=2)
+
+
+def test_a_bayesian_model_has_an_als_model_beside_it_and_a_vector_for_every_movie(few):
+    als = AlsParameters(rank=3, reg_param=0.1, max_iter=1)
+    fit = fit_candidate(*few, BAYES, 1, plain_als=als)
+    assert fit.als_model.rank == 3
+    items = arrays(fit.factor_model.items)
+    assert items.features.shape == (16, 3 + 1 + 2 + 2)
+    assert items.features[0].any()
+    assert fit.factor_model.rule.sizes == (8,)
+    with pytest.raises(ValueError, match="no factors"):
+        fit_candidate(*few, BAYES, 1)
+
+
+def test_both_carriers_fit_the_same_bayesian_model(few):
+    ours, theirs = (fit_compiled(*few, BAYES, 1, carrier) for carrier in ("local", "spark"))
+    assert ours.intercept == pytest.approx(theirs.intercept, abs=1e-9)
+    for sides in ((ours.users, theirs.users), (ours.items, theirs.items)):
+        for one, other in zip(*map(arrays, sides), strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+
+
 def test_both_carriers_fit_the_same_candidate(few):
     """The factors are Spark ML's, of what baselines that are equal to the last digits leave."""
     found = fit_candidate(*few, FEW, 1, "spark")
@@ -233,9 +256,10 @@ def test_both_carriers_fit_the_same_candidate(few):
     assert items.features[0, :-2].any()
 
 
-def test_the_rule_gives_the_users_of_a_compiled_fit(few):
+@pytest.mark.parametrize("candidate", [FEW, BAYES], ids=["taste_als", "bayes"])
+def test_the_rule_gives_the_users_of_a_compiled_fit(few, candidate):
     """A user's vector is what the rule makes of her ratings: the fit ends with the users."""
-    found = kept(fit_compiled(*few, FEW, 1))
+    found = kept(fit_compiled(*few, candidate, 1))
     again, users = arrays(fold_in(found, few[0])), arrays(found.users)
     np.testing.assert_allclose(again.bias, users.bias, atol=1e-5)
     np.testing.assert_allclose(again.features, users.features, atol=1e-5)
@@ -263,7 +287,7 @@ def test_a_rung_gains_nothing_where_its_part_was_not_planted(spark, parts):
 
     bias_model = kept(fit_compiled(train, catalogue, bias, seed=1))
     everything = kept(fit_candidate(train, catalogue, taste_als, seed=1).factor_model)
-    predictions = score_ladder(Ladder(bias_model, bias_model, bias_model, everything), test).cache()
+    predictions = score_ladder(Ladder(bias_model, bias_model, bias_model, everything, nothing(spark)), test).cache()
     gains = gains_of(predictions, "bias", "taste", "taste_als")
     for part, rung in (("bias", "bias"), ("taste", "taste"), ("factors", "taste_als")):
         assert (gains_clearly if part in parts else gains_nothing)(gains[rung]), (rung, gains[rung])

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from movie_recs.bayes.parameters import BayesGrid
+from movie_recs.bayes.turn import PARTS
 from movie_recs.rating.features import AUDIENCE, Catalogue
-from movie_recs.rating.memory import choose_rating_carrier, estimate_memory
+from movie_recs.rating.memory import choose_rating_carrier, estimate_bayes, estimate_memory
 from movie_recs.rating.parameters import FeatureWeights, RatingTuningParameters
 from movie_recs.tuning import memory
 from movie_recs.tuning.memory import Choice, DataSize
@@ -33,6 +35,13 @@ def test_memory_is_estimated_by_hand():
     assert estimate_memory(SIZE, 10, 6) == process + ratings + users + movies
 
 
+def test_a_bayesian_model_is_estimated_by_hand():
+    """Six features and rank 2: vectors of 8, posteriors of 3 means and 6 covariances; four parts of the users."""
+    users, movies = 600 * (21 + 3 * 8), 1000 * (2 * 8 + 7 * 9)
+    assert PARTS == 4
+    assert estimate_bayes(SIZE, 2, 6) == 8 * (users + movies)
+
+
 @pytest.mark.parametrize("change", [{"ratings": 200_000}, {"users": 1200}, {"movies": 2000}])
 def test_the_estimate_grows_with_the_data(change):
     assert estimate_memory(SIZE._replace(**change), 10, 6) > estimate_memory(SIZE, 10, 6)
@@ -44,6 +53,18 @@ def test_auto_is_local_where_the_richest_candidate_fits_into_a_tasks_memory(monk
     needed = estimate_memory(SIZE, 10, 1 + 3 + 1 + 20)
     monkeypatch.setattr(memory, "memory_for_python", lambda *_: needed - missing)
     assert choose_rating_carrier("auto", SIZE, CATALOGUE, TUNING, SESSION).carrier == expected
+    grid = BayesGrid(rank=[3, 4], max_iter=1, most_ratings=SIZE.ratings)
+    monkeypatch.setattr(memory, "memory_for_python", lambda *_: needed + estimate_bayes(SIZE, 4, 25) - missing)
+    tuning = TUNING.model_copy(update={"bayes": grid})
+    assert choose_rating_carrier("auto", SIZE, CATALOGUE, tuning, SESSION).carrier == expected
+
+
+def test_a_bayesian_model_that_is_left_out_takes_no_memory(monkeypatch):
+    monkeypatch.setattr(memory, "memory_for_python", lambda *_: estimate_memory(SIZE, 10, 1 + 3 + 1 + 20))
+    for most_ratings, expected in ((SIZE.ratings, "spark"), (SIZE.ratings - 1, "local")):
+        grid = BayesGrid(rank=4, max_iter=1, most_ratings=most_ratings)
+        tuning = TUNING.model_copy(update={"bayes": grid})
+        assert choose_rating_carrier("auto", SIZE, CATALOGUE, tuning, SESSION).carrier == expected
 
 
 @pytest.mark.parametrize("named", ["local", "spark"])

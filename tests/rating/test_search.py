@@ -7,6 +7,7 @@ from fsspec.implementations.local import LocalFileSystem
 from pyspark.sql import functions as F
 
 from movie_recs.als.parameters import AlsParameters
+from movie_recs.bayes.parameters import BayesGrid
 from movie_recs.data import blocks
 from movie_recs.model.scoring import score
 from movie_recs.rating.candidate import RatingCandidate
@@ -124,6 +125,24 @@ def test_the_spark_carrier_finds_the_same_winner_with_the_same_errors(ratings, c
     pd.testing.assert_frame_equal(local.drop(columns="seconds"), spark.drop(columns="seconds"), rtol=0, atol=1e-6)
     winners = [best_candidate(results, RatingCandidate, "taste_als") for results in (local, spark)]
     assert winners[0] == winners[1]
+
+
+def test_bayesian_models_are_searched_where_they_have_a_grid(results, ratings, catalogue):
+    found = search_on(ratings, catalogue, bayes=BayesGrid(rank=[1, 2], max_iter=2, most_ratings=1))
+    assert found["model"].tolist() == [*MODELS, "bayes", "bayes"]
+    assert found["rank"].tolist()[-2:] == [1, 2]
+    assert found["mean_rmse"].notna().all()
+    pd.testing.assert_frame_equal(found[: len(MODELS)].drop(columns="seconds"), results.drop(columns="seconds"))
+
+
+def test_bayesian_models_are_left_out_of_data_above_their_limit(caplog):
+    caplog.set_level("INFO")
+    tuning = TUNING.model_copy(update={"bayes": BayesGrid(rank=1, max_iter=2, most_ratings=100)})
+    assert tuning.suited_to(100) == tuning
+    assert not caplog.records
+    assert tuning.suited_to(101).bayes is None
+    assert "bayes is left out: 101 ratings, rating.tuning.bayes.most_ratings is 100" in caplog.text
+    assert TUNING.suited_to(101) == TUNING
 
 
 def test_a_fit_that_fails_is_recorded_and_the_others_go_on(ratings, catalogue):

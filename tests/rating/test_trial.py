@@ -33,7 +33,8 @@ PLAIN = RatingCandidate(model="als", **FACTORS)
 BIAS = RatingCandidate(model="bias", **DAMPINGS)
 TASTE = RatingCandidate(model="taste", **TASTES)
 TASTE_ALS = RatingCandidate(model="taste_als", **TASTES, **FACTORS)
-CANDIDATES = [PLAIN, BIAS, TASTE, TASTE_ALS]
+BAYES = RatingCandidate(model="bayes", rank=2, max_iter=2)
+CANDIDATES = [PLAIN, BIAS, TASTE, TASTE_ALS, BAYES]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -97,7 +98,7 @@ def errors_of(scored) -> dict[str, float]:
     return {**{name: row[name] for name in ("rmse", "rmse_warm")}, "rmse_se": spread / (2 * row["rmse"] * rows**0.5)}
 
 
-@pytest.mark.parametrize("place", [1, 2, 3], ids=lambda place: CANDIDATES[place].model)
+@pytest.mark.parametrize("place", [1, 2, 3, 4], ids=lambda place: CANDIDATES[place].model)
 def test_errors_are_those_of_the_model_of_the_other_folds(measured, ratings, place):
     """In float64, and as `rating_errors` has them by Spark; a fitted table is float32."""
     train, held_out = ratings.filter("fold = 1"), ratings.filter("fold = 0")
@@ -156,7 +157,7 @@ def test_a_fold_without_ratings_has_no_error(local):
     assert found == {"rmse": None, "rmse_se": None, "rmse_warm": None}
 
 
-@pytest.mark.parametrize("candidate", [PLAIN, TASTE_ALS], ids=str)
+@pytest.mark.parametrize("candidate", [PLAIN, TASTE_ALS, BAYES], ids=str)
 def test_trials_that_differ_in_max_iter_are_one_fit_with_the_same_errors(data, local, candidate):
     path = [candidate.model_copy(update={"max_iter": number}) for number in (1, 2)]
     together = list(data.open(0).measure(path))
@@ -173,8 +174,15 @@ def test_candidates_of_one_fold_do_not_change_each_other(local, measured):
 
 class TestAudience:
     def test_is_missing_for_the_folds_of_tastes_that_have_none_yet(self, local):
-        trials = [Trial(TASTE, 3), Trial(TASTE_ALS, 1), Trial(BIAS, 5), Trial(PLAIN, 6), Trial(TASTE, 2)]
-        assert local.missing_parts(trials) == [2, 3]
+        trials = [
+            Trial(TASTE, 3),
+            Trial(TASTE_ALS, 1),
+            Trial(BIAS, 5),
+            Trial(PLAIN, 6),
+            Trial(TASTE, 2),
+            Trial(BAYES, 4),
+        ]
+        assert local.missing_parts(trials) == [2, 3, 4]
 
     def test_is_missing_nowhere_where_it_has_no_weight(self, local):
         weights = WEIGHTS.model_copy(update={"audience": 0})

@@ -39,13 +39,15 @@ DATA = {
     "ratings": 6,
     "set_aside": 2,
     "set_aside_by_reason": [{"file": "ratings.csv", "reason": "rating is not a number", "rows": 2}],
+    "nulled": 1,
+    "nulled_by_reason": [{"file": "links.csv", "reason": "tmdbId is not a positive 32-bit integer", "rows": 1}],
     "sha256": {"ratings.csv": "ab12" * 16},
 }
-MEASURES = ("ndcg", "ndcg_liked", "recall", "precision", "map", "mrr", "hit_rate")
+MEASURES = ("ndcg", "ndcg_liked", "ndcg_graded", "recall", "precision", "map", "mrr", "hit_rate")
 
 
 def ranking_row(model: str, ndcg: float | None) -> dict:
-    others = {"coverage": 0.5, "novelty": 2.0, "diversity": 0.7, "popularity_lift": -0.25}
+    others = {"below_mean": 0.1, "coverage": 0.5, "novelty": 2.0, "diversity": 0.7, "popularity_lift": -0.25}
     row = {"model": model, "k": 10, **dict.fromkeys(MEASURES, ndcg), **others, "n_users": 2}
     return {**row, "ndcg_se": 0.01}
 

@@ -1,6 +1,7 @@
 """The HTML page: its contents, the escaping of text, and the explorer's tables."""
 
 import base64
+import hashlib
 import json
 import re
 from datetime import UTC, datetime
@@ -79,6 +80,14 @@ class TestPage:
         (policy,) = (a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
         assert policy.startswith("default-src 'none';")
 
+    def test_the_page_s_own_scripts_run_and_no_others(self, page):
+        (policy,) = (a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+        (allowed,) = (part.split()[1:] for part in policy.split("; ") if part.startswith("script-src"))
+        run = [text for attributes, text in page.scripts if attributes.get("type") != "application/json"]
+        digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in run]
+        assert allowed == [f"'sha256-{digest}'" for digest in digests]
+        assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+
     def test_the_page_is_smaller_than_five_megabytes(self, html):
         assert len(html.encode()) < 5_000_000
 
@@ -104,6 +113,7 @@ class TestPage:
         assert "10.0% lower than the reference" in words
         assert "75% higher than the most popular movies" in words
         assert "rating is not a number 2" in words
+        assert "tmdbId is not a positive 32-bit integer 1" in words
         assert "Requested, but not in the data: movie 463." in words
         assert "0.0900 ± 0.0125" in words
         assert "\u22120.25" in words  # a lift below 0, with a minus
@@ -162,7 +172,7 @@ class TestPage:
         nobody = {"users": [], "new_users": [], "movies": [], "unknown": []}
         none = index_explorer(MOVIES[:0], USERS[:0], LISTS[:0], NEIGHBOURS[:0], DATA)
         figures = {"tags": plots.tags(pd.DataFrame({"tag": [], "applications": []}), DATA)}
-        data = {**DATA, "set_aside": 0, "set_aside_by_reason": []}
+        data = {**DATA, "set_aside": 0, "set_aside_by_reason": [], "nulled": 0, "nulled_by_reason": []}
         facts = {"versions": {}, "started": None, "now": datetime(2025, 3, 1, tzinfo=UTC)}
         metrics = make_metrics(data)
         metrics["ranking"]["models"] = []
@@ -170,6 +180,7 @@ class TestPage:
         words = Page(render(content)).words()
         assert "Most used tags" not in words
         assert "No row of the raw files was set aside." in words
+        assert "kept without a link" not in words
         assert "No user was requested" in words
         assert "The 0 users with the most ratings (of 2) and the 0 most rated movies (of 4;" in words
         assert "This page was written on 2025-03-01 at 00:00:00 UTC." in words

@@ -132,6 +132,19 @@ class TestLoading:
         assert "alert(1)" not in scripts
         # An open alert would have failed each of these commands.
 
+    def test_a_script_that_is_not_the_page_s_own_does_not_run(self, page):
+        page.execute_script("""
+            const script = document.createElement("script");
+            script.textContent = "document.title = 'changed'";
+            document.body.append(script);
+            document.body.insertAdjacentHTML("beforeend", "<button onclick='document.title = 1' id='odd'>x</button>");
+            document.getElementById("odd").click();
+        """)
+        assert page.title == "small: movie recommendations"
+        refused = [entry["message"] for entry in page.get_log("browser")]
+        assert len(refused) == 2
+        assert all("Content Security Policy" in message for message in refused)
+
     def test_links_lead_to_imdb_and_tmdb(self, page):
         links = page.find_elements(By.CSS_SELECTOR, "#recommendations .person li:first-child .links a")
         assert [link.get_attribute("href") for link in links] == [

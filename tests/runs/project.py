@@ -15,7 +15,7 @@ from movie_recs.data.schemas import RAW_HEADERS
 RAW = ROOT / "data" / "01_raw"
 KEDRO = [sys.executable, "-m", "kedro"]
 NODE = re.compile(r"\[ *(\d+)/(\d+)\] (\S+) *$", flags=re.MULTILINE)  # a node's line in the log of a run
-LADDER = ["global_mean", "bias", "reference_als", "als", "bias_als", "taste", "taste_als"]
+LADDER = ["global_mean", "bias", "reference_als", "als", "bias_als", "taste", "taste_als", "bayes"]
 RANKINGS = [
     *("random", "most_popular", "damped_mean", "rating_by_stars"),
     *("implicit_als", "recent_als", "ease", "blend"),
@@ -26,6 +26,7 @@ SAMPLE_PARAMETERS = {  # few alternations: each is two Spark jobs
         "tuning": {
             "baseline_grid": {"user_damping": 5, "movie_damping": [3, 5], "taste_reg": 32, "prior_reg": 10},
             "grid": {"rank": [2, 10], "reg_param": [0.2], "max_iter": [3]},
+            "bayes": {"rank": 5, "max_iter": 5},
             "beyond_edges": False,
         },
     },

@@ -35,3 +35,13 @@ def test_recommend_without_a_model_names_what_is_missing_and_what_to_run(tmp_pat
     assert "rating.factor_model" in run.stderr
     assert "run `kedro run` first" in run.stderr
     assert run.stdout == ""
+
+
+def test_a_pipeline_that_is_not_there_is_answered_with_those_that_are(tmp_path):
+    run = kedro(tmp_path, "run", "--pipeline=recomend", "--params", "dataset=sample")
+    assert run.returncode == 1
+    assert run.stderr == (
+        "Error: No pipeline is called recomend, perhaps recommend: there are data_processing, eda, tuning, evaluation, "
+        "recommend, reporting.\n"
+    )
+    assert run.stdout == ""

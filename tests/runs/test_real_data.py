@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from conftest import MOVIELENS, needs_movielens
 from runs.project import read_json
+from runs.service import assert_same_lists, open_service
 
 pytestmark = needs_movielens
 
@@ -15,6 +16,7 @@ ONE_CANDIDATE = {
         "tuning": {
             "baseline_grid": {"user_damping": 5, "movie_damping": 5, "taste_reg": 8, "prior_reg": 10},
             "grid": {"rank": 20, "reg_param": 0.2, "max_iter": 10},
+            "bayes": {"rank": 10, "max_iter": 20},
             "beyond_edges": False,
         }
     },
@@ -36,10 +38,15 @@ NODES = {  # that make what is tested
         *("parse_movies", "parse_links", "parse_ratings", "parse_tags", "clean_movies", "clean_ratings", "clean_tags"),
         *("gather_set_aside", "split_ratings", "describe_data"),
     ),
-    "rating.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train"),
+    "rating.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train", "fit_on_all"),
     "rating.evaluation": ("fit_reference", "fit_rivals", "predict_test", "evaluate_models"),
-    "ranking.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train"),
+    "ranking.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train", "fit_on_all"),
     "ranking.evaluation": ("list_movies", "measure_lists"),
+    "recommend": ("recommend_movies", "recommend_to_new_users", "find_similar_movies"),
+}
+NEW_USERS = {
+    "Grace": [("Toy Story (1995)", 5.0), ("finding nemo", 5.0), ("The Incredibles", 4.5), (4306, 5.0)],
+    "New": [],
 }
 
 
@@ -47,7 +54,9 @@ NODES = {  # that make what is tested
 def movielens_run(kedro_run, tmp_path_factory) -> Path:
     data_dir = tmp_path_factory.mktemp("movielens")
     nodes = [f"{pipeline}.{node}" for pipeline, names in NODES.items() for node in names]
-    kedro_run(data_dir, nodes=nodes, raw=MOVIELENS, dataset="ml-latest-small", **ONE_CANDIDATE)
+    new_users = [{"name": name, "ratings": dict(ratings)} for name, ratings in NEW_USERS.items()]
+    recommend = {"user_ids": [232, 575, 1], "new_users": new_users, "movie_ids": [1, 471]}
+    kedro_run(data_dir, nodes=nodes, raw=MOVIELENS, dataset="ml-latest-small", **ONE_CANDIDATE, recommend=recommend)
     return data_dir
 
 
@@ -73,6 +82,7 @@ def test_each_model_beats_the_one_before_within_its_band_of_errors(movielens_run
     rmse = {name: row["rmse"] for name, row in models.items()}
     assert rmse["taste_als"] <= 0.807 < rmse["bias_als"] <= 0.857 < rmse["bias"] <= 0.868 < rmse["reference_als"]
     assert rmse["taste_als"] < rmse["taste"] <= 0.808
+    assert rmse["bayes"] <= 0.791
     test = pd.read_parquet(movielens_run / "05_model_input/ml-latest-small/test_ratings")
     assert {row["n"] for row in models.values()} == {len(test)}
 
@@ -84,3 +94,8 @@ def test_rankings_are_within_their_bands(movielens_run):
     assert 0.33 <= ndcg["implicit_als"] < ndcg["ease"]
     assert 0.37 <= ndcg["ease"] < ndcg["blend"] < 0.4
     assert set(leaderboard["n_users"]) == {610}
+
+
+def test_the_service_answers_as_the_pipeline_does(movielens_run):
+    client = open_service(movielens_run, "ml-latest-small")
+    assert_same_lists(client, movielens_run / "07_model_output/ml-latest-small", NEW_USERS, {})

@@ -111,6 +111,7 @@ def test_a_standalone_cluster_gives_what_embedded_spark_gives(tmp_path, own_run,
     executors = list((tmp_path / "spark").glob("worker-*/app-*/*/stderr"))
     assert len(executors) == 2
     assert all("Finished task" in log.read_text() for log in executors)
+    assert all("authentication enabled" in log.read_text() for log in executors)
 
 
 # Where a worker has the package from, and whether the package's compiled code runs there.
@@ -150,8 +151,20 @@ def test_a_connect_server_gives_what_embedded_spark_gives(own_run, server, sampl
     data_dir = without_results(own_run, NODES)
     printed = run(kedro_run_command("connect", NODES), SPARK_REMOTE=server, MOVIE_RECS_DATA_DIR=data_dir)
 
-    assert server.removeprefix("sc://") in printed
+    address, _, token = server.removeprefix("sc://").partition("/;token=")
+    assert address in printed
+    assert token not in printed
     assert_same_results(data_dir, sample_run, NODES)
+
+
+@needs_grpc
+def test_a_connect_server_refuses_who_has_no_token(server, tmp_path):
+    address = server.partition("/;token=")[0]
+    command = [sys.executable, "-c", IN_A_WORKER]
+    with start(command, SPARK_REMOTE=address, MOVIE_RECS_DATA_DIR=tmp_path) as process:
+        printed, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "UNAUTHENTICATED" in printed
 
 
 @needs_grpc

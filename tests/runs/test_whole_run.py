@@ -28,7 +28,7 @@ def test_metrics_hold_data_split_and_models(metrics):
     assert metrics["split"]["strategy"] == "random"
     assert [row["model"] for row in metrics["rating"]["models"]] == LADDER
     best = metrics["rating"]["best_params"]
-    assert best["model"] in ("taste", "taste_als")
+    assert best["model"] in ("taste", "taste_als", "bayes")
     assert set(best) - {"als_model"} == {
         *("model", "user_damping", "movie_damping", "taste_reg", "prior_reg", "rank", "reg_param", "max_iter")
     }
@@ -115,9 +115,10 @@ def test_the_model_beats_the_global_mean(sample_run, metrics):
 def test_cv_results_have_one_row_per_candidate(sample_run):
     results = pd.read_csv(sample_run / "08_reporting/sample/cv_results.csv")
     assert results["model"].tolist() == [
-        *(*["bias"] * 2, *["taste"] * 2, "reference_als", *["als"] * 2, *["bias_als"] * 2, *["taste_als"] * 2)
+        *(*["bias"] * 2, *["taste"] * 2, "reference_als", *["als"] * 2, *["bias_als"] * 2, *["taste_als"] * 2),
+        "bayes",
     ]
-    assert results["rank"].dropna().tolist() == [5, 2, 10, 2, 10, 2, 10]
+    assert results["rank"].dropna().tolist() == [5, 2, 10, 2, 10, 2, 10, 5]
     assert results["mean_rmse"].between(0.6, 1.3).all()
     best = read_json(sample_run / "06_models/sample/rating/best_params.json")
     assert best["model"] == results.loc[results["mean_rmse"].idxmin(), "model"]

@@ -159,17 +159,15 @@ def test_durations_are_told_in_minutes_from_one_on(seconds, text):
     assert _duration(seconds) == text
 
 
-class TestInterrupt:
-    def record(self, error: BaseException, cause: BaseException | None, module: str = "java_gateway"):
-        error.__cause__ = cause
-        return SimpleNamespace(module=module, exc_info=(type(error), error, None))
-
-    def test_calls_that_it_has_broken_are_not_shown(self):
-        within_another = RuntimeError("reentrant call inside <_io.BufferedReader name=4>")
-        assert not is_worth_showing(self.record(ConnectionError("while receiving"), within_another))
-        assert not is_worth_showing(self.record(KeyboardInterrupt(), None))
-
-    def test_all_other_errors_are(self):
-        assert is_worth_showing(self.record(ConnectionError("Java has gone"), EOFError()))
-        assert is_worth_showing(self.record(KeyboardInterrupt(), None, module="nodes"))
-        assert is_worth_showing(SimpleNamespace(module="java_gateway", exc_info=None))
+@pytest.mark.parametrize(
+    ("module", "error", "is_shown"),
+    [
+        ("java_gateway", KeyboardInterrupt(), False),
+        ("clientserver", ConnectionError("Java has gone"), False),  # raised as well
+        ("clientserver", None, True),
+        ("nodes", KeyboardInterrupt(), True),
+    ],
+)
+def test_py4js_tracebacks_are_not_shown(module, error, is_shown):
+    record = SimpleNamespace(module=module, exc_info=error and (type(error), error, None))
+    assert is_worth_showing(record) == is_shown

@@ -7,6 +7,7 @@ from kedro.pipeline import Node, Pipeline
 
 from movie_recs.datasets.new_user_csv import NewUserCsv
 from movie_recs.errors import UserError
+from movie_recs.runtime.failures import LOG
 from movie_recs.runtime.hooks import ProjectHooks
 
 
@@ -23,8 +24,10 @@ def test_so_is_a_datasets_which_dataset_and_catalog_wrap(tmp_path):
         ProjectHooks().on_pipeline_error(wrapped.value)
 
 
-def test_any_other_error_is_left_to_kedro():
-    assert ProjectHooks().on_pipeline_error(DatasetError("disk full")) is None
+def test_so_is_any_other_error(monkeypatch, tmp_path):
+    monkeypatch.setenv(LOG, str(tmp_path / "log"))
+    with pytest.raises(ClickException, match=r"^ZeroDivisionError: division by zero The full error is in .*log\.$"):
+        ProjectHooks().on_pipeline_error(ZeroDivisionError("division by zero"))
 
 
 def test_a_persons_file_is_read_before_anything_starts(tmp_path):

@@ -9,8 +9,10 @@ import pytest
 
 from movie_recs.errors import UserError
 from movie_recs.runtime.java import find_java, wrap_java
+from movie_recs.scratch import scratch_folder
 
 VECTOR_OPTION = "--add-modules=jdk.incubator.vector"
+TEMPORARY = f"-Djava.io.tmpdir={scratch_folder()}"
 REMOVED_OPTION = "--add-opens=java.base/sun.security.action=ALL-UNNAMED"
 
 
@@ -104,7 +106,7 @@ def test_a_package_that_java_24_has_no_more_is_opened_only_before_it(monkeypatch
     monkeypatch.setenv("PATH", "/bin:/usr/bin")
     wrapper = wrap_java(home) / "bin" / "java"
     shown = subprocess.run([wrapper, VECTOR_OPTION, REMOVED_OPTION, "Main"], capture_output=True, text=True, check=True)
-    assert shown.stdout.split() == [*passed_on, "Main"]
+    assert shown.stdout.split() == [TEMPORARY, *passed_on, "Main"]
 
 
 def test_the_wrapper_passes_on_every_other_argument_as_it_is(monkeypatch, tmp_path):
@@ -115,4 +117,4 @@ def test_the_wrapper_passes_on_every_other_argument_as_it_is(monkeypatch, tmp_pa
     monkeypatch.setenv("JAVA_HOME", str(home))
     wrapper = find_java().home / "bin" / "java"
     shown = subprocess.run([wrapper, "-Da=b c", VECTOR_OPTION, "", "*"], capture_output=True, text=True, check=True)
-    assert shown.stdout == "<-Da=b c><><*>"
+    assert shown.stdout == f"<{TEMPORARY}><-Da=b c><><*>"

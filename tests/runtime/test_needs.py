@@ -1,12 +1,15 @@
 """What a run says that it will need, and has needed."""
 
 import os
+import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from movie_recs.runtime.needs import BYTES_PER_RATING, STAGES, describe_peak, expect, processes_below
+from movie_recs.errors import UserError
+from movie_recs.runtime.needs import BYTES_PER_RATING, STAGES, check_room, describe_peak, expect, processes_below
 
 NODES = ["data_processing.parse_ratings", "data_processing.clean_ratings", "ranking.tuning.cross_validate_candidates"]
 MILLION = BYTES_PER_RATING * 10**6
@@ -28,6 +31,31 @@ def test_tuning_sees_a_part_of_many_ratings_and_more_cores_take_less_time():
 @pytest.mark.parametrize(("nodes", "size"), [(NODES, 0), (["data_processing.clean_tags"], MILLION), ([], MILLION)])
 def test_without_a_size_or_a_stage_nothing_is_said(nodes, size):
     assert expect(nodes, size, 2) == ""
+
+
+@pytest.mark.parametrize(
+    ("nodes", "free", "needed"),
+    [
+        (NODES, 0.1, 0.12),
+        (NODES, 0.13, None),
+        (["recommend.tabulate"], 0.01, 0.02),
+        (["recommend.tabulate"], 0.03, None),
+    ],
+)
+def test_a_disk_without_room_for_the_results_stops_the_run(nodes, free, needed, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free * 1e9))
+    if needed is None:
+        check_room([tmp_path / "07_model_output"], nodes, MILLION)
+    else:
+        with pytest.raises(UserError, match=f"{tmp_path} has {free:.2f} GB free, .* needs about {needed:.2f} GB"):
+            check_room([tmp_path / "07_model_output"], nodes, MILLION)
+
+
+def test_a_folder_that_cannot_be_written_to_stops_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "closed")
+    (tmp_path / "closed").mkdir()
+    with pytest.raises(UserError, match=f"{tmp_path}/closed cannot be written to: correct its permissions"):
+        check_room([tmp_path / "open", tmp_path / "closed" / "deep"], NODES, 0)
 
 
 def test_every_stage_is_of_nodes_that_exist(pipelines):

@@ -1,8 +1,12 @@
 """The configuration that Spark starts with, without starting it."""
 
 import os
+import shlex
+import signal
 import socket
+import stat
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -63,6 +67,33 @@ def test_a_cluster_without_an_address_is_an_error():
         configure_spark(options_of("cluster"), BASE)
 
 
+def test_a_standalone_cluster_has_a_secret_or_is_said_to_have_none():
+    os.environ["SPARK_MASTER_URL"] = "spark://host:7077"
+    with pytest.raises(UserError, match=r"Set SPARK_AUTH_SECRET .* or SPARK_AUTHENTICATE=false"):
+        configure_spark(options_of("cluster"), BASE)
+    os.environ["SPARK_AUTHENTICATE"] = "false"
+    configure_spark(options_of("cluster"), BASE)
+    assert "spark.authenticate=false" in os.environ["PYSPARK_SUBMIT_ARGS"]
+
+
+def test_a_secret_is_in_a_file_of_this_user_alone_and_no_argument():
+    os.environ |= {"SPARK_MASTER_URL": "spark://host:7077", "SPARK_AUTH_SECRET": "back\\slash"}
+    configure_spark(options_of("cluster"), BASE)
+    arguments = shlex.split(os.environ["PYSPARK_SUBMIT_ARGS"])
+    assert not [argument for argument in arguments if "slash" in argument]
+    assert {"spark.authenticate=true", "spark.network.crypto.enabled=true", "spark.io.encryption.enabled=true"} <= {
+        *arguments
+    }
+    path = Path(arguments[arguments.index("--properties-file") + 1])
+    assert path.read_text() == "spark.authenticate.secret=back\\\\slash\n"
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_spark_inside_this_process_answers_nobody_else():
+    configure_spark(options_of("base"), BASE)
+    assert "spark.authenticate=true" in os.environ["PYSPARK_SUBMIT_ARGS"]
+
+
 def test_spark_remote_is_ignored_where_there_is_a_master(caplog):
     os.environ["SPARK_REMOTE"] = "sc://host/;token=secret"
     configure_spark({"spark.master": "local[2]"}, BASE)
@@ -76,6 +107,30 @@ def test_spark_inside_this_process_uses_its_own_home_and_python(master, is_own):
     configure_spark({"spark.master": master}, BASE)
     assert ("SPARK_HOME" not in os.environ) == is_own
     assert (os.environ["PYSPARK_PYTHON"] == sys.executable) == is_own
+
+
+@pytest.mark.parametrize(("times", "steps"), [(1, ["pressed", "Java"]), (2, ["pressed"])])
+def test_ctrl_c_waits_until_java_has_started_unless_pressed_again(times, steps):
+    before, done = signal.getsignal(signal.SIGINT), []
+
+    def start():
+        with spark._interrupt_afterwards():
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+                done.append("pressed")
+            done.append("Java")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert done == steps
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(("folder", "has_sockets"), [("/tmp/movie_recs-a", True), (f"/{'long' * 20}", False)])
+def test_where_the_temporary_folders_path_is_too_long_for_unix_sockets_there_are_none(monkeypatch, folder, has_sockets):
+    monkeypatch.setattr(spark, "scratch_folder", lambda: folder)
+    configure_spark({"spark.master": "local[2]", spark.UNIX_SOCKET: True}, BASE)
+    assert f"{spark.UNIX_SOCKET}={str(has_sockets).lower()}" in os.environ["PYSPARK_SUBMIT_ARGS"]
 
 
 class TestConnect:

@@ -272,6 +272,13 @@ class TestPickledData:
         assert hash(one) == hash(same)
         assert one != {"a": 1}
 
+    def test_a_file_that_something_else_has_changed_is_not_unpickled(self, tmp_path):
+        data = PickledData({"a": 1}, tmp_path)
+        (path,) = tmp_path.iterdir()
+        path.write_bytes(pickle.dumps({"a": 2}))
+        with pytest.raises(ValueError, match="has been changed by something else"):
+            data.load()
+
     def test_once_loaded_the_bytes_are_freed(self):
         data = PickledData(np.zeros(10_000))
         sent = pickle.loads(pickle.dumps(data))

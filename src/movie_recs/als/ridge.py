@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from movie_recs.als import kernels
-from movie_recs.data.interactions import Interactions, starts_of, take
+from movie_recs.data.interactions import Interactions, compact, starts_of, take
 from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Vectors
 
 LEAST_PULL = 1e-9  # without it the system of a user with few ratings is singular
@@ -109,8 +109,9 @@ class RidgeRule(NamedTuple):
         starts = starts_of(known.users, len(known.user_ids))
         targets = known.ratings.astype(float) - intercept - items.bias[known.movies]
         bias, weights = np.zeros(len(known.user_ids)), [np.zeros((len(known.user_ids), 0))]
-        for ridge, part in zip(self.ridges, self._parts(items.features), strict=True):
-            solution, targets = sum_systems(starts, known.users, known.movies, part).damped(ridge).solve(targets)
+        rated, movies = compact(known.movies, len(items.features))  # of one user few
+        for ridge, part in zip(self.ridges, self._parts(items.features[rated]), strict=True):
+            solution, targets = sum_systems(starts, known.users, movies, part).damped(ridge).solve(targets)
             if ridge.bias_damping is not None:
                 bias, solution = solution[:, 0], solution[:, 1:]
             weights.append(solution)

@@ -6,7 +6,8 @@ the column `reason` (null for a good row) and keep the row as it was read in `re
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from functools import reduce
+from typing import Any, NamedTuple
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -20,8 +21,12 @@ from movie_recs.parameter_types import NEWEST_ID, OLDEST_ID
 
 logger = logging.getLogger(__name__)
 
-YEAR_AT_END = r"\((\d{4})\)$"
+YEAR_AT_END = r"\((\d{4})\)\z"  # Java's $ also matches before a separator of lines at the end
+IMDB_ID = r"\A(?:tt)?(\d{1,10})\z"  # IMDb's own export has tt0114709
+TMDB_ID = r"\A(\d{1,10})(?:\.0*)?\z"  # tools write 862.0 beside gaps
+WHOLE_TIME = r"\A(\d{1,19})(?:\.0*)?\z"  # tools write 1420070400.0 beside gaps
 LAST_SECOND = 253_402_300_799  # 9999-12-31, the last date that Spark prints
+WHITESPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())  # all of Unicode's
 UNREADABLE = "\ufffd"  # what Spark reads where bytes are not of the file's encoding
 
 
@@ -67,10 +72,11 @@ def parse_ratings(rows: DataFrame, names: Mapping[str, str], profile: Profile, i
 def parse_movies(
     rows: DataFrame, names: Mapping[str, str], profile: Profile, ids: Ids, optional: Collection[str] = ()
 ) -> DataFrame:
-    """(movie_id, title, year, genres, imdb_id, tmdb_id, record, reason) of each row of the movies' table.
+    """(movie_id, title, year, genres, imdb_id, tmdb_id, nulled, record, reason) of each row of the movies' table.
 
     A year in brackets at the end of the title moves to `year`; without one, `year` is null and the title is unchanged.
-    A source with years in a column of their own keeps its titles. Without a title, it is the id.
+    A source with years in a column of their own keeps its titles. Without a title, it is the id. Genres are unique, in
+    the order of the row. `nulled` is as in `parse_links`.
 
     Args:
         rows: (item, title, year, genres, imdb, tmdb, record, reason), all text.
@@ -79,21 +85,20 @@ def parse_movies(
         ids: As in `parse_ratings`.
         optional: Roles that may be missing in a row.
     """
-    title = F.coalesce(F.nullif(F.trim("title"), F.lit("")), F.trim("item"))
-    rest = F.rtrim(F.regexp_replace(title, YEAR_AT_END, ""))
+    title = F.coalesce(F.nullif(_stripped(F.col("title")), F.lit("")), F.trim("item"))
+    rest = F.rtrim(F.regexp_replace(title, YEAR_AT_END, ""), F.lit(WHITESPACE))
     has_year = title.rlike(YEAR_AT_END) & (rest != "") if "year" not in names else F.lit(False)
     year = F.when(has_year, F.regexp_extract(title, YEAR_AT_END, 1)).otherwise(
         F.nullif(F.regexp_extract(F.coalesce("year", F.lit("")), r"(?<!\d)(\d{4})(?!\d)", 1), F.lit(""))
     )
-    listed = F.coalesce(F.trim("genres"), F.lit(""))
-    no_genres = listed.isin(NO_GENRES, "")
-    genres = F.when(no_genres, F.array().cast("array<string>")).otherwise(F.split(listed, f"[{LIST_SEPARATOR}]"))
+    listed = F.transform(F.split(F.coalesce("genres", F.lit("")), f"[{LIST_SEPARATOR}]"), _stripped)
+    genres = F.array_distinct(F.filter(listed, lambda genre: ~genre.isin(NO_GENRES, "")))
     return _numbered(rows, profile, ids).select(
         "movie_id",
         F.when(has_year, rest).otherwise(title).alias("title"),
         year.cast("int").alias("year"),
         genres.alias("genres"),
-        *_links(),
+        *_links(names),
         "record",
         _first_reason(*_field_problems(names, profile, optional)).alias("reason"),
     )
@@ -111,7 +116,7 @@ def parse_tags(rows: DataFrame, names: Mapping[str, str], profile: Profile, ids:
     return _numbered(rows, profile, ids).select(
         "user_id",
         "movie_id",
-        F.trim("tag").alias("tag"),
+        _stripped(F.col("tag")).alias("tag"),
         _time(profile.time_unit).alias("tagged_at"),
         "record",
         _first_reason(*_field_problems(names, profile, optional=("time",))).alias("reason"),
@@ -119,7 +124,9 @@ def parse_tags(rows: DataFrame, names: Mapping[str, str], profile: Profile, ids:
 
 
 def parse_links(rows: DataFrame, names: Mapping[str, str], profile: Profile, ids: Ids) -> DataFrame:
-    """(movie_id, imdb_id, tmdb_id, record, reason) of each row of the links' table; a missing link is no error.
+    """(movie_id, imdb_id, tmdb_id, nulled, record, reason) of each row of the links' table; a missing link is no error.
+
+    Links are numbers or null. `nulled` (array<string>) has the reason of each that became null.
 
     Args:
         rows: (item, imdb, tmdb, record, reason), all text.
@@ -129,7 +136,7 @@ def parse_links(rows: DataFrame, names: Mapping[str, str], profile: Profile, ids
     """
     return _numbered(rows, profile, ids).select(
         "movie_id",
-        *_links(),
+        *_links(names),
         "record",
         _first_reason(*_field_problems(names, profile, optional=("imdb", "tmdb"))).alias("reason"),
     )
@@ -186,12 +193,36 @@ def add_up(events: DataFrame) -> DataFrame:
 
 def forget_good_records(judged: DataFrame) -> DataFrame:
     """The table with `record` of the bad rows alone: it is half of the space, and nobody reads that of a good row."""
-    return judged.withColumn("record", F.when(F.col("reason").isNotNull(), F.col("record")))
+    kept = F.col("reason").isNotNull()
+    if "nulled" in judged.columns:
+        kept |= F.size("nulled") > 0
+    return judged.withColumn("record", F.when(kept, F.col("record")))
 
 
 def good_rows(judged: DataFrame) -> DataFrame:
-    """The clean rows of a parsed or judged table, without `record` and `reason`."""
-    return judged.filter(F.col("reason").isNull()).drop("record", "reason")
+    """The clean rows of a parsed or judged table, without `nulled`, `record` and `reason`."""
+    return judged.filter(F.col("reason").isNull()).drop("nulled", "record", "reason")
+
+
+def count_nulled(*judged: tuple[str, DataFrame]) -> list[dict[str, Any]]:
+    """{file, reason, rows} of the links of clean rows that became null, which are logged too.
+
+    Args:
+        judged: The name of a file, and its judged movies or links.
+    """
+    fields = [
+        table.filter(F.col("reason").isNull()).select(
+            F.lit(file).alias("file"), F.explode("nulled").alias("reason"), "record"
+        )
+        for file, table in judged
+    ]
+    counted = reduce(DataFrame.unionByName, fields).groupBy("file", "reason")
+    found = counted.agg(F.count("*").alias("rows"), F.min("record").alias("example")).orderBy("file", "reason")
+    rows = found.collect()
+    for row in rows:
+        what = f"{row['reason']} (as in {row['example']!r})"
+        logger.warning("%s: %s rows are kept without a link: %s", row["file"], f"{row['rows']:,}", what)
+    return [{"file": row["file"], "reason": row["reason"], "rows": row["rows"]} for row in rows]
 
 
 def separate(judged: DataFrame, file: str, max_bad_rows: float, may_be_empty: bool = False) -> Cleaned:
@@ -241,7 +272,7 @@ def _field_problems(
     problems = []
     are_numbers = {"user": profile.user_numbers, "item": profile.item_numbers}
     for role, name in names.items():
-        value = F.trim(role)
+        value = F.trim(role) if role in ("user", "item", "rating", "time") else _stripped(F.col(role))
         if role not in optional:
             problems.append((F.coalesce(value, F.lit("")) == "", f"{name} is missing"))
         if are_numbers.get(role):
@@ -252,7 +283,7 @@ def _field_problems(
         elif role == "time":
             what = "a date and time" if profile.time_unit == "iso" else f"a number of {profile.time_unit or 'seconds'}"
             problems.append(((value != "") & _time(profile.time_unit).isNull(), f"{name} is not {what}"))
-        elif role != "tmdb":
+        elif role not in ("imdb", "tmdb"):
             problems.append((F.contains(role, F.lit(UNREADABLE)), f"{name} is not in the file's encoding"))
     return problems
 
@@ -281,15 +312,30 @@ def _numbered(rows: DataFrame, profile: Profile, ids: Ids) -> DataFrame:
     return rows
 
 
-def _links() -> tuple[Column, Column]:
-    imdb = F.nullif(F.regexp_replace(F.trim("imdb"), "^tt", ""), F.lit(""))  # IMDb's own export has tt0114709
-    return imdb.alias("imdb_id"), _identifier("tmdb").alias("tmdb_id")
+def _links(names: Mapping[str, str]) -> tuple[Column, Column, Column]:
+    """The links as numbers or null, and why those that are neither missing nor numbers became null."""
+    imdb, tmdb = _stripped(F.col("imdb")), _stripped(F.col("tmdb"))
+    imdb_id = F.nullif(F.regexp_extract(imdb, IMDB_ID, 1), F.lit(""))
+    number_of_tmdb = F.nullif(F.regexp_extract(tmdb, TMDB_ID, 1), F.lit("")).cast("bigint")
+    tmdb_id = F.when(number_of_tmdb.between(OLDEST_ID, NEWEST_ID), number_of_tmdb).cast("int")
+    nulled = F.array_compact(
+        F.array(
+            F.when((imdb != "") & imdb_id.isNull(), f"{names.get('imdb')} is not a number of IMDb"),
+            F.when((tmdb != "") & tmdb_id.isNull(), f"{names.get('tmdb')} is not a positive 32-bit integer"),
+        )
+    )
+    return imdb_id.alias("imdb_id"), tmdb_id.alias("tmdb_id"), nulled.alias("nulled")
+
+
+def _stripped(text: Column) -> Column:
+    """The text without whitespace of any kind around it; unlike a pattern, in linear time."""
+    return F.trim(text, F.lit(WHITESPACE))
 
 
 def _whole_number(name: str) -> Column:
     """The text as an integer, or null. 20 digits are an integer, though not an identifier."""
     text = F.trim(name)
-    return F.when(text.rlike(r"^[+-]?\d{1,38}$"), text).try_cast("decimal(38, 0)")
+    return F.when(text.rlike(r"\A[+-]?\d{1,38}\z"), text).try_cast("decimal(38, 0)")
 
 
 def _identifier(name: str) -> Column:
@@ -300,7 +346,8 @@ def _identifier(name: str) -> Column:
 def _time(unit: str | None) -> Column:
     if unit == "iso":
         return F.col("time").try_cast("timestamp")
-    value = F.regexp_replace(F.trim("time"), r"\.0*$", "").try_cast("bigint")  # tools write 1420070400.0 beside gaps
+    digits = F.regexp_extract(F.trim("time"), WHOLE_TIME, 1)  # a plain cast would also accept NUL and tabs around them
+    value = F.nullif(digits, F.lit("")).try_cast("bigint")
     if unit in (None, "seconds"):
         return F.timestamp_seconds(F.when(value.between(0, LAST_SECOND), value))
     in_a_second = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}[unit]

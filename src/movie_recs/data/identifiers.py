@@ -21,7 +21,7 @@ OWN_NUMBERS = "id int, original int"
 def is_number(text: Column) -> Column:
     """Whether the text is an integer that is its own number: 007 is not, which would lose its zeros."""
     digits = F.trim(text)
-    value = F.when(digits.rlike(r"^[1-9]\d{0,9}$"), digits).try_cast("bigint")
+    value = F.when(digits.rlike(r"\A[1-9]\d{0,9}\z"), digits).try_cast("bigint")
     return F.coalesce(value <= NEWEST_ID, F.lit(False))
 
 

@@ -100,6 +100,13 @@ def starts_of(users: np.ndarray, count: int) -> np.ndarray:
     return np.searchsorted(users, np.arange(count + 1, dtype=np.int32))
 
 
+def compact(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of `count` rows occur, (count,) bool, and the place of each of these rows, (n,) int32, among them."""
+    occurs = np.zeros(count, bool)
+    occurs[rows] = True
+    return occurs, (np.cumsum(occurs, dtype=np.int32) - np.int32(1))[rows]
+
+
 def select_seen(interactions: Interactions, held_out: int = NO_FOLD) -> Seen:
     """The ratings outside the held-out fold, or all of them."""
     rows = np.flatnonzero(interactions.folds != held_out)

@@ -60,7 +60,10 @@ def filter_movies(movies: DataFrame, ratings: DataFrame, filters: FilterParamete
         number = dict(zip(counts["movie_id"].to_pylist(), counts["count"].to_pylist(), strict=True))
         rated = np.array([number.get(movie_id, 0) for movie_id in table["movie_id"].to_pylist()], np.int64)
     facts = MovieFacts.read(table, rated)
-    passing = facts.ids[passes(facts, filters)]
+    try:
+        passing = facts.ids[passes(facts, filters)]
+    except UserError as error:
+        raise UserError(f"recommend.{error}") from error
     if not len(passing):
         logger.warning("No movie passes recommend.filters %s.", filters.model_dump(exclude_defaults=True))
     return passing
@@ -94,7 +97,7 @@ def _have_one_of(names: list[str], movies: MovieFacts) -> np.ndarray:
     known = {genre.casefold(): genre for genre in movies.genres}
     if unknown := [name for name in names if name.casefold() not in known]:
         raise UserError(
-            f"recommend.filters: there is no genre {' and no '.join(map(repr, unknown))}; the genres are "
+            f"filters: there is no genre {' and no '.join(map(repr, unknown))}; the genres are "
             f"{', '.join(movies.genres) or 'not known in this data set'}."
         )
     found = np.zeros(len(movies.ids), bool)

@@ -36,10 +36,12 @@ class MovieFinder:
         self._shown = {
             number: name_movie(title, year) for number, title, year in zip(movie_ids, titles, years, strict=True)
         }
+        self.keys = [search_key(title) for title in titles]  # without the years
         self._by_title: dict[str, list[int]] = {}
-        for number, shown in self._shown.items():
-            for key in {search_key(shown), search_key(without_year(shown))}:
-                self._by_title.setdefault(key, []).append(number)
+        for number, title, year, key in zip(movie_ids, titles, years, self.keys, strict=True):
+            other = search_key(without_year(title)) if year is None else f"{key} {year}"
+            for each in dict.fromkeys((key, other)):
+                self._by_title.setdefault(each, []).append(number)
 
     def find(self, movie: Id) -> int:
         """The movie's number; text is looked up as a title first, then as an id.

@@ -1,6 +1,7 @@
 """Ratings of users that are not in the data: from the parameters, by movie id or title, or from a CSV file."""
 
 import logging
+from collections import Counter
 
 import pandas as pd
 
@@ -32,7 +33,7 @@ def collect_new_ratings(
             matches several, which the message lists.
     """
     names = [user.name for user in new_users] + from_file["name"].unique().tolist()
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
+    if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
         raise UserError(f"recommend.new_users: the name {repeated[0]!r} is given twice: choose another.")
     for user in new_users:
         for movie, stars in user.ratings.items():

@@ -6,6 +6,8 @@ from pydantic import BeforeValidator, Field
 
 from movie_recs.parameter_types import Block, Identifiers, Seed, Stars, split_words
 
+Year = Annotated[int, Field(ge=-9999, le=9999)]
+
 
 class DataProcessingParameters(Block):
     """`max_bad_rows`: the largest share of a file's rows that may be set aside; above it the run stops."""
@@ -33,9 +35,9 @@ class FilterParameters(Block):
 
     genres: Annotated[list[str], BeforeValidator(split_words)] = Field(default=[])
     without_genres: Annotated[list[str], BeforeValidator(split_words)] = Field(default=[])
-    first_year: int | None = None
-    last_year: int | None = None
-    min_ratings: int = Field(default=0, ge=0)
+    first_year: Year | None = None
+    last_year: Year | None = None
+    min_ratings: int = Field(default=0, ge=0, le=2**31 - 1)
     without_movie_ids: Identifiers = Field(default=[])
 
 

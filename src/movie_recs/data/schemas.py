@@ -30,7 +30,7 @@ TABLES = {
     "fold_in_ratings": RATINGS,
     "rating.predictions": (
         "user_id int, movie_id int, rating float, user_ratings int, movie_ratings int, global_mean double, "
-        "bias double, reference_als double, als double, bias_als double, taste double, taste_als double, "
+        "bias double, reference_als double, als double, bias_als double, taste double, taste_als double, bayes double, "
         "predicted_stars double"
     ),
     "ranking.lists": ("model string, user_id int, rank int, movie_id int, score double, predicted_stars double"),

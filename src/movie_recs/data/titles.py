@@ -33,8 +33,9 @@ def search_key(title: str) -> str:
     `Matrix, The (1999)` and `the matrix 1999` have the same key.
     """
     folded = _articles_first(title.strip().casefold(), re.IGNORECASE)
-    plain = "".join(each for each in unicodedata.normalize("NFD", folded) if not unicodedata.combining(each))
-    return " ".join(re.findall(r"\w+", re.sub("['\u2019]", "", plain)))
+    if not folded.isascii():
+        folded = "".join(each for each in unicodedata.normalize("NFD", folded) if not unicodedata.combining(each))
+    return " ".join(re.findall(r"\w+", folded.replace("'", "").replace("\u2019", "")))
 
 
 def without_year(title: str) -> str:
@@ -43,4 +44,6 @@ def without_year(title: str) -> str:
 
 
 def _articles_first(title: str, flags: int = 0) -> str:
+    if ", " not in title:
+        return title
     return re.sub(ELIDED, r"\1\3\2", re.sub(INVERTED, r"\1\3 \2", title, flags=flags), flags=flags)

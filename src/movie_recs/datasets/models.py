@@ -1,44 +1,54 @@
 """Saved models, each a folder that is ignored until it is complete.
 
 A version of a model is written in parts; the marker `_SUCCESS` is written last, and a version without it is ignored.
-So a run that dies while it saves leaves the earlier version in use, on any file system.
+So a run that dies while it saves leaves the earlier version in use, on any file system. A model that is complete but
+damaged, by a broken disk for example, is found when it is loaded.
 """
 
+import errno
 import json
+import math
 from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+import numpy as np
+import pyarrow as pa
 from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import JSONPreview
 from kedro_datasets._utils.databricks_utils import parse_spark_filepath, to_spark_path
 from kedro_datasets._utils.spark_utils import get_spark_filesystem
+from pyarrow import dataset
 from pyspark.ml.recommendation import ALSModel
 
-from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.als.spark_ml import AlsFactors
-from movie_recs.model.factor_model import FactorModel, Rule
-from movie_recs.ranking.parameters import RatingWeights
-from movie_recs.ranking.preferences import PreferenceRule
-from movie_recs.ranking.stars import StarsRule
+from movie_recs.datasets.damage import damaged
+from movie_recs.datasets.versions import remove_old_versions
+from movie_recs.errors import UserError
+from movie_recs.model.factor_model import FactorModel
 from movie_recs.runtime.spark import spark_session
+from movie_recs.saved_models import MARKER, describe_rule, read_rule
 
-MARKER = "_SUCCESS"
 Model = TypeVar("Model")
 
 
 class _ModelDataset(AbstractVersionedDataset[Model, Model]):
     _SINGLE_PROCESS = True
+    _TABLES: ClassVar[tuple[str, ...]]  # Parquet tables in the model's folder, of ids and finite numbers
 
     def __init__(
         self,
         *,
         filepath: str,
         version: Version | None = None,
+        keep_versions: int | None = None,
         credentials: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """`filepath` is a folder that both Spark and fsspec can access; `credentials` are for fsspec."""
-        self.metadata = metadata
+        """`filepath` is a folder that both Spark and fsspec can access; `credentials` are for fsspec.
+
+        A save leaves `keep_versions` complete versions, None all.
+        """
+        self.metadata, self._keep = metadata, keep_versions
         self._protocol, path = parse_spark_filepath(filepath)
         self._fs = get_spark_filesystem(self._protocol, credentials)
         super().__init__(
@@ -49,7 +59,15 @@ class _ModelDataset(AbstractVersionedDataset[Model, Model]):
         )
 
     def _load(self) -> Model:
-        return self._read(to_spark_path(self._protocol, str(self._get_load_path())))
+        path = str(self._get_load_path())
+        try:
+            for table in self._TABLES:
+                self._check_numbers(f"{path}/{table}")
+            return self._read(to_spark_path(self._protocol, path))
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
+                raise
+            raise UserError(damaged(f"The model in {path}", error)) from error
 
     def _save(self, model: Model) -> None:
         path = str(self._get_save_path())
@@ -57,6 +75,9 @@ class _ModelDataset(AbstractVersionedDataset[Model, Model]):
             self._fs.rm(path, recursive=True)
         self._write(model, to_spark_path(self._protocol, path))
         self._fs.touch(f"{path}/{MARKER}")
+        if self._version and self._keep:
+            needed = {str(each) for each in self._version if each}
+            remove_old_versions(self._fs, self._filepath, MARKER, self._keep, needed)
 
     def _exists(self) -> bool:
         try:
@@ -70,6 +91,14 @@ class _ModelDataset(AbstractVersionedDataset[Model, Model]):
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "version": self._version}
 
+    def _check_numbers(self, path: str) -> None:
+        """Raises a ValueError if a number of a table is infinite, missing or none; reads it without Spark."""
+        for batch in dataset.dataset(path, filesystem=self._fs, format="parquet").to_batches():
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                values = column.flatten() if pa.types.is_list(column.type) else column
+                if values.null_count or not np.isfinite(values.to_numpy(zero_copy_only=False)).all():
+                    raise ValueError(f"{name} in {path.rsplit('/', 1)[-1]} has a value that is no finite number")
+
     def _read(self, path: str) -> Model:
         raise NotImplementedError
 
@@ -79,6 +108,8 @@ class _ModelDataset(AbstractVersionedDataset[Model, Model]):
 
 class ALSModelDataset(_ModelDataset[ALSModel | AlsFactors]):
     """An `ALSModel`, in Spark ML's own format: `ALSModel.load(path)` reads it without this project."""
+
+    _TABLES = ("userFactors", "itemFactors")
 
     def _read(self, path: str) -> ALSModel:
         spark_session()  # Spark ML uses the active session
@@ -91,6 +122,8 @@ class ALSModelDataset(_ModelDataset[ALSModel | AlsFactors]):
 class FactorModelDataset(_ModelDataset[FactorModel]):
     """A `FactorModel`: Parquet tables `user_factors` and `item_factors`, and the rest in `model.json`."""
 
+    _TABLES = ("user_factors", "item_factors")
+
     def preview(self) -> JSONPreview:
         """Everything but the vectors, for kedro-viz."""
         return JSONPreview(json.dumps(self._read_numbers()))
@@ -98,8 +131,10 @@ class FactorModelDataset(_ModelDataset[FactorModel]):
     def _read(self, path: str) -> FactorModel:
         spark = spark_session()
         numbers = self._read_numbers()
+        if not math.isfinite(numbers["intercept"]):
+            raise ValueError("the intercept is no finite number")
         users, items = (spark.read.parquet(f"{path}/{side}_factors") for side in ("user", "item"))
-        return FactorModel(numbers["intercept"], users, items, _read_rule(numbers))
+        return FactorModel(numbers["intercept"], users, items, read_rule(numbers))
 
     def _read_numbers(self) -> dict[str, Any]:
         with self._fs.open(f"{self._get_load_path()}/model.json") as file:
@@ -109,23 +144,4 @@ class FactorModelDataset(_ModelDataset[FactorModel]):
         model.users.write.parquet(f"{path}/user_factors")
         model.items.write.parquet(f"{path}/item_factors")
         with self._fs.open(f"{self._get_save_path()}/model.json", "w") as file:
-            json.dump({"intercept": model.intercept, **_describe_rule(model.rule)}, file)
-
-
-def _describe_rule(rule: Rule | None) -> dict[str, Any]:
-    """The rule as JSON: `ridges` in their order, or `folding` of a ranking model, perhaps with `stars` of a rating model."""
-    if isinstance(rule, StarsRule):
-        stars = {"rule": _describe_rule(rule.rating), "intercept": rule.intercept, "weight": rule.weight}
-        return {**_describe_rule(rule.preference), "stars": stars}
-    if isinstance(rule, PreferenceRule):
-        return {"folding": {**rule._asdict(), "weights": rule.weights.model_dump()}}
-    return {"ridges": [ridge._asdict() for ridge in rule.ridges] if isinstance(rule, RidgeRule) else []}
-
-
-def _read_rule(numbers: dict[str, Any]) -> Rule | None:
-    if folding := numbers.get("folding"):
-        preference = PreferenceRule(**{**folding, "weights": RatingWeights(**folding["weights"])})
-        stars = numbers.get("stars")
-        rating = _read_rule(stars["rule"]) if stars else None
-        return StarsRule(preference, rating, stars["intercept"], stars["weight"]) if stars and rating else preference
-    return RidgeRule(tuple(Ridge(**ridge) for ridge in numbers["ridges"])) if numbers["ridges"] else None
+            json.dump({"intercept": model.intercept, **describe_rule(model.rule)}, file)

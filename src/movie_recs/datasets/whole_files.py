@@ -10,13 +10,16 @@ from typing import IO, Any
 
 import pandas as pd
 from fsspec import AbstractFileSystem
+from kedro.io import DatasetError
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset, ParquetDataset
 from kedro_datasets.plotly import JSONDataset as PlotlyJSONDataset
 from kedro_datasets.text import TextDataset
 
+from movie_recs.datasets.damage import damaged
 from movie_recs.datasets.previews import preview_table
+from movie_recs.errors import UserError
 
 # A text that a spreadsheet would run; behind apostrophes too, so that loading takes exactly one away again.
 FORMULA, NEUTRALISED = r"^('*[=+\-@\t\r])", r"^'('*[=+\-@\t\r])"
@@ -58,6 +61,20 @@ class WholeFile:
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._fs: Any = WholeFiles(self._fs)
+
+    def load(self) -> Any:
+        """What was saved.
+
+        Raises:
+            UserError: The file is damaged, by a broken disk or by hand.
+        """
+        try:
+            return super().load()  # type: ignore[misc]
+        except DatasetError as error:
+            cause = error.__cause__
+            if isinstance(cause, ValueError) or (isinstance(cause, OSError) and cause.errno is None):
+                raise UserError(damaged(str(self._filepath), cause)) from error  # type: ignore[attr-defined]
+            raise
 
 
 class WholeJson(WholeFile, JSONDataset):

@@ -176,13 +176,24 @@ def arrays(factors: DataFrame) -> Arrays:
     return read_arrays(factors.select("id", "bias", "features").toArrow())
 
 
-def read_arrays(table: pa.Table) -> Arrays:
-    """The rows (id, bias, features) of `factor_table` in memory, as `arrays` returns them."""
+def read_arrays(table: pa.Table, dtype: type[np.floating] = np.float64) -> Arrays:
+    """The rows (id, bias, features) of `factor_table` in memory, as `arrays` returns them.
+
+    Args:
+        table: The rows, in any order.
+        dtype: Of the features: float32, as they are saved, takes half the memory.
+    """
     order = np.argsort(table["id"].to_numpy())
     bias = table["bias"].to_numpy().astype(float)[order]
-    features = feature_matrix(table["features"].combine_chunks())[order].astype(float)
+    features = feature_matrix(table["features"].combine_chunks())[order].astype(dtype, copy=False)
+    mean = features.mean(axis=0, keepdims=True, dtype=float).astype(dtype) if len(order) else np.zeros((1, 0))
     return Arrays(
         table["id"].to_numpy()[order],
         np.append(bias, bias.mean() if len(order) else 0.0),
-        np.vstack([features, features.mean(axis=0, keepdims=True)]) if len(order) else np.zeros((1, 0)),
+        np.vstack([features, mean]) if len(order) else mean,
     )
+
+
+def has_vectors(rule: Rule | None) -> bool:
+    """Whether a model of this rule has vectors of movies, by which they are similar; one of biases alone has none."""
+    return rule is None or sum(rule.sizes) > 0

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from movie_recs.data.scale import Scale
 from movie_recs.model.factor_model import Arrays, Vectors
 
 
@@ -24,3 +25,8 @@ def score_pairs(
     """
     product = np.einsum("ij,ij->i", users.features[:, :width], items.features[:, :width])
     return intercept + (users.bias + items.bias if with_bias else 0.0) + product
+
+
+def to_scale(scores: np.ndarray, scale: Scale) -> np.ndarray:
+    """The scores clipped to the scale, as `scoring.to_stars` does; NaN stays."""
+    return np.clip(scores, scale.least, scale.most)

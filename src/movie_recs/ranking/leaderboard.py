@@ -64,17 +64,15 @@ def list_movies(task: ListingTask, parameters: RankingParameters) -> DataFrame:
     """The k best movies that a user has not rated before, by each model.
 
     Returns:
-        (model string, user_id int, rank int from 1, movie_id int, score double, predicted_stars double on the scale, null
-        for events and newcomers).
+        (model string, user_id int, rank int from 1, movie_id int, score double, predicted_stars double on the scale,
+        null for events and newcomers).
     """
     spark, k = task.train_ratings.sparkSession, parameters.evaluation.k
     user_ids = np.sort(task.users.select("user_id").distinct().toArrow()["user_id"].to_numpy())
     newcomers = np.setdiff1d(user_ids, task.blocks.user_ids)
     tables = []
-    stars = task.parts.stars
-    star_users = task.blocks.map(partial(rating_vectors, stars)).keep()  # every model's lists read them
     for model, users in _models(task, parameters):
-        tables.append(users.zip(star_users).table(spark, partial(_list_block, model, stars, k), LISTS))
+        tables.append(users.table(spark, partial(_list_block, model, task.parts.stars, k), LISTS))
         if len(newcomers):
             tables.append(spark.createDataFrame(_list_newcomers(model, k, newcomers), LISTS))
     return reduce(DataFrame.unionAll, tables)
@@ -139,12 +137,11 @@ def _align_rows(rank: int, pair: tuple[Interactions, pa.Table]) -> tuple[Interac
     return block, Vectors(bias, vectors)
 
 
-def _list_block(
-    model: ListedModel, stars: ItemSide | None, k: int, pair: tuple[tuple[Interactions, Vectors], Vectors | None]
-) -> pa.Table:
-    (block, vectors), star_users = pair
+def _list_block(model: ListedModel, stars: ItemSide | None, k: int, pair: tuple[Interactions, Vectors]) -> pa.Table:
+    block, vectors = pair
     counts = np.bincount(block.users, minlength=len(block.user_ids))
     rows = _list_rows(model, k, block.user_ids, vectors, block.movie_ids[block.movies], counts)
+    star_users = rating_vectors(stars, block)
     if stars is None or star_users is None:
         return rows
     users = np.searchsorted(block.user_ids, rows["user_id"].to_numpy())

@@ -34,8 +34,8 @@ def measure_rankings(
 
         ndcg = sum over hits of 1 / log2(rank + 1) / sum_{r=1..min(k, relevant)} 1 / log2(r + 1)
             (Jarvelin & Kekalainen 2002, with binary gains); ndcg_liked: the same, only liked movies being relevant
-        ndcg_graded = sum over hits of (2^stars - 1) / log2(rank + 1) / the same sum of the best list that there could be,
-            with stars of 1 to 5 whatever the scale; for events it is ndcg
+        ndcg_graded = sum over hits of (2^stars - 1) / log2(rank + 1), over the same sum of the best list that there
+            could be, with stars of at most 5 whatever the scale; for events it is ndcg
         recall = hits / relevant,    precision = hits / k, also of a shorter list (Herlocker et al. 2004)
         map = sum over hits of (hits up to that rank) / rank / min(k, relevant) (Buckley & Voorhees 2000, cut off at k)
         mrr = 1 / rank of the first hit or 0 (Voorhees 1999),    hit_rate = 1 with a hit or 0 (Deshpande & Karypis 2004)
@@ -61,15 +61,16 @@ def measure_rankings(
         movies: (movie_id int, genres array<string>, ...): the whole catalogue, all movies of the others included.
         k: Ranks above k are left out.
         users: (user_id int, ...), the users that are measured; None for all. n_i and U are always those of all train.
-        fold_in: (user_id int, movie_id int, rating float, ...), ratings of users that are not in train, by which they were folded in;
-            they alone are measured, unless `users` names others.
+        fold_in: (user_id int, movie_id int, rating float, ...), ratings of users that are not in train, by which they
+            were folded in; they alone are measured, unless `users` names others.
         scale: The scale of the ratings, which says from which rating on a movie is liked.
 
     Returns:
-        One row per model of `lists`: (model string, k int, each of ndcg, ndcg_liked, ndcg_graded, recall, precision, map,
-        mrr, hit_rate with its _se, coverage, novelty, diversity, popularity_lift, below_mean as doubles; n_users,
-        n_users_liked, users_without_held_out (of train or fold_in; they are in no mean of accuracy) and users_without_list (with
-        held-out ratings) as longs). A mean over no user is null, and so is the error of a mean over one.
+        One row per model of `lists`: (model string, k int, each of ndcg, ndcg_liked, ndcg_graded, recall, precision,
+        map, mrr, hit_rate with its _se, coverage, novelty, diversity, popularity_lift, below_mean as doubles; n_users,
+        n_users_liked, users_without_held_out (of train or fold_in; they are in no mean of accuracy) and
+        users_without_list (with held-out ratings) as longs). A mean over no user is null, and so is the error of a mean
+        over one.
     """
     popularity = train.groupBy("movie_id").agg(F.count("*").alias("popularity"))
     people = _describe_users(train, held_out, popularity, fold_in, scale.liked)
@@ -151,7 +152,7 @@ def gains_of(ratings: np.ndarray, relevance: str, scale: Scale) -> np.ndarray:
 
     Args:
         ratings: (n,), its rating.
-        relevance: `all` of them are relevant; `liked`, those from the scale's `liked` on; `graded`, the more the better.
+        relevance: `all` of them are relevant; `liked`, those from the scale's `liked` on; `graded`, by their stars.
         scale: The scale of the ratings; of events all are relevant.
     """
     if relevance == "all" or scale == EVENTS:
@@ -169,8 +170,8 @@ def _describe_users(
 ) -> DataFrame:
     """(user_id, stars: held-out ratings by movie_id, n_relevant, n_liked, profile_popularity, mean_stars, is_fitted).
 
-    `mean_stars` is the mean of the ratings in train and fold_in. `profile_popularity` is the mean n_i of the movies in train and fold_in, null if that is 0 or there are none;
-    `is_fitted` is null for a user without ratings in train.
+    `mean_stars` is the mean of the ratings in train and fold_in. `profile_popularity` is the mean n_i of the movies in
+    train and fold_in, null if that is 0 or there are none; `is_fitted` is null for a user without ratings in train.
     """
     own = F.col("rating").alias("own")
     rated = train.select("user_id", "movie_id", own, F.lit(True).alias("is_fitted"))

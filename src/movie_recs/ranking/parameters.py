@@ -79,7 +79,7 @@ class PreferenceParameters(Block):
 
 
 class RankingTuningParameters(SearchParameters):
-    """The search of the ranking model: implicit ALS and EASE, how a user's ratings count, both together, then the stars.
+    """The search of the ranking model: ALS and EASE, how a user's ratings count, both together, then predicted stars.
 
     `relevance`: which held-out ratings are hits of a list, and how much each gains (`metrics.gains_of`). `ease_rank`:
     singular vectors that EASE keeps; all of them where `ease.is_exact`. `ease_diagonal`: values of xi of `ease`.

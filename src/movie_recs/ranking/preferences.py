@@ -23,7 +23,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from movie_recs.als.compiled import Targets, solve_side
-from movie_recs.data.interactions import Interactions, select_seen, starts_of, take
+from movie_recs.data.interactions import Interactions, compact, select_seen, starts_of, take
 from movie_recs.data.scale import HALF_STARS
 from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Vectors
 from movie_recs.ranking.candidate import RankingCandidate
@@ -66,7 +66,7 @@ class PreferenceRule(NamedTuple):
     def user_vectors(self, ratings: Interactions, items: Arrays, intercept: float) -> Vectors:  # noqa: ARG002 - see `Rule`
         """See `Rule`."""
         starts, movies, weights = self._weighted(ratings, items)
-        vectors = self.fold(starts, movies, weights, items.features[:-1].astype(np.float32))
+        vectors = self.fold(starts, movies, weights, items.features[:-1].astype(np.float32, copy=False))
         return Vectors(np.zeros(len(vectors)), vectors)
 
     def fold(self, starts: np.ndarray, movies: np.ndarray, weights: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -84,14 +84,17 @@ class PreferenceRule(NamedTuple):
             als_items = np.ascontiguousarray(items[:, : self.als_size])
             factors = solve_side(self.reg_param, self.alpha, starts, movies, weights, als_items)
             factors *= np.float32(self.als_weight)
-        own = items[:, self.als_size :]
-        influence = self_influence(own, self.ease_diagonal)[movies]
-        rows = csr_array((weights * influence, movies, starts), shape=(users, len(items)))
+        rated, places = compact(movies, len(items))  # of one user few, so that a service can answer at once
+        own = items[rated, self.als_size :]
+        rows = csr_array(
+            (weights * self_influence(own, self.ease_diagonal)[places], places, starts), shape=(users, len(own))
+        )
         return np.hstack([factors, (rows @ own).astype(np.float32)])
 
     def explainer(self, items: Arrays, intercept: float) -> Explainer:  # noqa: ARG002 - see `Rule`
         """See `Rule`."""
-        factors, own = np.split(items.features[:-1].astype(float), [self.als_size], axis=1)
+        factors, own = np.split(items.features[:-1], [self.als_size], axis=1)
+        factors = factors.astype(float)
         return partial(self._contributions, items, factors, factors.T @ factors, own)
 
     def _contributions(
@@ -109,8 +112,8 @@ class PreferenceRule(NamedTuple):
         decomposition of Hu, Koren & Volinsky 2008, section 5; of EASE's, w_j d_j f_j . f_i.
         """
         _, movies, weights = self._weighted(ratings, items)
-        mine = own[movies] * (weights * self_influence(own[movies], self.ease_diagonal))[:, None]
-        terms = own[asked] @ mine.T
+        mine = own[movies].astype(float)
+        terms = own[asked].astype(float) @ (mine * (weights * self_influence(mine, self.ease_diagonal))[:, None]).T
         if self.als_size and len(movies):
             rated_factors, more = factors[movies], self.alpha * weights
             system = gram + (rated_factors.T * more) @ rated_factors

@@ -1,12 +1,13 @@
 """Candidates of the objective `rating`."""
 
 from movie_recs.als.parameters import AlsParameters
+from movie_recs.bayes.parameters import BayesParameters
 from movie_recs.rating.parameters import BaselineParameters
 from movie_recs.tuning.candidate import Candidate, Measure, sortable
 
 
 class RatingCandidate(Candidate):
-    """A baseline, factors, or both: a rung of the ladder of rating models."""
+    """A baseline, ALS factors, or both, or a Bayesian factorisation: a rung of the ladder of rating models."""
 
     MEASURE = Measure("rmse", is_error=True, least_gain=0.0003, others=("rmse_warm",))
     SIMPLER = {  # noqa: RUF012 - annotated in the class above
@@ -50,17 +51,27 @@ class RatingCandidate(Candidate):
     def fit_cost(self) -> float:
         """By trials of a million ratings."""
         factors = 0.0 if self.rank is None else self.iterations / 5 * (self.rank / 10) ** 1.3
-        return factors + (0.0 if self.taste_reg is None else 3.0)
+        return (5 * factors if self.bayes else factors) + (3.0 if self.has_taste else 0.0)
 
     @property
     def baseline(self) -> BaselineParameters | None:
-        """The hyperparameters of biases and tastes; None for plain ALS."""
+        """The hyperparameters of biases and tastes; None for plain ALS and for `bayes`."""
         return None if self.user_damping is None else self.part(BaselineParameters)
 
     @property
     def als(self) -> AlsParameters | None:
-        """The hyperparameters of the factors; None for a baseline alone."""
-        return None if self.rank is None else self.part(AlsParameters)
+        """The hyperparameters of ALS's factors; None for a baseline alone and for `bayes`."""
+        return None if self.reg_param is None else self.part(AlsParameters)
+
+    @property
+    def bayes(self) -> BayesParameters | None:
+        """The hyperparameters of a Bayesian factorisation, whose factors have no `reg_param`; None for all others."""
+        return None if self.rank is None or self.reg_param is not None else self.part(BayesParameters)
+
+    @property
+    def has_taste(self) -> bool:
+        """Whether its users have weights for the movies' features."""
+        return self.taste_reg is not None or self.bayes is not None
 
     @property
     def without_factors(self) -> "RatingCandidate":

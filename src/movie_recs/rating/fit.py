@@ -1,4 +1,4 @@
-"""Fits of rating models: a baseline, then ALS on its residuals."""
+"""Fits of rating models: a baseline, then ALS on its residuals; or a Bayesian factorisation of all in one."""
 
 from functools import partial
 from typing import NamedTuple
@@ -12,6 +12,8 @@ from movie_recs.als.compiled import Targets, fit_factors
 from movie_recs.als.parameters import AlsParameters
 from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.als.spark_ml import Fit, add_factors, blocks_for, factor_model, fit_als, last_factors, prepare_fit
+from movie_recs.bayes.fit import BayesFit, fit_bayes, solve_users
+from movie_recs.bayes.parameters import BayesParameters
 from movie_recs.data.blocks import Blocks, open_blocks
 from movie_recs.data.interactions import Interactions, Seen, select_seen, take
 from movie_recs.model.factor_model import FACTORS, FactorModel, ItemSide, factor_rows, factor_table
@@ -47,8 +49,8 @@ def fit_candidate(
         candidate: Hyperparameters.
         seed: Seed of all initial factors.
         carrier: Carrier of the baseline, `local` or `spark`.
-        plain_als: Hyperparameters of the `ALSModel` if the candidate has no factors: it is fitted on the ratings
-            themselves.
+        plain_als: Hyperparameters of the `ALSModel` if the candidate has no factors of ALS: it is fitted on the
+            ratings themselves.
         final_fit: `spark` or `compiled`.
 
     Raises:
@@ -62,14 +64,15 @@ def fit_candidate(
         with_factors = model if candidate.als else fit_compiled(ratings, catalogue, plain(als), seed, carrier)
         return Fit(last_factors(with_factors, als.rank), model)
     blocks = blocks_for(ratings, als.rank)
-    if candidate.baseline is None:
+    if candidate.baseline is None and candidate.bayes is None:
         als_model = fit_als(prepare_fit(ratings, blocks), als, seed)
         return Fit(als_model, factor_model(als_model, als.reg_param))
     if catalogue is None:
         raise ValueError("A baseline needs the movies.")
-    base = fit_compiled(ratings, catalogue, candidate.without_factors, seed, carrier)
     if candidate.als is None:
-        return Fit(fit_als(prepare_fit(ratings, blocks), als, seed), base)
+        model = fit_compiled(ratings, catalogue, candidate, seed, carrier)
+        return Fit(fit_als(prepare_fit(ratings, blocks), als, seed), model)
+    base = fit_compiled(ratings, catalogue, candidate.without_factors, seed, carrier)
     residuals = score(base, ratings.select("user_id", "movie_id", "rating")).select(
         "user_id", "movie_id", (F.col("rating") - F.col("score")).cast("float").alias("rating")
     )
@@ -140,13 +143,14 @@ def _fit_blocks(
 ) -> FactorModel:
     baseline, als = candidate.baseline, candidate.als
     seen = blocks.map(select_seen)
+    if candidate.bayes is not None:
+        return _fit_bayes(spark, seen, catalogue, candidate.bayes, seed)
     if baseline is None:
         return _fit_plain_als(spark, seen, catalogue, candidate.part(AlsParameters), seed)
     counts = count_ratings(seen)
     features = np.zeros((len(catalogue.ids), 0))
-    if baseline.taste_reg is not None:
-        audience = fit_audience(seen, seed) if catalogue.weights.audience else None
-        features = movie_features(catalogue, counts.by_movie, audience)
+    if candidate.has_taste:
+        features = _features(seen, catalogue, counts.by_movie, seed)
     side, users = fit_biases(prepare_users(seen, features), counts, features, baseline)
     if als is None:
         items = factor_table(spark, catalogue.ids, side.bias, features)
@@ -160,6 +164,20 @@ def _fit_blocks(
     items = factor_table(spark, catalogue.ids, side.bias, np.hstack([features, factors.items]))
     ridges = side.ridge, Ridge(als.rank, als.reg_param, per_rating=True)
     return FactorModel(side.intercept, user_table, items, RidgeRule(ridges))
+
+
+def _features(seen: Blocks[Seen], catalogue: Catalogue, counts: np.ndarray, seed: int) -> np.ndarray:
+    """(m, k): the movies' features in a fit of these ratings, of which `counts` (m,) has the number by movie."""
+    return movie_features(catalogue, counts, fit_audience(seen, seed) if catalogue.weights.audience else None)
+
+
+def _fit_bayes(
+    spark: SparkSession, seen: Blocks[Seen], catalogue: Catalogue, parameters: BayesParameters, seed: int
+) -> FactorModel:
+    features = _features(seen, catalogue, count_ratings(seen).by_movie, seed)
+    (fit,) = fit_bayes(seen, features, parameters, [parameters.max_iter], seed)
+    users = seen.table(spark, partial(_posterior_rows, fit), FACTORS)
+    return FactorModel(fit.intercept, users, factor_table(spark, catalogue.ids, fit.bias, fit.features), fit.rule)
 
 
 def _fit_plain_als(
@@ -198,6 +216,11 @@ def _plain_user_rows(pair: tuple[Seen, np.ndarray]) -> pa.Table:
     seen, factors = pair
     rated = seen.rated_users
     return factor_rows(seen.user_ids[rated], np.zeros(rated.sum()), factors[rated])
+
+
+def _posterior_rows(fit: BayesFit, seen: Seen) -> pa.Table:
+    means = solve_users(fit, seen).means
+    return factor_rows(seen.user_ids, means[:, 0], means[:, 1:])
 
 
 def _user_rows(solved: SolvedUsers) -> pa.Table:

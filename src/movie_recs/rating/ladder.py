@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
-from movie_recs.model.factor_model import FactorModel
+from movie_recs.model.factor_model import FACTORS, FactorModel
 from movie_recs.model.scoring import score, score_parts
 
 COMPARED_WITH = {
@@ -15,23 +16,38 @@ COMPARED_WITH = {
     "bias_als": "bias",
     "taste": "bias",
     "taste_als": "taste",
+    "bayes": "taste_als",
 }
-RIVALS = ("als", "bias_als", "taste_als")  # the models of the ladder that are fitted even if they do not win
+RIVALS = ("als", "bias_als", "taste_als", "bayes")  # the models of the ladder that are fitted even if they do not win
 
 
 class Ladder(NamedTuple):
-    """The fitted models that the ladder is made of; `bias` and `taste` are parts of them before the factors."""
+    """The fitted models that the ladder is made of; `bias` and `taste` are parts of them before the factors.
+
+    `bayes` is `nothing` where it was left out.
+    """
 
     reference_als: FactorModel
     als: FactorModel
     bias_als: FactorModel
     taste_als: FactorModel
+    bayes: FactorModel
+
+
+def nothing(spark: SparkSession) -> FactorModel:
+    """A model of no user and no movie, in the place of one that was left out."""
+    empty = spark.createDataFrame([], FACTORS)
+    return FactorModel(0.0, empty, empty)
 
 
 def score_ladder(ladder: Ladder, pairs: DataFrame) -> DataFrame:
-    """The columns of the pairs, and a column of scores for each model of the ladder, in its order."""
+    """The columns of the pairs, and a column of scores for each model of the ladder; null where it is `nothing`."""
     scored = score_parts(ladder.bias_als, pairs, {"global_mean": 0, "bias": 1, "bias_als": 2})
     for name in ("reference_als", "als"):
         scored = score(getattr(ladder, name), scored, name)
     scored = score_parts(ladder.taste_als, scored, {"taste": 1, "taste_als": 2})
+    is_left_out = ladder.bayes.items.isEmpty()
+    scored = (
+        scored.withColumn("bayes", F.lit(None).cast("double")) if is_left_out else score(ladder.bayes, scored, "bayes")
+    )
     return scored.select(*pairs.columns, *COMPARED_WITH)

@@ -1,13 +1,17 @@
 """Parameters of the objective `rating`."""
 
+import logging
 from itertools import product
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, model_validator
 
 from movie_recs.als.parameters import AlsParameters, Grid
+from movie_recs.bayes.parameters import BayesGrid
 from movie_recs.parameter_types import Block, Damping, DampingValues, RegParam, Weight, split_words, unique
 from movie_recs.tuning.parameters import SearchParameters
+
+logger = logging.getLogger(__name__)
 
 
 class FeatureWeights(Block):
@@ -76,10 +80,25 @@ class RatingGrid(Grid):
 
 
 class RatingTuningParameters(SearchParameters):
-    """The search of the rating model: baselines, then factors on their residuals."""
+    """The search of the rating model: baselines, then factors on their residuals, and Bayesian factorisations.
+
+    `bayes`: their grid; None leaves them out.
+    """
 
     baseline_grid: BaselineGrid
     grid: RatingGrid
+    bayes: BayesGrid | None = None
+
+    def suited_to(self, ratings: int) -> Self:
+        """The same without `bayes` where the data have more than its `most_ratings`, which is logged."""
+        if self.bayes is None or ratings <= self.bayes.most_ratings:
+            return self
+        most = self.bayes.most_ratings
+        if most:
+            logger.info(
+                "bayes is left out: %s ratings, rating.tuning.bayes.most_ratings is %s", f"{ratings:,}", f"{most:,}"
+            )
+        return self.model_copy(update={"bayes": None})
 
 
 class EvaluationParameters(Block):

@@ -1,8 +1,8 @@
 """Searches the best hyperparameters of the rating model, in two stages on the same folds.
 
 First the baselines. Then ALS: on the ratings themselves, with the reference's hyperparameters and with the best ones;
-and on the residuals of the best biases and of the best taste. Any of these can win: where users and movies have many
-ratings, plain ALS can be the best.
+and on the residuals of the best biases and of the best taste. Beside them, Bayesian factorisations, which have their
+own biases and tastes. Any of these can win: where users and movies have many ratings, plain ALS can be the best.
 """
 
 import logging
@@ -27,7 +27,7 @@ from movie_recs.tuning.memory import LOCAL, Choice, DataSize
 from movie_recs.tuning.strategies import Listed, Strategy, choose_strategy, run_strategies
 from movie_recs.tuning.trial_log import TrialLog, digest, fingerprint, remember
 
-WINNERS = ("bias", "taste", "reference_als", "als", "bias_als", "taste_als")
+WINNERS = ("bias", "taste", "reference_als", "als", "bias_als", "taste_als", "bayes")
 
 FIRST_REG_PARAMS = [0.2, 0.3]  # the best of ml-latest-small lies between
 THERE = DataSize(ratings=100_836, users=610, movies=9_742)
@@ -45,7 +45,7 @@ def search(
     log: TrialLog | None = None,
     scale: Scale = HALF_STARS,
 ) -> pd.DataFrame:
-    """One row per candidate of each of `WINNERS`; columns of `summarise`.
+    """One row per candidate of each of `WINNERS`, `bayes` where it has a grid; columns of `summarise`.
 
     Args:
         train_ratings: (user_id int, movie_id int, rating float in stars, fold int).
@@ -62,7 +62,7 @@ def search(
         listed = Listed([RatingCandidate(model="reference_als", **reference.model_dump())])
         best = {model: best_candidate(baselines, RatingCandidate, model) for model in ("bias", "taste")}
         following = [factor_strategy(f"{model}_als", base, tuning) for model, base in best.items()]
-        factors = run([listed, factor_strategy("als", None, tuning), *following])
+        factors = run([listed, factor_strategy("als", None, tuning), *following, *bayes_strategies(tuning)])
     return pd.concat([baselines, factors], ignore_index=True)
 
 
@@ -166,3 +166,10 @@ def factor_strategy(
     fixed = {} if base is None else base.model_dump(include=set(BaselineParameters.model_fields))
     listed = [RatingCandidate(model=model, **fixed, **als.model_dump()) for als in tuning.grid.candidates()]
     return choose_strategy(listed, {name: getattr(tuning.grid, name) for name in Grid.model_fields}, tuning)
+
+
+def bayes_strategies(tuning: RatingTuningParameters) -> list[Strategy[RatingCandidate]]:
+    """The listed candidates of `bayes`, none beyond: its posterior makes no use of factors that it does not need."""
+    if tuning.bayes is None:
+        return []
+    return [Listed([RatingCandidate(model="bayes", **each.model_dump()) for each in tuning.bayes.candidates()])]

@@ -1,4 +1,4 @@
-"""Trials of rating models: biases, tastes and factors, and their errors on a held-out fold."""
+"""Trials of rating models: biases, tastes and factors, or all in one, and their errors on a held-out fold."""
 
 from collections.abc import Iterator
 from functools import cached_property, partial
@@ -6,7 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from movie_recs.als import kernels
 from movie_recs.als.compiled import Targets, fit_factors
+from movie_recs.als.ridge import with_ones
+from movie_recs.bayes.fit import BayesFit, fit_bayes, solve_users
+from movie_recs.bayes.parameters import BayesParameters
 from movie_recs.data.block_types import Blocks, add_up
 from movie_recs.data.interactions import Interactions, Seen, select_seen
 from movie_recs.data.scale import HALF_STARS, Scale
@@ -48,7 +52,7 @@ class RatingTrialData(NamedTuple):
         """Folds of trials with a taste whose audience factors have not been fitted yet."""
         if self.catalogue is None or not self.catalogue.weights.audience:
             return []
-        tasted = {trial.fold for trial in trials if trial.candidate.taste_reg is not None}
+        tasted = {trial.fold for trial in trials if trial.candidate.has_taste}
         return sorted(tasted - set(self.audience))
 
     def fit_shared(self, fold: int) -> np.ndarray:
@@ -85,7 +89,7 @@ class FoldBlock(NamedTuple):
 
 
 class ScoredBlock(NamedTuple):
-    """A block with the scores of its held-out pairs, (h,), and the residuals of the ratings seen, (n,)."""
+    """A block with the scores of its held-out pairs, (h,), and the residuals of the ratings seen, (n,), if read."""
 
     block: FoldBlock
     scores: np.ndarray
@@ -105,6 +109,9 @@ class RatingFold:
 
         They differ in `max_iter` alone, so one without factors is the only one.
         """
+        if candidates[0].bayes:
+            yield from self._measure_bayes(candidates[0].bayes, [each.iterations for each in candidates])
+            return
         als, parameters = candidates[0].als, candidates[0].baseline
         if parameters is None:
             scored = self._blocks.map(_score_zero)
@@ -126,6 +133,12 @@ class RatingFold:
                 )
         finally:
             scored.close()
+
+    def _measure_bayes(self, parameters: BayesParameters, iterations: list[int]) -> Iterator[Measures]:
+        counts = self._counts.by_movie
+        for fit in fit_bayes(self._seen, self._features, parameters, iterations, self._data.seed):
+            scored = self._blocks.map(partial(_score_posteriors, fit))
+            yield self._errors(scored.collect(partial(_sum_errors, self._data.scale, counts)))
 
     def _mean_factors(
         self, both: Blocks[tuple[ScoredBlock, np.ndarray]], items: np.ndarray
@@ -167,12 +180,15 @@ class RatingFold:
         return prepare_users(self._seen, features), features
 
     @cached_property
-    def _tastes(self) -> tuple[Blocks[UserSystems], np.ndarray]:
+    def _features(self) -> np.ndarray:
         if self._data.catalogue is None:
             raise ValueError("A taste needs the movies.")
         audience = self._data.audience.get(self._fold)
-        features = movie_features(self._data.catalogue, self._counts.by_movie, audience)
-        return prepare_users(self._seen, features), features
+        return movie_features(self._data.catalogue, self._counts.by_movie, audience)
+
+    @cached_property
+    def _tastes(self) -> tuple[Blocks[UserSystems], np.ndarray]:
+        return prepare_users(self._seen, self._features), self._features
 
 
 def _open_block(fold: int, interactions: Interactions) -> FoldBlock:
@@ -189,6 +205,12 @@ def _score(side: MovieSide, pair: tuple[FoldBlock, SolvedUsers]) -> ScoredBlock:
 
 def _score_zero(block: FoldBlock) -> ScoredBlock:
     return ScoredBlock(block, np.zeros(len(block.users)), block.seen.ratings)
+
+
+def _score_posteriors(fit: BayesFit, block: FoldBlock) -> ScoredBlock:
+    means = solve_users(fit, block.seen).means
+    products = kernels.predict(block.users, block.movies, means, with_ones(fit.features))
+    return ScoredBlock(block, fit.intercept + fit.bias[block.movies] + products, np.zeros(0))
 
 
 def _targets(scored: ScoredBlock) -> Targets:

@@ -1,9 +1,12 @@
 """All results as one HTML page: scripts, styles, figures and lists are inside it, so it needs no network.
 
 The text is in templates/report.html.j2, its values are prepared here. Titles and tags may contain anything: Jinja
-escapes them, and JSON is embedded without a `<`.
+escapes them, and JSON is embedded without a `<`. A browser runs the page's own scripts alone, which it knows by their
+hashes; styles may be inline, as Plotly sets them.
 """
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypedDict
@@ -15,7 +18,7 @@ from plotly.graph_objects import Figure
 from movie_recs.data.scale import Scale
 from movie_recs.data.schemas import NO_GENRES
 from movie_recs.report.figures import INK, LINES, PALE
-from movie_recs.report.words import COLUMNS, EVENT_FIGURES, FIGURES, MODELS, OBJECTIVES, PARAMETERS, SPLITS
+from movie_recs.report.words import COLUMNS, EVENT_FIGURES, FIGURES, MEASURES, MODELS, OBJECTIVES, PARAMETERS, SPLITS
 
 PALER = ("#86b6e3", "#f0935c", "#6cc592", "#c594da", "#e0b850", "#a7b4c2", "#e58aa8", "#74c7d3")
 DARK = {  # colours of figures on a light page: those on a dark one
@@ -56,6 +59,7 @@ class Headline(TypedDict):
     """The winner of an objective and its baseline, both rows of metrics; its relative change, and whether it loses."""
 
     objective: str
+    measure: str
     winner: dict[str, Any]
     baseline: dict[str, Any]
     change: float | None
@@ -73,18 +77,22 @@ def render(content: Content) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(embed=embed, number=_number, percent=_percent)
-    environment.globals.update(
-        source=lambda name: Markup(templates.get_source(environment, name)[0]),  # noqa: S704 - our own files
-        plotly_js=_plotly_js,
-    )
+
+    def source(name: str) -> Markup:
+        return Markup(templates.get_source(environment, name)[0].replace("\r\n", "\n"))  # noqa: S704 - our own files
+
+    scripts = [_plotly_js(), source("explorer.js"), source("report.js")]
     metrics, facts = content.metrics, content.run_facts
     scale = Scale.of(metrics["dataset"])
     meaningless = {
-        *(() if scale else ("ndcg_liked",)),
+        *(() if scale else ("ndcg_liked", "ndcg_graded", "below_mean")),
         *(() if set(content.eda["genres"]) - {NO_GENRES} else ("diversity",)),
     }
     parameters = dict(_flatten(content.parameters))
     return environment.get_template("report.html.j2").render(
+        css=source("report.css"),
+        scripts=scripts,
+        allowed_scripts=" ".join(map(_csp_hash, scripts)),
         data=metrics["dataset"],
         split=metrics["split"],
         eda=content.eda,
@@ -93,6 +101,7 @@ def render(content: Content) -> str:
         scale=scale,
         ranking=metrics["ranking"],
         models=MODELS,
+        measures=MEASURES,
         splits=SPLITS,
         columns=[column for column in COLUMNS if column.key not in meaningless],
         parameter_words=PARAMETERS,
@@ -122,16 +131,26 @@ def compare_with_baselines(metrics: dict[str, Any]) -> list[Headline]:
     """
     found: list[Headline] = []
     for objective in OBJECTIVES:
-        key, measure = objective.key, objective.measure.name
+        key = objective.key
         if key not in metrics:
             continue
+        measure = objective.tested_by(metrics[key]["best_params"])
         rows = {row["model"]: row for row in metrics[key]["models"] if row.get(measure) is not None}
         winner, baseline = rows.get(metrics[key]["best_params"]["model"]), rows.get(objective.baseline)
         if winner and baseline:
             value, reference = winner[measure], baseline[measure]
             change = (value - reference) / reference if reference else None
             loses = objective.loses(value, reference)
-            found.append({"objective": key, "winner": winner, "baseline": baseline, "change": change, "loses": loses})
+            found.append(
+                {
+                    "objective": key,
+                    "measure": measure,
+                    "winner": winner,
+                    "baseline": baseline,
+                    "change": change,
+                    "loses": loses,
+                }
+            )
     return found
 
 
@@ -149,7 +168,12 @@ def _prepare(figure: Figure) -> dict[str, Any] | None:
 def _plotly_js() -> Markup:
     from plotly.offline import get_plotlyjs  # takes half a second, and only the page needs it
 
-    return Markup(get_plotlyjs())  # noqa: S704 - Plotly's own
+    return Markup(get_plotlyjs().replace("\r\n", "\n"))  # noqa: S704 - Plotly's own
+
+
+def _csp_hash(script: str) -> str:
+    """How a content security policy names a script, which a browser reads with line feeds alone."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def _flatten(parameters: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

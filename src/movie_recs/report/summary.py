@@ -10,7 +10,7 @@ from itertools import groupby, islice
 from typing import Any
 
 from movie_recs.data.scale import HALF_STARS, Scale
-from movie_recs.report.words import MODELS, OBJECTIVES, Objective
+from movie_recs.report.words import MEASURES, MODELS, OBJECTIVES, Objective
 
 WIDTH = 80
 INDENT = 9
@@ -39,7 +39,7 @@ def summarise(
     for objective in OBJECTIVES:
         measured = metrics.get(objective.key, {})
         if best := measured.get("best_params") or results.get(f"{objective.key}.best_params"):
-            compared = _compare(measured.get("models", []), objective, best["model"])
+            compared = _compare(measured.get("models", []), objective, best)
             lines += _paragraph(objective.key.capitalize(), *compared, _describe_model(best))
     for name, (label, kind) in LISTS.items():
         if titles := lists.get(name):
@@ -76,13 +76,13 @@ def _describe_model(best: dict[str, Any]) -> str:
     return f"{best['model']}: {MODELS[best['model']]} ({', '.join(values)})"
 
 
-def _compare(models: list[dict[str, Any]], objective: Objective, winner: str) -> Iterator[str]:
+def _compare(models: list[dict[str, Any]], objective: Objective, best: dict[str, Any]) -> Iterator[str]:
     """The measures of the winner and of the baseline, and a warning if it loses; nothing if either is missing."""
-    measure = objective.measure.name
+    measure, winner = objective.tested_by(best), best["model"]
     rows = {row["model"]: row for row in models if row.get(measure) is not None}
     if winner in rows and objective.baseline in rows:
         value, baseline = (rows[name][measure] for name in (winner, objective.baseline))
-        label = f"{measure.upper()}@{rows[winner]['k']}" if "k" in rows[winner] else measure.upper()
+        label = MEASURES[measure].replace("NDCG", f"NDCG@{rows[winner].get('k')}")
         yield f"{label} {value:.4f} on the test ratings; {objective.baseline_name} {baseline:.4f}"
         if objective.loses(value, baseline):
             yield f"WARNING: {winner} won in cross-validation but loses to {objective.baseline} on the test ratings."

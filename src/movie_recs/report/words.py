@@ -1,8 +1,9 @@
 """Names and explanations for readers: figures, models, columns and hyperparameters."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from movie_recs.ranking.candidate import RankingCandidate
+from movie_recs.ranking.metrics import RELEVANCE
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.tuning.candidate import Measure
 
@@ -58,6 +59,7 @@ MODELS = {
     "bias_als": "biases, and ALS on their residuals",
     "taste": "biases, and each user's taste for genres, years, popularity and audiences",
     "taste_als": "biases, tastes, and ALS on their residuals",
+    "bayes": "biases, tastes and factors in one Bayesian model, with each user's own noise",
     "random": "movies drawn at random",
     "most_popular": "the most rated movies, the same for everybody",
     "damped_mean": "the best rated movies, the same for everybody",
@@ -66,6 +68,7 @@ MODELS = {
     "recent_als": "implicit ALS, with a user's ratings weighted by stars and age",
     "ease": "EASE: a linear model of which movies are rated together",
     "blend": "the scores of EASE and ALS, added",
+    "with_stars": "the best of these, with the predicted stars added to its score",
 }
 
 SPLITS = {  # which ratings are the test
@@ -76,6 +79,14 @@ SPLITS = {  # which ratings are the test
 }
 
 
+MEASURES = {
+    "rmse": "RMSE",
+    "ndcg": "NDCG",
+    "ndcg_liked": "NDCG of liked movies",
+    "ndcg_graded": "graded NDCG",
+}
+
+
 class Objective(NamedTuple):
     """An objective: its key in the metrics, its measure, the model to beat, and that model's name in a sentence."""
 
@@ -83,6 +94,10 @@ class Objective(NamedTuple):
     measure: Measure
     baseline: str
     baseline_name: str
+
+    def tested_by(self, best_params: dict[str, Any]) -> str:
+        """The key of the measure on the test ratings by which the winner with these parameters was chosen."""
+        return RELEVANCE[best_params.get("relevance", "all")] if self.key == "ranking" else self.measure.name
 
     def loses(self, winner: float, baseline: float) -> bool:
         """Whether the winner's measure on the test ratings is worse than the baseline's."""
@@ -108,11 +123,13 @@ class Column(NamedTuple):
 COLUMNS = (
     Column("ndcg", "NDCG", 3, "Hits near the top count more: 1 if all relevant movies come first."),
     Column("ndcg_liked", "NDCG liked", 3, "The same, with only held-out movies of at least 4 stars as hits."),
+    Column("ndcg_graded", "NDCG graded", 3, "The same, where a hit counts more the more stars it got: 2^stars - 1."),
     Column("recall", "Recall", 3, "Share of the user's held-out movies that are in the list."),
     Column("precision", "Precision", 3, "Share of the list that the user has rated in the test set."),
     Column("map", "MAP", 3, "Mean of the precision at each hit."),
     Column("mrr", "MRR", 3, "One divided by the rank of the first hit."),
     Column("hit_rate", "Hit rate", 3, "Share of users with at least one hit."),
+    Column("below_mean", "Below mean", 3, "Share of movies with predicted stars below the user's own mean.", False),
     Column("coverage", "Coverage", 3, "Share of all movies that are in at least one list.", False),
     Column("novelty", "Novelty", 2, "How unknown the movies are, in bits: one more is half as many ratings.", False),
     Column("diversity", "Diversity", 2, "How different the genres of a list's movies are: 1 means no overlap.", False),
@@ -136,7 +153,9 @@ PARAMETERS = {
     "alpha": "confidence in a rating is 1 + alpha times its weight",
     "ease_reg": "regularisation of EASE",
     "ease_rank": "singular vectors that EASE keeps",
+    "ease_diagonal": "up to which weight a movie may predict itself in EASE's fit",
     "als_weight": "weight of the ALS score, added to the score of EASE",
+    "stars_weight": "weight of the predicted stars, added to the score",
     "star_weight": "added to a rating's weight for each star above the user's mean",
     "half_life": "number of later ratings that halve a rating's weight",
     "old_weight": "lower limit of an old rating's weight",

@@ -11,6 +11,7 @@ from movie_recs.data.movielens import resolve_dataset
 from movie_recs.data.sources.description import SourceDescription
 from movie_recs.data.sources.layouts import find_test_file, resolve
 from movie_recs.errors import UserError
+from movie_recs.runtime.long_lists import LongLists
 from movie_recs.tuning.memory import MIB, machine_memory
 
 LARGE = 128 * MIB  # of ratings.csv: five million ratings
@@ -23,20 +24,26 @@ class ConfigLoader(OmegaConfigLoader):
     """`OmegaConfigLoader` that gives the catalog `${globals:dataset}`, `raw_dir`, `source` and what else it needs.
 
     To conf/*/spark.yml it gives `${globals:driver_memory}` and `java_compilers`, by the size of the data set's ratings.
-    They follow from the parameters `dataset`, `source`, `split` and `recommend.new_user_ratings`, which may come from
-    any parameters file or from the command line; only the loader sees all of these before the catalog is read, with and
-    without hooks.
+    They follow from parameters (`dataset`, `source`, `split`, `keep_versions`, `recommend.new_user_ratings`), and only
+    the loader sees those of all files and of the command line before the catalog is read, with and without hooks.
     """
 
     _found: dict[str, str] | None = None  # the warning that a data set is synthetic is given once
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._fs: Any = LongLists(self._fs)
+
     def __getitem__(self, key: str) -> dict[str, Any]:
+        if key == "parameters" and key not in self:
+            self[key] = self._fs.put_back(super().__getitem__(key))  # read once, as reading may take seconds
         if key in ("catalog", "spark"):  # both at once, as Kedro keeps the globals that it resolves first
             person = (self["parameters"].get("recommend") or {}).get("new_user_ratings")
             ratings_bytes = self._ratings_bytes()
             sizes = {"ratings_bytes": ratings_bytes, **java_sizes(ratings_bytes, machine_memory())}
             found = self._found or (self._dataset() if key == "catalog" else {})
             named = {"source": self._described(), "given_test": self._given_test(), "new_user_ratings": person}
+            named["keep_versions"] = self["parameters"].get("keep_versions")
             self["globals"] = {**super().__getitem__("globals"), **found, **sizes, **named}
         return super().__getitem__(key)
 

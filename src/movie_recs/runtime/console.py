@@ -29,7 +29,7 @@ class ConsoleHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Keeps the configuration, which has the name of the data set, and hides py4j's tracebacks of an interrupt."""
+        """Keeps the configuration, which has the name of the data set, and hides py4j's tracebacks."""
         self._config = context.config_loader
         logging.getLogger().addFilter(is_worth_showing)  # py4j logs them as root
 
@@ -83,14 +83,8 @@ class ConsoleHooks:
 
 
 def is_worth_showing(record: logging.LogRecord) -> bool:
-    """False for py4j's traceback of a call to Java that Ctrl-C interrupted, or that PySpark nested in another call."""
-    error = record.exc_info[1] if record.module == "java_gateway" and record.exc_info else None
-    while error:
-        is_reentrant = isinstance(error, RuntimeError) and "reentrant call" in str(error)
-        if isinstance(error, KeyboardInterrupt) or is_reentrant:
-            return False
-        error = error.__cause__ or error.__context__
-    return True
+    """False for py4j's traceback of a broken call to Java, which is raised as well, or which Ctrl-C has interrupted."""
+    return not (record.module in ("java_gateway", "clientserver") and record.exc_info)
 
 
 def _summarise(made: set[str], catalog: CatalogProtocol) -> list[str]:

@@ -12,13 +12,16 @@ from kedro.pipeline import Pipeline
 
 from movie_recs.errors import UserError
 from movie_recs.parameters import check_parameters
+from movie_recs.runtime.failures import as_sentence, begin_log
 from movie_recs.runtime.lock import RunLock
+from movie_recs.runtime.needs import check_room
 from movie_recs.runtime.objectives import use_ratings
 from movie_recs.runtime.spark import configure_spark
 
 logger = logging.getLogger(__name__)
 
 NEW_USER_RATINGS = "new_user_ratings"
+IN_MEMORY = "only in memory"
 
 
 class ProjectHooks:
@@ -37,6 +40,7 @@ class ProjectHooks:
         except UserError as error:
             raise ClickException(str(error)) from error
         self._config = context.config_loader
+        begin_log(str(self._config["globals"]["data_dir"]))
         are_events = source.ratings is not None and source.ratings.are_events
         if are_events:
             logger.info("The data are events without ratings, so the objective `rating` is left out")
@@ -44,7 +48,7 @@ class ProjectHooks:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Stops a run whose inputs do not exist before Spark starts."""
+        """Stops a run whose inputs do not exist, or whose outputs cannot be written, before Spark starts."""
         person = catalog.get(NEW_USER_RATINGS) if NEW_USER_RATINGS in pipeline.inputs() else None
         try:
             getattr(person, "check", lambda: None)()
@@ -63,6 +67,9 @@ class ProjectHooks:
         try:
             if self._config is not None:
                 places = self._config["globals"]
+                if "://" not in str(places["data_dir"]):
+                    folders = [Path(_place(catalog, name)).parent for name in _saved(pipeline, catalog)]
+                    check_room(folders, [node.name for node in pipeline.nodes], places.get("ratings_bytes", 0))
                 self._lock.take(str(places["data_dir"]), str(places.get("dataset")))
         except UserError as error:
             raise ClickException(str(error)) from error
@@ -74,14 +81,15 @@ class ProjectHooks:
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        """Shows an error that the user can correct as one sentence, without a traceback."""
+        """Shows an error as one sentence, without a traceback, whatever the session."""
         self._lock.free()
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, UserError):
-            cause = cause.__cause__  # a dataset's error comes wrapped, by the dataset and by the catalog
-        if cause is not None:
-            raise ClickException(str(cause)) from error
+        raise as_sentence(error) from error
+
+
+def _saved(pipeline: Pipeline, catalog: CatalogProtocol) -> list[str]:
+    """The outputs that are not only in memory."""
+    return [name for name in pipeline.all_outputs() if _place(catalog, name) != IN_MEMORY]
 
 
 def _place(catalog: CatalogProtocol, name: str) -> str:
-    return str(getattr(catalog.get(name), "_filepath", None) or getattr(catalog.get(name), "_path", "only in memory"))
+    return str(getattr(catalog.get(name), "_filepath", None) or getattr(catalog.get(name), "_path", IN_MEMORY))

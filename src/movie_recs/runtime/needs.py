@@ -6,13 +6,18 @@ machine may take half as long or twice; what a search adds beyond its lists, and
 
 import os
 import resource
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from movie_recs.errors import UserError
+
 BYTES_PER_RATING = 26  # of ratings.csv
 GIB = 2**30
+GB = 10**9
+READING = "data_processing.parse_ratings"  # a run with this node writes all tables anew
 MEASURED_CORES = 2
 
 
@@ -33,7 +38,7 @@ class Stage(NamedTuple):
 
 
 STAGES = {  # by the beginning of a node's name, the first that fits; each counts once for each of its nodes
-    "data_processing.parse_ratings": Stage("reading", 14, 8),
+    READING: Stage("reading", 14, 8),
     "data_processing.split_ratings": Stage("reading", 3, 3),
     "eda.count_distributions": Stage("description", 5, 3),
     "rating.tuning.cross_validate": Stage("tuning", 12, 6, most=5),
@@ -67,11 +72,42 @@ def expect(nodes: Iterable[str], ratings_bytes: int, cores: int) -> str:
     if not seconds:
         return ""
     parts = ", ".join(f"{label} {_time(value)}" for label, value in seconds.items())
-    memory, disk = 2.5 + 0.6 * millions**0.75, 0.02 + 0.1 * millions
+    memory = 2.5 + 0.6 * millions**0.75
     return (
         f"About {millions:.1f} million ratings: expect about {_time(sum(seconds.values()))} on {cores} cores "
-        f"({parts}), {memory:.0f} GB of memory and {disk:.1f} GB of disk"
+        f"({parts}), {memory:.0f} GB of memory and {_disk(millions):.1f} GB of disk"
     )
+
+
+def check_room(folders: Iterable[Path], nodes: Iterable[str], ratings_bytes: int) -> None:
+    """Checks that a run can write its results.
+
+    Args:
+        folders: The folders of its outputs, of which some may not exist yet.
+        nodes: Names of the nodes that will run.
+        ratings_bytes: Size of ratings.csv; 0 if it is not known.
+
+    Raises:
+        UserError: A folder cannot be written to, or its disk has less room than the run needs.
+    """
+    needed = _disk(ratings_bytes / BYTES_PER_RATING / 1e6 if READING in nodes else 0)
+    for folder in sorted(set(map(existing, folders))):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UserError(
+                f"{folder} cannot be written to: correct its permissions, or write results to another folder by "
+                "MOVIE_RECS_DATA_DIR."
+            )
+        free = shutil.disk_usage(folder).free / GB
+        if free < needed:
+            raise UserError(
+                f"The disk of {folder} has {free:.2f} GB free, and this run needs about {needed:.2f} GB: free some "
+                "space, or write results to another folder by MOVIE_RECS_DATA_DIR."
+            )
+
+
+def existing(path: Path) -> Path:
+    """The path itself, or the nearest folder above it that exists."""
+    return next(each for each in (path, *path.parents) if each.exists())
 
 
 def describe_peak() -> str:
@@ -108,6 +144,11 @@ def _peak_of(pid: int) -> int:
         return 0
     fields = {line.split(":")[0]: line.split() for line in text.splitlines()}
     return 1024 * int(fields["VmHWM"][1]) if "VmHWM" in fields else 0
+
+
+def _disk(millions: float) -> float:
+    """Gigabytes that a run on so many million ratings writes."""
+    return 0.02 + 0.1 * millions
 
 
 def _time(seconds: float) -> str:

@@ -1,16 +1,20 @@
 """Where Spark runs: inside the process, on a cluster, or behind a Spark Connect server."""
 
-import atexit
 import functools
 import importlib.util
 import logging
 import os
+import re
 import shlex
 import shutil
+import signal
 import sys
-import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
@@ -18,10 +22,16 @@ from pyspark.sql import SparkSession, is_remote
 
 from movie_recs.errors import UserError
 from movie_recs.runtime.java import find_java, wrap_java
+from movie_recs.scratch import scratch_folder
 
 logger = logging.getLogger(__name__)
 
 WORKER_DAEMON = "movie_recs.runtime.worker_daemon"
+UNIX_SOCKET = "spark.python.unix.domain.socket.enabled"
+LONGEST_FOLDER = 60  # characters: a Unix socket's path, with 42 for its name, may have 104
+SECRET = re.compile(
+    r"secret|password|token|access[.]?key", re.IGNORECASE
+)  # in the names of properties, as in Spark's own
 SERVER_SECONDS = 30  # to wait for a Spark Connect server; PySpark itself would try for ten minutes
 
 _lock = Lock()  # a thread runner loads several datasets at a time
@@ -69,11 +79,38 @@ def spark_session() -> SparkSession:
         if session is None:
             if (address := os.environ.get("SPARK_REMOTE", "")).startswith("sc://"):
                 _wait_for_server(address)
-            session = SparkSession.builder.config(map=_connect_options).getOrCreate()
+            with _interrupt_afterwards():
+                session = SparkSession.builder.config(map=_connect_options).getOrCreate()
         if is_remote() and _is_package_sent() and session not in _supplied_sessions:
             session.addArtifacts(_package_archive(), pyfile=True)
             _supplied_sessions.add(session)
     return session
+
+
+@contextmanager
+def _interrupt_afterwards() -> Iterator[None]:
+    """Ctrl-C waits until Java has started, the second one does not.
+
+    Otherwise Java prints a traceback, as PySpark removes a folder that it needs.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+
+    def remember(number: int, _: FrameType | None) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    earlier = signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is remember:  # else PySpark has set its own, which stops Spark's jobs
+            signal.signal(signal.SIGINT, earlier)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
@@ -85,18 +122,50 @@ def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
         for name in ("SPARK_HOME", "PYSPARK_PYTHON"):  # of another Spark, or of a Python without these packages
             if (value := os.environ.pop(name, None)) not in (None, sys.executable):
                 logger.info("%s=%s is ignored: Spark inside this process uses its own", name, value)
+        if len(str(scratch_folder())) > LONGEST_FOLDER:
+            options[UNIX_SOCKET] = "false"
     else:
         if options.get("spark.python.daemon.module") == WORKER_DAEMON:
             del options["spark.python.daemon.module"]  # this package reaches a worker after its daemon has started
         if _is_package_sent():
             own_files = options.get("spark.submit.pyFiles")
             options["spark.submit.pyFiles"] = f"{own_files},{_package_archive()}" if own_files else _package_archive()
+        _check_secret(options)
     if os.environ.pop("SPARK_REMOTE", None):  # PySpark would prefer it to the master
         logger.warning("SPARK_REMOTE is ignored: this run uses %s (--env=connect uses it)", options["spark.master"])
+    secrets = {key: options.pop(key) for key in list(options) if SECRET.search(key)}
     arguments = [f"--conf {shlex.quote(f'{key}={value}')}" for key, value in options.items()]
+    if secrets:  # an argument is seen by all users of this machine
+        arguments.append(f"--load-spark-defaults --properties-file {shlex.quote(_private_file(secrets))}")
     os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join([*arguments, "pyspark-shell"])
     os.environ["JAVA_HOME"] = str(wrap_java(find_java().home))
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    _silence_accumulators()
+
+
+def _silence_accumulators() -> None:
+    """Without PySpark's traceback when Java, which sends accumulators' values, ends before this process."""
+    from pyspark import accumulators
+
+    for server in (accumulators.AccumulatorTCPServer, accumulators.AccumulatorUnixServer):
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+
+
+def _check_secret(options: dict[str, str]) -> None:
+    is_wanted = options["spark.master"].startswith("spark:") and options.get("spark.authenticate", "").lower() == "true"
+    if is_wanted and not options.get("spark.authenticate.secret"):
+        raise UserError(
+            "Which secret does the cluster have? Set SPARK_AUTH_SECRET to spark.authenticate.secret of its master and "
+            "workers, or SPARK_AUTHENTICATE=false if they have none."
+        )
+
+
+def _private_file(properties: dict[str, str]) -> str:
+    """The path of a file with these properties, which this user alone can read; removed when this process ends."""
+    path = scratch_folder() / "spark.properties"
+    escaped = {key: value.replace("\\", "\\\\") for key, value in properties.items()}
+    path.write_text("".join(f"{key}={value}\n" for key, value in escaped.items()), encoding="utf-8")
+    return str(path)
 
 
 def _configure_connect(options: dict[str, str]) -> None:
@@ -131,12 +200,11 @@ def _is_package_sent() -> bool:
 
 @functools.cache
 def _package_archive() -> str:
-    """The path of this package as a zip file, removed when this process ends.
+    """The path of this package as a zip file.
 
     Spark sends it to workers, which need not have the package: their functions are pickled by reference.
     """
-    folder = Path(tempfile.mkdtemp(prefix="movie_recs-package-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = scratch_folder() / "package"
     package = Path(__file__).parents[1]
     shutil.copytree(package, folder / "source" / package.name, ignore=shutil.ignore_patterns("__pycache__"))
     return shutil.make_archive(f"{folder}/{package.name}", "zip", folder / "source")

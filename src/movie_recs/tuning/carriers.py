@@ -23,6 +23,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession, is_remote
 
 from movie_recs.data.blocks import tasks_at_a_time
+from movie_recs.scratch import scratch_folder
 from movie_recs.threads import cores
 from movie_recs.tuning.candidate import Kind
 from movie_recs.tuning.memory import IN_THIS_PROCESS
@@ -73,7 +74,7 @@ class TrialRunner(Generic[Kind]):
     def __init__(self, spark: SparkSession, data: TrialData[Kind], carrier: str, at_a_time: int | None = None):
         self._spark, self._data, self._is_local = spark, data, carrier == "local" and at_a_time != IN_THIS_PROCESS
         is_here = not is_remote() and (spark.conf.get("spark.master", "") or "").startswith("local")
-        self._folder = tempfile.TemporaryDirectory(prefix="movie_recs-trials-") if is_here else None  # removed with it
+        self._folder = tempfile.TemporaryDirectory(prefix="trials-", dir=scratch_folder()) if is_here else None
         self._handles: dict[int | None, PickledData | DriverData] = {}
         # A pass over blocks in Spark keeps all cores busy by itself.
         tasks = tasks_at_a_time(spark) if self._is_local else 1
@@ -177,8 +178,14 @@ class PickledData:
         return isinstance(other, PickledData) and other._key == self._key
 
     def load(self) -> TrialData:
-        """The data; their pickled form is freed."""
+        """The data; their pickled form is freed.
+
+        Raises:
+            ValueError: The file is not what this process wrote.
+        """
         pickled, self._pickled = self._path.read_bytes() if self._path else self._pickled, b""
+        if self._path and hashlib.sha256(pickled).hexdigest() != self._key:
+            raise ValueError(f"{self._path} has been changed by something else.")
         return pickle.loads(pickled)  # noqa: S301 - made by this run's driver
 
     def open(self, fold: int) -> Fold:

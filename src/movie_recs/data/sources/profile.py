@@ -68,7 +68,7 @@ def profile_ratings(rows: DataFrame, source: Source, max_bad_rows: float) -> Pro
 def number(text: Column) -> Column:
     """The text as a number, or null. A plain cast would also accept NaN, Infinity and 4.0f."""
     digits = F.trim(text)
-    return F.when(digits.rlike(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), digits).try_cast("double")
+    return F.when(digits.rlike(r"\A[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\z"), digits).try_cast("double")
 
 
 def is_on(scale: Scale, rating: Column) -> Column:

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,11 +29,14 @@ ROLES: dict[Table, tuple[str, ...]] = {
     "tags": ("user", "item", "tag", "time"),
     "links": ("item", "imdb", "tmdb"),
 }
+NEEDED: tuple[Table, ...] = ("ratings", "items")  # an empty file of another table is one without rows
 GROUPLENS_NAMES: dict[Table, RawFile] = {"ratings": "ratings", "items": "movies", "tags": "tags", "links": "links"}
 LIST_SEPARATOR = "|"  # between the genres of a row
 HEAD_BYTES = 1 << 16  # of a file's beginning, in which its first line ends
 ENCODING_BYTES = 1 << 26  # of a file, from which its encoding is found
 MOST_FIELDS = 1_000_000  # of a line; Spark's reader stops the run at a line of more than its own limit, 20,480
+LINE_END = re.compile(r"\r\n|\n|\r")  # as Spark reads; str.splitlines has others, which a title may contain
+NO_QUOTE = "\uffff"  # no character; Spark's own choice, NUL, is lost where a damaged file has it
 FALLBACK = "ISO-8859-1"  # every byte is a character in it
 
 
@@ -61,7 +65,7 @@ def read_table(spark: SparkSession, folder: str, source: Source, name: Table, fi
         The columns of the file, of a text file without a header `_1`, `_2` ..., and of text files `malformed`.
 
     Raises:
-        UserError: The file is empty, cannot be read, or its first line is not the header of GroupLens' file.
+        UserError: The file is needed and empty, cannot be read, or its first line is not the header of GroupLens' file.
     """
     table = source.description.table(name)
     if table is None or (file or table.file) is None:
@@ -74,9 +78,11 @@ def read_table(spark: SparkSession, folder: str, source: Source, name: Table, fi
         fields = ", ".join(f"`{column}` string" for column in table.columns().values())
         return spark.read.json(path, schema=f"{fields}, {MALFORMED} string", columnNameOfCorruptRecord=MALFORMED)
     names, encoding = _columns(path, table, source, name), _encoding(path, table)
+    quote = table.quote or NO_QUOTE
     options: dict[str, Any] = {
-        "sep": table.separator, "header": table.header, "quote": table.quote, "encoding": encoding,
-        "columnNameOfCorruptRecord": MALFORMED, "columnPruning": False, "escape": '"', "maxColumns": MOST_FIELDS,
+        "sep": table.separator, "header": table.header, "encoding": encoding, "maxColumns": MOST_FIELDS,
+        "quote": quote, "escape": quote, "charToEscapeQuoteEscaping": quote,
+        "columnNameOfCorruptRecord": MALFORMED, "columnPruning": False,
     }  # fmt: skip
     schema = ", ".join(f"`{column.replace('`', '``')}` string" for column in (*names, MALFORMED))
     return spark.read.schema(schema).options(**options).csv(path)
@@ -92,7 +98,7 @@ def read_rows(folder: str, source: Source, name: Table, rows: int) -> dict[str, 
         head = (
             b"".join(_blocks(path, HEAD_BYTES)).decode(_encoding(path, table), errors="replace").removeprefix("\ufeff")
         )
-        lines = [_split(line, table) for line in head.splitlines()[: rows + 1] if line]
+        lines = [_split(line, table) for line in LINE_END.split(head)[: rows + 1] if line]
         columns = lines.pop(0) if table.header and lines else list(table.columns())
         data = lines[:rows]
     else:
@@ -199,16 +205,18 @@ def _columns(path: str, table: TableDescription, source: Source, name: Table) ->
     """The names of a text file's columns.
 
     Raises:
-        UserError: It is empty, or its first line is not the header of GroupLens' file.
+        UserError: It is needed and empty, or its first line is not the header of GroupLens' file.
     """
     try:
         head = b"".join(_blocks(path, HEAD_BYTES))
         first = head.decode(table.encoding or "utf-8", errors="replace").removeprefix("\ufeff").lstrip("\r\n")
     except (LookupError, OSError, EOFError) as error:
         raise UserError(f"{table.file} cannot be read: {error}.") from error
-    line = first.splitlines()[0] if first else ""
+    line = LINE_END.split(first, 1)[0]
     if not line:
-        raise UserError(f"{table.file} is empty: replace it with a complete file.")
+        if name in NEEDED:
+            raise UserError(f"{table.file} is empty: replace it with a complete file.")
+        return [_name_of(column) for column in table.columns().values()]
     fields = _split(line, table)
     if not table.header:
         return [f"_{place}" for place in range(1, len(fields) + 1)]

@@ -54,7 +54,10 @@ def number_ids(
 def parse_movies(
     raw_movies: DataFrame, source: Source, source_profile: dict[str, Any], user_ids: DataFrame, movie_ids: DataFrame
 ) -> DataFrame:
-    """(movie_id, title, year, genres, imdb_id, tmdb_id, record of bad rows, reason), one row per row of the table."""
+    """(movie_id, title, year, genres, imdb_id, tmdb_id, nulled, record, reason), one row per row of the table.
+
+    `record` is null where reason is null and `nulled` empty.
+    """
     reading = _Reading(source, source_profile, user_ids, movie_ids)
     optional = ITEM_DETAILS if source.layout == OWN else ()
     parsed = cleaning.parse_movies(*reading.of(raw_movies, "items"), optional)
@@ -102,7 +105,7 @@ def parse_links(
     user_ids: DataFrame,
     movie_ids: DataFrame,
 ) -> DataFrame:
-    """(movie_id, imdb_id, tmdb_id, record of bad rows, reason), one row per row of the table."""
+    """(movie_id, imdb_id, tmdb_id, nulled, record, reason), one row per row of the table; as in `parse_movies`."""
     reading = _Reading(source, source_profile, user_ids, movie_ids)
     parsed = cleaning.parse_links(*reading.of(raw_links, "links"))
     known, unknown, duplicate = reading.known(parsed_movies), reading.unknown("links"), reading.duplicate("links")
@@ -194,9 +197,15 @@ def describe_data(
     ratings: DataFrame,
     movies: DataFrame,
     set_aside: DataFrame,
+    parsed_movies: DataFrame,
+    parsed_links: DataFrame,
+    source: Source,
     source_profile: dict[str, Any],
 ) -> dict[str, Any]:
     """Origin, size and scale of the data, as every report shows them; the scale of events is None."""
+    nulled = cleaning.count_nulled(
+        (file_name(source, "items"), parsed_movies), (file_name(source, "links"), parsed_links)
+    )
     (counts,) = ratings.agg(F.count_distinct("user_id").alias("users"), F.count("*").alias("ratings")).collect()
     by_reason = set_aside.groupBy("file", "reason").count().orderBy("file", "reason").collect()
     return {
@@ -210,6 +219,8 @@ def describe_data(
         "set_aside_by_reason": [
             {"file": row["file"], "reason": row["reason"], "rows": row["count"]} for row in by_reason
         ],
+        "nulled": sum(row["rows"] for row in nulled),
+        "nulled_by_reason": nulled,
         "sha256": raw_files["sha256"],
     }
 

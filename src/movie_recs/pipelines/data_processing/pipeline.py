@@ -59,7 +59,10 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 describe_data,
-                ["raw_files", "ratings", "movies", "set_aside", "source_profile"],
+                [
+                    *("raw_files", "ratings", "movies", "set_aside"),
+                    *("parsed_movies", "parsed_links", "source", "source_profile"),
+                ],
                 "data_summary",
                 name="describe_data",
             ),

@@ -34,7 +34,7 @@ def create_pipeline(has_ratings: bool = True) -> Pipeline:
 
 def _measure_rating() -> Pipeline:
     parameters = "params:rating"
-    rivals = ["plain_als_model", "bias_als_model", "taste_als_model"]
+    rivals = ["plain_als_model", "bias_als_model", "taste_als_model", "bayes_model"]
     models = ["reference_model", *rivals]
     nodes = [
         Node(fit_reference, ["train_ratings", parameters], "reference_model", name="fit_reference"),

@@ -53,8 +53,8 @@ def list_movies(
     they fold in, who have rated nothing else.
 
     Returns:
-        (model string, user_id, rank int from 1, movie_id, score double, predicted_stars double), with the ids as the data
-        has them.
+        (model string, user_id, rank int from 1, movie_id, score double, predicted_stars double), with the ids as the
+        data has them.
     """
     parameters = parameters.on(Scale.of(data_summary))
     tried = set(cv_results["model"])

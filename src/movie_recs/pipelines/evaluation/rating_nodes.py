@@ -16,7 +16,7 @@ from movie_recs.model.users import add_users
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import describe_movies
 from movie_recs.rating.fit import fit_candidate, fit_compiled
-from movie_recs.rating.ladder import COMPARED_WITH, RIVALS, Ladder, score_ladder
+from movie_recs.rating.ladder import COMPARED_WITH, RIVALS, Ladder, nothing, score_ladder
 from movie_recs.rating.memory import choose_rating_carrier
 from movie_recs.rating.metrics import BINS, count_bin, rating_errors, rmse_gains
 from movie_recs.rating.parameters import RatingParameters
@@ -41,18 +41,24 @@ def fit_rivals(
     parameters: RatingParameters,
     carrier: str,
 ) -> list[FactorModel]:
-    """The best of each of `RIVALS` in cross-validation, fitted on the train ratings; the winner is not fitted again."""
+    """The best of each of `RIVALS` in cross-validation, fitted on the train ratings; the winner is not fitted again.
+
+    A rival that cross-validation left out is `nothing`.
+    """
     catalogue = describe_movies(movies, parameters.features)
     carrier, _ = choose_rating_carrier(
         carrier, DataSize.of(data_summary), catalogue, parameters.tuning, movies.sparkSession
     )
-    best = {model: best_candidate(cv_results, RatingCandidate, model) for model in RIVALS}
-    return [
-        winner
-        if model == best_params["model"]
-        else fit_compiled(train_ratings, catalogue, best[model], parameters.tuning.seed, carrier)
-        for model in RIVALS
-    ]
+
+    def fit(model: str) -> FactorModel:
+        if model == best_params["model"]:
+            return winner
+        if model not in set(cv_results["model"]):
+            return nothing(movies.sparkSession)
+        best = best_candidate(cv_results, RatingCandidate, model)
+        return fit_compiled(train_ratings, catalogue, best, parameters.tuning.seed, carrier)
+
+    return [fit(model) for model in RIVALS]
 
 
 def predict_test(
@@ -60,6 +66,7 @@ def predict_test(
     als: FactorModel,
     bias_als: FactorModel,
     taste_als: FactorModel,
+    bayes: FactorModel,
     best_params: dict[str, Any],
     train_ratings: DataFrame,
     test_ratings: DataFrame,
@@ -76,9 +83,10 @@ def predict_test(
         (user_id, movie_id as the data has them, rating, user_ratings, movie_ratings, a column of scores for each model
         of the ladder, predicted_stars): the stars of the winner, within the scale, which scores need not be.
     """
-    ladder, known = Ladder(reference_als, als, bias_als, taste_als), {"user": train_ratings, "movie": train_ratings}
+    ladder = Ladder(reference_als, als, bias_als, taste_als, bayes)
+    known = {"user": train_ratings, "movie": train_ratings}
     if not fold_in_ratings.isEmpty():
-        ladder = Ladder(*(add_users(model, fold_in_ratings) for model in ladder))
+        ladder = Ladder(*(model if model.rule is None else add_users(model, fold_in_ratings) for model in ladder))
         known["user"] = train_ratings.drop("fold").unionByName(fold_in_ratings)
     pairs = test_ratings.select("user_id", "movie_id", "rating")
     for side, ratings in known.items():
@@ -95,11 +103,14 @@ def evaluate_models(
     als: FactorModel,
     bias_als: FactorModel,
     taste_als: FactorModel,
+    bayes: FactorModel,
     train_ratings: DataFrame,
     predictions: DataFrame,
     data_summary: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """One row per model: errors on the test ratings and on the train ratings, and the gain on the model before it.
+
+    A model that was left out has no row.
 
     Returns:
         model; rmse, mae, n, rmse_warm, mae_warm, n_warm as in `metrics.rating_errors`; rmse_share, the RMSE as a share
@@ -107,10 +118,11 @@ def evaluate_models(
     """
     scale = scale_of(data_summary)
     pairs = train_ratings.select("user_id", "movie_id", "rating")
-    train = score_ladder(Ladder(reference_als, als, bias_als, taste_als), pairs)
+    train = score_ladder(Ladder(reference_als, als, bias_als, taste_als, bayes), pairs)
     train_errors = _by_model(_long(train, F.lit(True)), scale)
     test_errors = _by_model(_long(predictions, _is_warm()), scale)
-    compared = [(before, model) for model, before in COMPARED_WITH.items() if before]
+    models = {model: before for model, before in COMPARED_WITH.items() if model in test_errors}
+    compared = [(before, model) for model, before in models.items() if before]
     gains = dict(zip(compared, rmse_gains(predictions, compared, scale), strict=True))
     return [
         {
@@ -121,7 +133,7 @@ def evaluate_models(
             "train_mae": train_errors[model]["mae"],
             **({"compared_with": before, **gains[before, model]} if before else {}),
         }
-        for model, before in COMPARED_WITH.items()
+        for model, before in models.items()
     ]
 
 
@@ -228,10 +240,10 @@ def _is_warm() -> Column:
 
 
 def _long(scored: DataFrame, warm: Column) -> DataFrame:
-    """One row per rating and model of the ladder: (..., warm boolean, model string, score double)."""
+    """One row per rating and model of the ladder that has scores: (..., warm boolean, model string, score double)."""
     scored = scored.withColumn("warm", warm)
     others: list[Column | str] = [name for name in scored.columns if name not in COMPARED_WITH]
-    return scored.unpivot(others, [*COMPARED_WITH], "model", "score")
+    return scored.unpivot(others, [*COMPARED_WITH], "model", "score").filter(F.col("score").isNotNull())
 
 
 def _collect(long: DataFrame, scale: Scale, *by: str) -> list[dict[str, Any]]:

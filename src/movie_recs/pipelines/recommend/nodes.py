@@ -18,7 +18,7 @@ from movie_recs.data.new_users import collect_new_ratings
 from movie_recs.data.scale import Scale
 from movie_recs.data.schemas import RATINGS, TABLES
 from movie_recs.data.spark_titles import display_title
-from movie_recs.model.factor_model import FactorModel
+from movie_recs.model.factor_model import FactorModel, has_vectors
 from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
 from movie_recs.model.users import add_newcomers, explain, fold_in
@@ -117,7 +117,8 @@ def recommend_to_new_users(
     own = spark.createDataFrame(rows, RATINGS)
     users = spark.createDataFrame(list(numbers.items()), "name string, user_id int")
     ranking_model = add_newcomers(ranking_model._replace(users=fold_in(ranking_model, own)), users)
-    rating_model = None if rating_model is None else rating_model._replace(users=fold_in(rating_model, own))
+    if rating_model is not None:
+        rating_model = add_newcomers(rating_model._replace(users=fold_in(rating_model, own)), users)
     candidates = _candidates(movies, ratings, movie_ids, parameters)
     best = top_n(
         ranking_model, users.select("user_id"), own.select("user_id", "movie_id"), parameters.top_n, candidates
@@ -149,7 +150,7 @@ def find_similar_movies(
         (movie_id, rank int, similar_movie_id, title string, year int, genres array<string>, distance double) with the
         original ids; title, year and genres are those of the similar movie.
     """
-    if model.rule is not None and not sum(model.rule.sizes):
+    if not has_vectors(model.rule):
         model = factor_model(als_model)
     requested = model.items.filter(_is_requested(parameters.movie_ids, movie_ids)).select(F.col("id").alias("movie_id"))
     shown = _shown(movies).withColumnRenamed("movie_id", "similar_movie_id")

@@ -77,9 +77,17 @@ def cross_validate_candidates(
 
 
 def choose_best(cv_results: pd.DataFrame, parameters: RankingParameters) -> dict[str, Any]:
-    """The winner's hyperparameters; under `als_model` those of the best implicit ALS, which is fitted as well."""
+    """The winner's hyperparameters, and what it was chosen by.
+
+    Under `als_model` are those of the best implicit ALS, which is fitted as well; `relevance` says which held-out
+    movies were hits.
+    """
     als = best_candidate(cv_results, RankingCandidate, "implicit_als").model_dump(include=set(ALS_FIELDS))
-    return {**choose_winner(cv_results, parameters.tuning).model_dump(), "als_model": als}
+    return {
+        **choose_winner(cv_results, parameters.tuning).model_dump(),
+        "als_model": als,
+        "relevance": parameters.tuning.relevance,
+    }
 
 
 def plot_tuning(cv_results: pd.DataFrame, data_summary: dict[str, Any]) -> Figure:

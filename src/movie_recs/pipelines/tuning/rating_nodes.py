@@ -38,7 +38,7 @@ def cross_validate_candidates(
     finished trial is added to `finished_trials` at once, so that a killed run can be resumed.
     """
     catalogue = describe_movies(movies, parameters.features)
-    tuning, reference = parameters.tuning, parameters.evaluation.reference
+    tuning, reference = parameters.tuning.suited_to(data_summary["ratings"]), parameters.evaluation.reference
     part = choose_part(train_ratings, DataSize.of(data_summary), split.folds, tuning)
     tuning = first_values(tuning, part.size)
     choice = choose_rating_carrier(carrier, part.size, catalogue, tuning, movies.sparkSession, in_tasks=True)
@@ -54,7 +54,7 @@ def cross_validate_candidates(
 
 
 def choose_best(cv_results: pd.DataFrame, parameters: RatingParameters) -> dict[str, Any]:  # noqa: ARG001 - as ranking's
-    """The winner's hyperparameters; if it has no factors, under `als_model` those of the best plain ALS, fitted too."""
+    """The winner's hyperparameters; without ALS in it, under `als_model` those of the best plain ALS, fitted too."""
     best = best_candidate(cv_results, RatingCandidate, *WINNERS)
     if best.als:
         return best.model_dump()

@@ -1,0 +1,1 @@
+"""A Bayesian factorisation with side information, whose posterior is found without sampling."""

@@ -1,0 +1,136 @@
+"""All that answers are made of, read at one moment and never changed: models, movies and ratings of a data set."""
+
+import json
+import time
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+from movie_recs.data.id_numbers import IdNumbers
+from movie_recs.data.scale import Scale
+from movie_recs.errors import UserError
+from movie_recs.model.exact_search import DOT, Items, prepare_items
+from movie_recs.model.factor_model import Arrays, has_vectors
+from movie_recs.model.reasons import Reasons
+from movie_recs.model.search import METRICS
+from movie_recs.saved_models import SavedModel, newest_version, read_als_items, read_model
+from movie_recs.serve.catalogue import Catalogue
+from movie_recs.serve.histories import Histories, read_histories
+from movie_recs.serve.places import OBJECTIVES, Places
+from movie_recs.serve.users import Users, read_users
+
+REASONS = 3  # of the user's own movies, as `pipelines.recommend` has them
+TABLES = ("ratings", "movies", "user_ids", "movie_ids")
+
+
+class Served(NamedTuple):
+    """A model with its users."""
+
+    model: SavedModel
+    users: Users
+
+
+class Snapshot(NamedTuple):
+    """What is served.
+
+    Args:
+        fingerprint: Versions of the models, and when the tables were written (`fingerprint`).
+        loaded_at: Seconds since 1970.
+        summary: The data set's `data_summary`.
+        scale: That of the ratings; None for events.
+        user_ids: The users' ids.
+        catalogue: The movies.
+        histories: The ratings.
+        ranking: The model of lists.
+        rating: The model of stars; None for events.
+        searched: The movies of the ranking model, prepared for searches.
+        reasons: Explains the ranking model's scores.
+        similar: By distance, the movies prepared for a search of similar ones.
+    """
+
+    fingerprint: tuple[Any, ...]
+    loaded_at: float
+    summary: dict[str, Any]
+    scale: Scale | None
+    user_ids: IdNumbers
+    catalogue: Catalogue
+    histories: Histories
+    ranking: Served
+    rating: Served | None
+    searched: Items
+    reasons: Reasons
+    similar: dict[str, Items]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version of each objective's model."""
+        return dict(self.fingerprint[0])
+
+
+def fingerprint(places: Places) -> tuple[Any, ...]:
+    """What changes when there is something new to serve: the newest complete versions, and the tables' times."""
+    newest = ((objective, newest_version(places.model(objective))) for objective in OBJECTIVES)
+    versions = tuple((objective, version.name) for objective, version in newest if version)
+    files = [*(places.table(name) for name in TABLES), places.data_summary]
+    return versions, tuple(file.stat().st_mtime_ns for file in files)
+
+
+def load_snapshot(places: Places) -> Snapshot:
+    """The newest complete models, and the tables as they are.
+
+    Raises:
+        UserError: There is no complete ranking model, or no rating model of ratings.
+        OSError: A table is being replaced at this moment.
+    """
+    print_before = fingerprint(places)
+    summary = json.loads(places.data_summary.read_text(encoding="utf-8"))
+    scale = Scale.of(summary)
+    histories = read_histories(places.parts("ratings"))
+    movie_ids, user_ids = (IdNumbers(pq.read_table(places.table(f"{side}_ids"))) for side in ("movie", "user"))
+    ranking = _load(places, "ranking")
+    rating = None if scale is None else _load(places, "rating")
+    snapshot = Snapshot(
+        fingerprint=print_before,
+        loaded_at=time.time(),
+        summary=summary,
+        scale=scale,
+        user_ids=user_ids,
+        catalogue=Catalogue(pq.read_table(places.table("movies")), movie_ids, histories),
+        histories=histories,
+        ranking=ranking,
+        rating=rating,
+        searched=_prepare(ranking.model.items, DOT),
+        reasons=_reasons(ranking.model),
+        similar=_similar(places, rating or ranking, "ranking" if rating is None else "rating"),
+    )
+    if fingerprint(places) != print_before:
+        raise OSError("the tables changed while they were read")
+    return snapshot
+
+
+def _load(places: Places, objective: str) -> Served:
+    version = newest_version(places.model(objective))
+    if version is None:
+        raise UserError(f"There is no complete {objective} model of {places.dataset}: run kedro run first.")
+    return Served(read_model(version.folder), read_users(sorted((version.folder / "user_factors").glob("*.parquet"))))
+
+
+def _reasons(model: SavedModel) -> Reasons:
+    if model.rule is None:
+        raise UserError("The ranking model has no rule, so that it cannot make users' vectors from ratings.")
+    return Reasons(model.rule, model.items, model.intercept, REASONS)
+
+
+def _similar(places: Places, served: Served, objective: str) -> dict[str, Items]:
+    """As `pipelines.recommend.find_similar_movies`: a model of biases alone gives way to the ALS model."""
+    items = served.model.items
+    if not has_vectors(served.model.rule):
+        version = newest_version(places.model(objective, "als_model"))
+        if version is None:
+            raise UserError(f"There is no complete {objective}.als_model of {places.dataset}: run kedro run first.")
+        items = read_als_items(version.folder)
+    return {metric: _prepare(items, measure) for metric, measure in METRICS.items()}
+
+
+def _prepare(items: Arrays, measure: int) -> Items:
+    return prepare_items(items.ids, items.bias[:-1], items.features[:-1], measure)
