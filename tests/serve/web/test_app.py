@@ -118,7 +118,7 @@ ONE = {"movie": 1, "rating": 5}
         ({"ratings": [{"imdb": "tt9", "rating": 5}]}, 422, "the IMDb id 'tt9' is no movie's in the data"),
         ({"ratings": [{"imdb": "tt0000010", "rating": 5}]}, 422, "the IMDb id 'tt0000010' is that of 2 movies"),
         ({"ratings": [{"movie": 1, "rating": float("nan")}]}, 422, "rating"),
-        ({"ratings": [{"movie": True, "rating": 5}]}, 422, "ratings[0].movie is True but should be an id or a title."),
+        ({"ratings": [{"movie": True, "rating": 5}]}, 422, "ratings[0].movie is True but should not be true or false."),
         ({"ratings": [ONE], "filters": {"genres": ["Horor"]}}, 422, "filters: there is no genre 'Horor'"),
         ({"ratings": [ONE], "filters": {"genre": ["Drama"]}}, 422, "filters.genre is no parameter."),
         ({"ratings": [ONE], "filters": {"first_year": 10**30}}, 422, "filters.first_year"),
