@@ -39,7 +39,8 @@ NARROW = [  # of each objective a few candidates, so that a run takes minutes on
     *("rating.tuning.baseline_grid.taste_reg=16", "rating.tuning.baseline_grid.movie_damping=5"),
     *("rating.tuning.grid.rank=10", "rating.tuning.grid.reg_param=0.2", "rating.tuning.grid.max_iter=3"),
     *("ranking.tuning.grid.reg_param=0.3", "ranking.tuning.grid.alpha=2", "ranking.tuning.grid.max_iter=3"),
-    *("ranking.tuning.ease_reg=300", "ranking.tuning.weight_grid.star_weight=0.2"),
+    *("ranking.tuning.ease_reg=300", "ranking.tuning.ease_diagonal=0", "ranking.tuning.stars_weight=0.1"),
+    *("ranking.tuning.weight_grid.star_weight=0.2", "rating.tuning.bayes.max_iter=3"),
     *("ranking.tuning.weight_grid.old_weight=1", "ranking.tuning.als_weight=0.6"),
 ]
 

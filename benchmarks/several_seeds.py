@@ -21,7 +21,8 @@ PIPELINES = "data_processing,tuning,evaluation"
 COLUMNS = {
     "rating": ["rmse", "mae", "n", "rmse_warm", "train_rmse", "gain", "gain_se"],
     "ranking": [
-        *("ndcg", "ndcg_se", "ndcg_liked", "ndcg_liked_se", "recall", "precision", "map", "mrr", "hit_rate"),
+        *("ndcg", "ndcg_se", "ndcg_liked", "ndcg_liked_se", "ndcg_graded", "ndcg_graded_se", "below_mean"),
+        *("recall", "precision", "map", "mrr", "hit_rate"),
         *("coverage", "novelty", "diversity", "popularity_lift", "n_users", "users_without_held_out"),
     ],
 }

@@ -25,14 +25,14 @@ TUNING = RankingTuningParameters(
 def test_memory_is_estimated_by_hand():
     """100 users and 50 movies: the Gram matrix is of 50 movies, and EASE has all 50 vectors of them."""
     process, gram, size = 350 * 2**20, 4 * 8 * 50**2, DataSize(1000, 100, 50)
-    sides = 8 * (50 * (3 * 50 + 2 * 10) + 100 * (2 * 50 + 2 * 10))
+    sides = 8 * (50 * (3 * 50 + 2 * 10 + 2 * 80) + 100 * (2 * 50 + 2 * 10 + 80))
     assert estimate_memory(size, 10, 20) == process + 110_000 + gram + sides
 
 
 def test_a_matrix_that_is_not_decomposed_whole_needs_no_gram_matrix():
     """It needs a basis of three dimensions for each of 20 vectors and as many products, with a copy, in four bytes."""
     size = DataSize(0, 10**6, 2000)
-    sides = 8 * (2000 * (3 * 20 + 2) + 10**6 * (2 * 20 + 2))
+    sides = 8 * (2000 * (3 * 20 + 2 + 2 * 80) + 10**6 * (2 * 20 + 2 + 80))
     assert estimate_memory(size, 1, 20) == 350 * 2**20 + 4 * 4 * 3 * 20 * 2000 + sides
 
 

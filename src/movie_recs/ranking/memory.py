@@ -6,6 +6,8 @@ from movie_recs.ranking.ease import SUBSPACE, is_exact
 from movie_recs.ranking.parameters import RankingTuningParameters
 from movie_recs.tuning.memory import PER_NUMBER, PER_RATING, PROCESS, Choice, DataSize, choose_carrier
 
+STARS = 80  # features of a rating model, at most: genres, years, popularity, audience and factors
+
 
 def choose_ranking_carrier(
     choice: str, size: DataSize, tuning: RankingTuningParameters, spark: SparkSession, in_tasks: bool = False
@@ -21,7 +23,7 @@ def estimate_memory(size: DataSize, rank: int, ease_rank: int) -> int:
 
     The process itself; each rating's share; the decomposition: the Gram matrix, its vectors and LAPACK's copies of them
     where it is exact, else the float32 basis, its products with the matrix and a copy of each; and the vectors of
-    movies, three times, and of users.
+    movies, three times, and of users; those of the rating model, twice and once.
 
     Args:
         size: Size of the data.
@@ -33,7 +35,7 @@ def estimate_memory(size: DataSize, rank: int, ease_rank: int) -> int:
         ease_size, decomposition = smaller, 4 * PER_NUMBER * smaller**2
     else:
         ease_size, decomposition = min(smaller, ease_rank), 2 * PER_NUMBER * SUBSPACE * ease_rank * size.movies
-    per_movie = 3 * ease_size + 2 * rank
-    per_user = 2 * ease_size + 2 * rank
+    per_movie = 3 * ease_size + 2 * rank + 2 * STARS
+    per_user = 2 * ease_size + 2 * rank + STARS
     vectors = PER_NUMBER * (per_movie * size.movies + per_user * size.users)
     return PROCESS + PER_RATING * size.ratings + decomposition + vectors
