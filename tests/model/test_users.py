@@ -182,6 +182,15 @@ class TestExplain:
         found = {(row["user_id"], row["movie_id"]): row["because_movie_ids"] for row in explained.collect()}
         assert found == {pair: because[:reasons] for pair, because in REASONS.items()}
 
+    def test_for_people_only_what_she_liked_is_a_reason_and_none_more_than_twice_in_a_list(self, spark):
+        """The mean of user 1 is 3, so movie 3 is named no more; movies 11 and 13 have the most to explain."""
+        items = spark.createDataFrame(ITEMS, FACTORS)
+        model = FactorModel(3.0, items, items, RidgeRule((Ridge(3, 0.5, per_rating=True),)))
+        asked = spark.createDataFrame([pair for pair in REASONS if pair[0] == 1], PAIRS)
+        explained = explain(model, asked, spark.createDataFrame(RATED, RATINGS), 3, for_people=True)
+        found = {row["movie_id"]: row["because_movie_ids"] for row in explained.collect()}
+        assert found == {11: [1, 2], 13: [1, 2], 10: [], 14: [], 12: []}
+
     def test_a_high_rating_of_a_movie_that_all_like_adds_less(self, spark):
         """By their stars movie 1 comes first; less the movies' biases they are 0.5, 1.5 and -0.5."""
         items = spark.createDataFrame([(1, 4.5, [1.0]), (2, 2.5, [1.0]), (3, 1.5, [0.0]), (4, 0.0, [1.0])], FACTORS)

@@ -56,7 +56,9 @@ def user_rows(rule: Rule, items: Arrays, intercept: float, ratings: Interactions
     return factor_rows(ratings.user_ids, *rule.user_vectors(ratings, items, intercept))
 
 
-def explain(model: FactorModel, recommendations: DataFrame, ratings: DataFrame, reasons: int) -> DataFrame:
+def explain(
+    model: FactorModel, recommendations: DataFrame, ratings: DataFrame, reasons: int, for_people: bool = False
+) -> DataFrame:
     """The user's own ratings that add most to each recommendation's score, exactly (`Reasons`).
 
     Args:
@@ -65,6 +67,7 @@ def explain(model: FactorModel, recommendations: DataFrame, ratings: DataFrame, 
         ratings: (user_id int, movie_id int, rating float in stars, perhaps rated_at timestamp), all ratings of these
             users.
         reasons: The largest number of ratings to list; only those with a positive term are listed.
+        for_people: See `Reasons`.
 
     Returns:
         (user_id int, movie_id int, because_movie_ids array<int>), the strongest reason first.
@@ -73,7 +76,7 @@ def explain(model: FactorModel, recommendations: DataFrame, ratings: DataFrame, 
         ValueError: The model has no rule.
     """
     items = arrays(model.items)
-    strongest = _ReasonRows(Reasons(_rule_of(model), items, model.intercept, reasons), items.ids)
+    strongest = _ReasonRows(Reasons(_rule_of(model), items, model.intercept, reasons, for_people), items.ids)
     users = recommendations.select("user_id").distinct()
     rated = interaction_columns(ratings.join(users, "user_id", how="left_semi")).groupBy("user_id")
     asked = recommendations.select("user_id", "movie_id").groupBy("user_id")

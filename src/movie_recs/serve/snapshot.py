@@ -118,7 +118,7 @@ def _load(places: Places, objective: str) -> Served:
 def _reasons(model: SavedModel) -> Reasons:
     if model.rule is None:
         raise UserError("The ranking model has no rule, so that it cannot make users' vectors from ratings.")
-    return Reasons(model.rule, model.items, model.intercept, REASONS)
+    return Reasons(model.rule, model.items, model.intercept, REASONS, for_people=True)
 
 
 def _similar(places: Places, served: Served, objective: str) -> dict[str, Items]:

@@ -203,7 +203,7 @@ def _show(
 ) -> DataFrame:
     """The lists with titles, stars, reasons and links."""
     best = best.cache()  # small, and read to be explained, to be given stars and to be shown
-    reasons = explain(ranking_model, best, ratings, REASONS)
+    reasons = explain(ranking_model, best, ratings, REASONS, for_people=True)
     shown = best.join(_reason_titles(reasons, ratings, movies, scale), ["user_id", "movie_id"], how="left")
     stars = F.lit(None).cast("double")
     if rating_model is not None and scale is not None:
