@@ -18,7 +18,7 @@ NODE = re.compile(r"\[ *(\d+)/(\d+)\] (\S+) *$", flags=re.MULTILINE)  # a node's
 LADDER = ["global_mean", "bias", "reference_als", "als", "bias_als", "taste", "taste_als", "bayes"]
 RANKINGS = [
     *("random", "most_popular", "damped_mean", "rating_by_stars"),
-    *("implicit_als", "recent_als", "ease", "blend"),
+    *("implicit_als", "recent_als", "ease", "blend", "with_stars"),
 ]
 SAMPLE_PARAMETERS = {  # few alternations: each is two Spark jobs
     "split": {"folds": 2},

@@ -77,6 +77,7 @@ def run(kedro_run, raw, tmp_path_factory):
                 objective: {"tuning": {**SAMPLE_PARAMETERS[objective]["tuning"], "final_fit": "compiled"}}
                 for objective in ("rating", "ranking")
             }
+            tuning["ranking"]["preference"] = {"side": {"genres": 0}}  # as not every format has genres
             parameters = {**SAMPLE_PARAMETERS, **tuning, "recommend": recommend}
             kedro_run(done[name], raw=raw, dataset=name, source=SOURCES[name], **parameters)
         return done[name]

@@ -94,6 +94,9 @@ def test_rankings_are_within_their_bands(movielens_run):
     assert 0.33 <= ndcg["implicit_als"] < ndcg["ease"]
     assert 0.37 <= ndcg["ease"] < ndcg["blend"] < 0.4
     assert set(leaderboard["n_users"]) == {610}
+    aimed = leaderboard.loc["with_stars"]
+    assert aimed["ndcg_graded"] >= 0.31
+    assert aimed["below_mean"] < 0.13 < leaderboard.loc["blend", "below_mean"]
 
 
 def test_the_service_answers_as_the_pipeline_does(movielens_run):

@@ -259,7 +259,7 @@ def compose_items(
         return with_zeros(parts.ids, bias, features), rule
     if parts.stars is None:
         raise ValueError(f"{candidate} needs a rating model.")
-    stars = StarsRule(rule, parts.stars.rule, parts.stars.intercept, candidate.stars_weight)
+    stars = StarsRule(rule, parts.stars.rule, parts.stars.intercept, candidate.stars_weight / preference.scale.star)
     return with_zeros(parts.ids, bias, join_items(features, parts.stars)), stars
 
 

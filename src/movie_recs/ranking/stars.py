@@ -1,6 +1,6 @@
 """Predicted stars as a part of a ranking score, so that lists hold what a user would like, not only would rate.
 
-    score(u, i) = ranking score(u, i) + weight * predicted stars(u, i)
+    score(u, i) = ranking score(u, i) + weight * predicted rating(u, i)
 
 The predicted stars are an intercept, two biases and a dot product, so the sum is a factor model as well. Its item
 vectors are those of the ranking model, those of the rating model and, as a last feature, the movie's bias in the rating
@@ -24,7 +24,7 @@ class StarsRule(NamedTuple):
         preference: The rule of the ranking model.
         rating: The rule of the rating model.
         intercept: The intercept of the rating model.
-        weight: Weight of the predicted stars.
+        weight: Weight of the predicted ratings, per unit of their scale.
     """
 
     preference: PreferenceRule

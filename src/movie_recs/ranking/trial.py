@@ -168,7 +168,8 @@ class RankingFold:
             return self._measures(users, items)
         if self._stars is None:
             raise ValueError(f"{candidate} needs a rating model.")
-        join = partial(_join_users, self._stars.intercept, candidate.stars_weight)
+        weight = candidate.stars_weight / self._data.preference.scale.star
+        join = partial(_join_users, self._stars.intercept, weight)
         return self._measures(users.zip(self._star_users).map(join), join_items(items, self._stars))
 
     @lru_cache(maxsize=1)  # noqa: B019 - candidates of the same EASE follow one another; a fold is short-lived
