@@ -6,8 +6,9 @@ import pytest
 from movie_recs.als.parameters import AlsParameters
 from movie_recs.data.blocks import open_blocks
 from movie_recs.data.interactions import select_seen
+from movie_recs.data.movie_features import CENTRES
 from movie_recs.rating import features as movie_features
-from movie_recs.rating.features import CENTRES, Catalogue, audience_directions, describe_movies, fit_audience
+from movie_recs.rating.features import Catalogue, audience_directions, describe_movies, fit_audience
 from movie_recs.rating.parameters import FeatureWeights
 
 GENRES = FeatureWeights(genres=1, year=0, popularity=0, audience=0)
