@@ -15,6 +15,8 @@ from daemons import LOOPBACK, Daemons, parse_arguments, run_beside
 # A deep stack for ALS's lineage, which grows with max_iter, and arithmetic as in conf/base/spark.yml.
 JAVA_OPTIONS = "-Xss16m -Ddev.ludovic.netlib.blas.allowNative=false -Ddev.ludovic.netlib.lapack.allowNative=false"
 
+ATTEMPTS = 4  # of a task, as on a cluster: one that loses the connection by which it loads classes runs again
+
 
 def main() -> int:
     """The exit code of the command."""
@@ -57,7 +59,7 @@ def start_server(daemons: Daemons, port: int, cores: str, memory: str) -> str:
         "connect",
         "spark-submit",
         *("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
-        *("--master", f"local[{cores}]", "--driver-memory", memory),
+        *("--master", f"local[{cores},{ATTEMPTS}]", "--driver-memory", memory),
         *(word for key, value in options.items() for word in ("--conf", f"{key}={value}")),
         "spark-internal",  # the class is Spark's own: there is no application file
         PYSPARK_PYTHON=sys.executable,
