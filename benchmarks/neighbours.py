@@ -59,9 +59,10 @@ def find_vectors(root: Path, ids: np.ndarray) -> dict[str, np.ndarray]:
     factors = np.zeros((len(ids), len(table["features"].iloc[0])))
     factors[np.searchsorted(ids, table["id"])] = np.stack(table["features"])
     vectors = {"rating model": found["rating"], "implicit ALS": factors}
-    best = json.loads((root / "06_models" / DATASET / "ranking" / "best_params.json").read_text())
-    if best["model"] == "blend":
-        vectors["EASE"] = found["ranking"][:, factors.shape[1] :]
+    winner = sorted((root / "06_models" / DATASET / "ranking" / "train_factor_model").iterdir())[-1]
+    sizes = json.loads((winner / "train_factor_model" / "model.json").read_text())["folding"]
+    if sizes["ease_size"]:
+        vectors["EASE"] = found["ranking"][:, sizes["als_size"] :][:, : sizes["ease_size"]]
     return vectors
 
 

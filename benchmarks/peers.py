@@ -168,11 +168,13 @@ def by_ease(users: np.ndarray, movies: np.ndarray) -> tuple:
     """EASE with its largest singular vectors, all ratings of a user alike."""
     from scipy.sparse import csr_array
 
+    from movie_recs.als.compiled import Targets
     from movie_recs.ranking.ease import decompose, ease_features, self_influence
 
     seen = seen_by(users, movies)
     with Timer() as timer:
-        items = ease_features(decompose(seen, EASE_RANK, SEED), EASE_REG)
+        alike = seen.map(lambda block: Targets(block, np.ones(len(block.users), np.float32)))
+        items = ease_features(decompose(alike, EASE_RANK, SEED), EASE_REG)
         rows = csr_array((self_influence(items)[movies], movies, seen.block.user_starts))
         vectors = (rows @ items).astype(np.float32)
     return (vectors, items), timer.seconds
@@ -183,7 +185,7 @@ def measure(folder: Path, way: str) -> tuple[float, float]:
     from movie_recs.data.interactions import is_in_sample
     from movie_recs.model.exact_search import DOT, prepare_items
     from movie_recs.model.search import search
-    from movie_recs.ranking.metrics import ndcg_of_lists
+    from movie_recs.ranking.metrics import binary_gains, ndcg_of_lists
 
     factors = np.load(folder / f"{way}.npz")
     train, test = np.load(folder / "train.npy"), np.load(folder / "test.npy")
@@ -201,7 +203,7 @@ def measure(folder: Path, way: str) -> tuple[float, float]:
     hits[columns["id"], columns["rank"] - 1] = np.isin(
         columns["id"].astype(np.int64) * movies + columns["item_id"], relevant
     )
-    values = ndcg_of_lists(hits[asked], np.bincount(test[0], minlength=users)[asked])
+    values = ndcg_of_lists(hits[asked], binary_gains(np.bincount(test[0], minlength=users)[asked], K))
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
 
 

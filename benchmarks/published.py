@@ -32,7 +32,7 @@ from kedro_run import ROOT
 from movie_recs.data.movielens import find_dataset
 from movie_recs.data.scale import HALF_STARS
 from movie_recs.data.schemas import RAW_HEADERS, TIME
-from movie_recs.ranking.metrics import ndcg_of_lists
+from movie_recs.ranking.metrics import binary_gains, ndcg_of_lists
 
 LEAST_RATINGS, MEASURED, LENGTH = 5, 10_000, 100
 PUBLISHED = {  # data set, measure: figures
@@ -159,7 +159,7 @@ def measure_lists(folder: Path, name: str, model: str) -> dict[str, np.ndarray]:
     hits = np.zeros((len(users), LENGTH), bool)
     hits[np.searchsorted(users, found["user_id"]), found["rank"] - 1] = True
     recall = {f"recall@{k}": hits[:, :k].sum(axis=1) / np.minimum(k, relevant) for k in (20, 50)}
-    return {f"NDCG@{LENGTH}": ndcg_of_lists(hits, relevant), **recall}
+    return {f"NDCG@{LENGTH}": ndcg_of_lists(hits, binary_gains(relevant, LENGTH)), **recall}
 
 
 if __name__ == "__main__":
