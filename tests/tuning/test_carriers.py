@@ -117,12 +117,17 @@ def active_jobs(spark) -> list[int]:
     return list(spark.sparkContext.statusTracker().getActiveJobsIds())
 
 
+def trial_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("trial_")]
+
+
 def assert_nothing_runs(spark) -> None:
+    """Threads end a moment after their jobs."""
     deadline = time.monotonic() + SOON
-    while time.monotonic() < deadline and active_jobs(spark):
+    while time.monotonic() < deadline and (active_jobs(spark) or trial_threads()):
         time.sleep(0.05)
     assert active_jobs(spark) == []
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("trial_")] == []
+    assert trial_threads() == []
 
 
 class TestSpreading:
