@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from movie_recs.data.interactions import Interactions, read_interactions
 from movie_recs.data.spark_interactions import interaction_columns
-from movie_recs.model.factor_model import FACTORS, Arrays, FactorModel, Rule, arrays, factor_rows
+from movie_recs.model.factor_model import FACTORS, Arrays, FactorModel, Rule, factor_rows
 from movie_recs.model.reasons import Reasons
 
 REASONS = "user_id int, movie_id int, because_movie_ids array<int>"
@@ -31,9 +31,9 @@ def fold_in(model: FactorModel, ratings: DataFrame) -> DataFrame:
     Raises:
         ValueError: The model has no rule.
     """
-    rule, items = _rule_of(model), arrays(model.items)
+    items, intercept, rule = model.item_side
     by_user = interaction_columns(ratings).repartition("user_id")
-    return by_user.mapInArrow(partial(_fold_in_batches, rule, items, model.intercept), FACTORS)
+    return by_user.mapInArrow(partial(_fold_in_batches, rule, items, intercept), FACTORS)
 
 
 def add_users(model: FactorModel, ratings: DataFrame) -> FactorModel:
@@ -75,18 +75,12 @@ def explain(
     Raises:
         ValueError: The model has no rule.
     """
-    items = arrays(model.items)
-    strongest = _ReasonRows(Reasons(_rule_of(model), items, model.intercept, reasons, for_people), items.ids)
+    items, intercept, rule = model.item_side
+    strongest = _ReasonRows(Reasons(rule, items, intercept, reasons, for_people), items.ids)
     users = recommendations.select("user_id").distinct()
     rated = interaction_columns(ratings.join(users, "user_id", how="left_semi")).groupBy("user_id")
     asked = recommendations.select("user_id", "movie_id").groupBy("user_id")
     return asked.cogroup(rated).applyInArrow(lambda asked, rated: strongest(asked, rated), REASONS)
-
-
-def _rule_of(model: FactorModel) -> Rule:
-    if model.rule is None:
-        raise ValueError("The model has no rule: it cannot make users' vectors from ratings.")
-    return model.rule
 
 
 def _fold_in_batches(

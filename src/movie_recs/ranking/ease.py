@@ -37,7 +37,7 @@ from scipy.sparse import csr_array, vstack
 
 from movie_recs.als.compiled import Targets
 from movie_recs.data.block_types import Blocks, add_up
-from movie_recs.data.movie_features import genre_features, year_features
+from movie_recs.data.movie_features import known_features
 from movie_recs.ranking.parameters import SideWeights
 from movie_recs.threads import in_threads
 
@@ -167,9 +167,7 @@ def side_rows(movies: pd.DataFrame, weights: SideWeights) -> csr_array:
     """The rows of known features, (features, m): a genre's movies, and the years around each centre, times its weight.
 
     Args:
-        movies: (movie_id, year or null, genres), by ascending id: the whole catalogue.
+        movies: Result of `movie_table`: the whole catalogue.
         weights: The weight of each kind; 0 leaves it out.
     """
-    kinds = [(weights.genres, genre_features(movies["genres"])), (weights.year, year_features(movies["year"]))]
-    parts = [weight * features.T for weight, features in kinds if weight]
-    return csr_array(np.vstack([np.zeros((0, len(movies))), *parts]))
+    return csr_array(known_features(movies, weights.genres, weights.year).T)

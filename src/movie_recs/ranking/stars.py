@@ -14,6 +14,7 @@ import numpy as np
 
 from movie_recs.data.interactions import Interactions
 from movie_recs.model.factor_model import Arrays, Contributions, Explainer, ItemSide, Rule, Vectors
+from movie_recs.model.pairs import score_pairs, take_vectors
 from movie_recs.ranking.preferences import PreferenceRule
 
 
@@ -95,9 +96,10 @@ def predicted_stars(users: Vectors, stars: ItemSide, movies: np.ndarray) -> np.n
         stars: Its movies' side.
         movies: (u, k), rows of the movies' side.
     """
-    items = stars.items
-    products = np.einsum("uf,ukf->uk", users.features, items.features[movies])
-    return stars.intercept + users.bias[:, None] + items.bias[movies] + products
+    number = movies.shape[1]
+    repeated = Vectors(np.repeat(users.bias, number), np.repeat(users.features, number, axis=0))
+    scores = score_pairs(stars.intercept, repeated, take_vectors(stars.items, movies.ravel()))
+    return scores.reshape(movies.shape)
 
 
 def rating_vectors(stars: ItemSide | None, ratings: Interactions) -> Vectors | None:

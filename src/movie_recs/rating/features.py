@@ -19,7 +19,7 @@ from movie_recs.als.compiled import Targets, fit_factors
 from movie_recs.als.parameters import AlsParameters
 from movie_recs.data.blocks import Blocks
 from movie_recs.data.interactions import Seen
-from movie_recs.data.movie_features import genre_features, year_features
+from movie_recs.data.movie_features import known_features, movie_table
 from movie_recs.rating.parameters import FeatureWeights
 
 AUDIENCE = AlsParameters(rank=20, reg_param=0.1, max_iter=10)  # rank 40 or twice the iterations gain less than 0.0005
@@ -46,10 +46,8 @@ def describe_movies(movies: DataFrame, weights: FeatureWeights) -> Catalogue:
         movies: (movie_id int, year int or null, genres array<string>, ...).
         weights: The weight of each kind of feature; a kind of weight 0 is left out.
     """
-    table = movies.select("movie_id", "year", "genres").toPandas().sort_values("movie_id")
-    kinds = [(weights.genres, genre_features(table["genres"])), (weights.year, year_features(table["year"]))]
-    parts = [weight * features for weight, features in kinds if weight]
-    features = np.hstack([np.zeros((len(table), 0)), *parts])
+    table = movie_table(movies)
+    features = known_features(table, weights.genres, weights.year)
     return Catalogue(table["movie_id"].to_numpy(np.int32), features, weights)
 
 

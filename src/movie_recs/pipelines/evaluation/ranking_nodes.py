@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from movie_recs.data import spark_interactions
 from movie_recs.data.blocks import open_blocks
 from movie_recs.data.identifiers import to_numbers, to_originals
+from movie_recs.data.movie_features import movie_table
 from movie_recs.data.scale import EVENTS, Scale
 from movie_recs.model.factor_model import FactorModel
 from movie_recs.model.users import fold_in
@@ -69,9 +70,8 @@ def list_movies(
             rating_model = rating_model._replace(users=fold_in(rating_model, fold_in_ratings))
     users = listed.select("user_id").union(test_ratings.select("user_id")).distinct()
     try:
-        table = movies.select("movie_id", "year", "genres").toPandas().sort_values("movie_id")
         stars = None if rating_model is None else rating_model.item_side
-        known = KnownSides(side_rows(table, parameters.preference.side), stars)
+        known = KnownSides(side_rows(movie_table(movies), parameters.preference.side), stars)
         parts = collect_parts(als_model, factor_model, fitted, train_ratings, best["ease"], parameters, known)
         task = ListingTask(parts, best, rating_model, train_ratings, blocks, users, are_new)
         made = lists.list_movies(task, parameters)

@@ -5,10 +5,10 @@ from typing import Any
 import pandas as pd
 from plotly.graph_objects import Figure
 from pyspark.sql import DataFrame
-from scipy.sparse import csr_array
 
 from movie_recs.als.parameters import ImplicitAlsParameters
 from movie_recs.als.spark_ml import Fit
+from movie_recs.data.movie_features import movie_table
 from movie_recs.data.parameters import SplitParameters
 from movie_recs.data.scale import Scale
 from movie_recs.data.spark_interactions import movie_ids
@@ -56,7 +56,7 @@ def cross_validate_candidates(
     if is_temporal:
         ratings, folds = [hold_out_last(each, split.test_fraction, split.seed) for each in ratings], [HELD_OUT]
     choice = choose_ranking_carrier(carrier, part.size, parameters.tuning, movies.sparkSession, in_tasks=True)
-    catalogue, features = movie_ids(movies), _known_features(movies, parameters)
+    catalogue, features = movie_ids(movies), side_rows(movie_table(movies), parameters.preference.side)
 
     def fold_models(ratings: DataFrame, carrier: str) -> dict[int, ItemSide] | None:
         if rating_best_params is None or rating_parameters is None or parameters.tuning.relevance == "all":
@@ -110,10 +110,5 @@ def fit_best(
     winner = RankingCandidate.of(best_params)
     carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
     stars = None if winner.stars_weight is None or rating_model is None else rating_model.item_side
-    known = KnownSides(_known_features(movies, parameters), stars)
+    known = KnownSides(side_rows(movie_table(movies), parameters.preference.side), stars)
     return fit_candidate(ratings, movie_ids(movies), winner, als, parameters, carrier, known)
-
-
-def _known_features(movies: DataFrame, parameters: RankingParameters) -> csr_array:
-    table = movies.select("movie_id", "year", "genres").toPandas().sort_values("movie_id")
-    return side_rows(table, parameters.preference.side)
