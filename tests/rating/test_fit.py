@@ -7,13 +7,14 @@ from pyspark.sql import functions as F
 
 from movie_recs.als.parameters import AlsParameters
 from movie_recs.als.ridge import Ridge, RidgeRule
+from movie_recs.data.movie_features import genre_features
 from movie_recs.model.factor_model import FactorModel, arrays
 from movie_recs.model.scoring import score
 from movie_recs.model.users import fold_in
 from movie_recs.rating import biases
 from movie_recs.rating import features as movie_features
 from movie_recs.rating.candidate import RatingCandidate
-from movie_recs.rating.features import describe_movies, genre_features
+from movie_recs.rating.features import describe_movies
 from movie_recs.rating.fit import fit_candidate, fit_compiled
 from movie_recs.rating.ladder import COMPARED_WITH, Ladder, nothing, score_ladder
 from movie_recs.rating.metrics import rating_errors, rmse_gains
