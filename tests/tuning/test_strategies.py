@@ -60,7 +60,7 @@ class TestBeyondTheList:
     def test_it_goes_on_until_the_best_lies_inside(self):
         tried = self.path(lambda each: abs(math.log2(each.reg_param / 1.6)) / 100, rank=[10, 20], reg_param=[0.1, 0.2])
         assert tried[:4] == [(10, 0.2), (10, 0.1), (20, 0.2), (20, 0.1)]
-        assert [reg for _, reg in tried[4:] if reg > 0.2] == [0.4, 0.8, 1.6, 2.0]  # 2 is the bound
+        assert [reg for rank, reg in tried[4:] if rank == 10 and reg > 0.2] == [0.4, 0.8, 1.6, 2.0]  # 2 is the bound
         assert {rank for rank, _ in tried} == {5, 10, 20}  # 5 is no better than 10, and simpler is tried once
 
     def test_steps_that_gain_each_are_tried_together(self):
@@ -72,6 +72,16 @@ class TestBeyondTheList:
         assert (40, 0.4) in tried[6:]
         assert (80, 0.4) in tried[6:]
         assert len(tried) == len(set(tried))
+
+    def test_after_a_step_the_values_beside_the_others_are_tried_again(self):
+        """With fewer factors than listed, the best regularisation is another of the list."""
+
+        def error(each):
+            best_reg = 0.05 if each.rank == 5 else 0.1
+            return abs(math.log2(each.rank / 5)) / 50 + abs(math.log2(each.reg_param / best_reg)) / 100
+
+        tried = self.path(error, rank=[10, 20], reg_param=[0.05, 0.1])
+        assert tried.index((5, 0.1)) < tried.index((5, 0.05))
 
     def test_it_stops_where_a_step_gains_less_than_what_counts(self):
         tried = self.path(lambda each: -each.rank * 1e-6 - each.reg_param * 1e-4, rank=[10, 20], reg_param=[0.1, 0.2])

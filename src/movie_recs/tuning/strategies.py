@@ -44,8 +44,9 @@ class Listed(Generic[Kind]):
     Where one of its hyperparameters is the highest or lowest of the values tried, the next one is twice or half of
     it, each alone. Where the lowest of a regularisation is as good as the highest, it may be that both leave
     nothing of what they regularise: half of the lowest is tried too. The best of those that gain enough is the next
-    base, and if several do, all of them together are tried too. The search ends when none does. A step has to gain
-    `Measure.least_gain`, or half a standard error where that is more, after the price of its rank
+    base, and if several do, all of them together are tried too. When none does, each hyperparameter of the base, alone,
+    takes the values beside its own that other candidates had; the search ends when none of these gains either. A step
+    has to gain `Measure.least_gain`, or half a standard error where that is more, after the price of its rank
     (`Candidate.price`); one that does not cannot win.
 
     Args:
@@ -80,6 +81,8 @@ class Listed(Generic[Kind]):
         gaining = {candidate: loss for candidate, loss in priced.items() if loss < self._rivals_loss - least_gain}
         if self._bounds and gaining:
             self._go_on(gaining, least_gain)
+        elif self._bounds and self.rival is not None:
+            self._next = self._untried(self._beside(self.rival))
         too_little = np.array([candidate in priced and candidate not in gaining for candidate in self._asked])
         return results.assign(error=results["error"].mask(too_little, "gains too little on the best before it"))
 
@@ -94,19 +97,37 @@ class Listed(Generic[Kind]):
             before, steps = self.rival.model_dump().items(), [candidate.model_dump().items() for candidate in gaining]
             following.append(self.rival.model_copy(update=dict(set().union(*steps) - before)))
         following += self._beyond(best, as_good)
-        self._next = [candidate for candidate in dict.fromkeys(following) if candidate not in self._tried]
+        self._next = self._untried(following)
         self.rival, self._rivals_loss = best, gaining[best]
+
+    def _untried(self, candidates: list[Kind]) -> list[Kind]:
+        return [candidate for candidate in dict.fromkeys(candidates) if candidate not in self._tried]
+
+    def _values(self, name: str) -> list[Any]:
+        """The values of a hyperparameter among the candidates tried, ascending."""
+        values = {getattr(candidate, name) for candidate in self._tried}
+        return sorted(value for value in values if value is not None)
+
+    def _beside(self, base: Kind) -> list[Kind]:
+        """The base with one hyperparameter at the value tried that is next to its own, below or above."""
+        candidates = []
+        for name in self._bounds:
+            tried, value = self._values(name), getattr(base, name)
+            if value is not None:
+                place = tried.index(value)
+                beside = tried[max(place - 1, 0) : place] + tried[place + 1 : place + 2]
+                candidates += [base.model_copy(update={name: each}) for each in beside]
+        return candidates
 
     def _beyond(self, base: Kind, as_good: list[Kind]) -> list[Kind]:
         """The base with one hyperparameter beyond the values tried, for each at their end, or as good at their end."""
         candidates = []
         for name, (lowest, highest) in self._bounds.items():
-            value = getattr(base, name)
-            tried = [each for each in (getattr(candidate, name) for candidate in self._tried) if each is not None]
+            value, tried = getattr(base, name), self._values(name)
             if not value:  # without it, or 0, which is no multiple of anything
                 continue
-            steps, least = [], min(tried)
-            if value == max(tried):
+            steps, least = [], tried[0]
+            if value == tried[-1]:
                 steps.append((value, min(2 * value, max(highest, value))))
             is_flat = not base.SIMPLER[name] and base.model_copy(update={name: least}) in as_good
             if value == least or (is_flat and least):
