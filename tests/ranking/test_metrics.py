@@ -8,7 +8,14 @@ import pytest
 from sklearn.metrics import ndcg_score
 
 from movie_recs.data.scale import EVENTS, HALF_STARS, Scale
-from movie_recs.ranking.metrics import best_gains, binary_gains, gains_of, measure_rankings, ndcg_of_lists
+from movie_recs.ranking.metrics import (
+    accuracy_gains,
+    best_gains,
+    binary_gains,
+    gains_of,
+    measure_rankings,
+    ndcg_of_lists,
+)
 
 ACCURACY = ["ndcg", "ndcg_liked", "ndcg_graded", "recall", "precision", "map", "mrr", "hit_rate"]
 BEYOND_ACCURACY = ["coverage", "novelty", "diversity", "popularity_lift", "below_mean"]
@@ -365,3 +372,28 @@ def test_the_share_of_recommendations_below_the_users_own_mean(spark):
     rows = [("m", 1, 1, 3, 2.9), ("m", 1, 2, 4, 3.0), ("m", 2, 1, 3, 3.9), ("m", 9, 1, 3, 1.0)]
     lists = spark.createDataFrame(rows, f"{','.join(' '.join(each) for each in lists.dtypes)}, predicted_stars double")
     assert by_model(measure_rankings(lists, held_out, train, movies, 3))["m"]["below_mean"] == pytest.approx(2 / 3)
+
+
+def test_gains_are_differences_of_means_with_the_error_of_paired_users(spark):
+    """User 1 has hits at ranks 1 and 3 by hand, user 2 at rank 2; what user 1 likes is at rank 3 there."""
+    lists, held_out, _, movies = Tables(LISTS, HELD_OUT, TRAIN, MOVIES).in_spark(spark)
+    pairs = [("by_hand", "perfect"), ("only_user_1", "by_hand"), ("by_hand", "by_hand")]
+    first, second = 1.5 / (1 + SECOND), SECOND / (1 + SECOND)
+    expected = {
+        "ndcg": [(1 - first, 1 - second), (0, second), (0, 0)],
+        "ndcg_liked": [(1 - 0.5, 1 - second), (0, second), (0, 0)],
+    }
+    for measure, of_users in expected.items():
+        found = accuracy_gains(lists, held_out, movies, 3, measure, pairs)
+        assert list(zip(found["other"], found["model"], strict=True)) == pairs
+        assert found["gain"].tolist() == pytest.approx([mean(each) for each in of_users])
+        assert found["gain_se"].tolist() == pytest.approx([stdev(each) / 2**0.5 for each in of_users])
+
+
+def test_gains_over_many_users_are_those_of_their_means(spark, at_random, measured_at_random):
+    lists, held_out, _, movies = at_random.in_spark(spark)
+    (row,) = accuracy_gains(lists, held_out, movies, 10, "map", [("half", "hopeful")]).to_dict("records")
+    half, hopeful = measured_at_random["half"], measured_at_random["hopeful"]
+    assert row["gain"] == pytest.approx(hopeful["map"] - half["map"])
+    assert 0 < row["gain_se"] < half["map_se"] + hopeful["map_se"]
+    assert row["p"] == 1 / 10_000

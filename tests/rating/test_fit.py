@@ -74,7 +74,9 @@ def kept(model: FactorModel) -> FactorModel:
 
 
 def gains_of(predictions, *models: str) -> dict[str, dict[str, float]]:
-    return dict(zip(models, rmse_gains(predictions, [(COMPARED_WITH[model], model) for model in models]), strict=True))
+    return (
+        rmse_gains(predictions, [(COMPARED_WITH[model], model) for model in models]).set_index("model").to_dict("index")
+    )
 
 
 def gains_clearly(gain: dict[str, float]) -> bool:

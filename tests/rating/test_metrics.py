@@ -148,6 +148,14 @@ def two_models() -> pd.DataFrame:
     return pd.DataFrame({"user_id": users, "rating": rating, "before": before, "after": after})
 
 
+def the_gains(predictions, pairs) -> list[dict]:
+    """gain and gain_se of each pair, None for NaN."""
+    table = rmse_gains(predictions, pairs)[["gain", "gain_se"]]
+    return [
+        {name: None if np.isnan(value) else value for name, value in row.items()} for row in table.to_dict("records")
+    ]
+
+
 def squared_errors(frame: pd.DataFrame, model: str) -> np.ndarray:
     return ((frame["rating"] - frame[model].clip(0.5, 5)) ** 2).to_numpy()
 
@@ -159,27 +167,27 @@ class TestRmseGains:
     COLUMNS = "user_id int, rating float, before double, after double"
 
     def test_a_gain_and_its_standard_error_by_hand(self, spark):
-        (row,) = rmse_gains(spark.createDataFrame(self.BY_HAND, self.COLUMNS), [("before", "after")])
+        (row,) = the_gains(spark.createDataFrame(self.BY_HAND, self.COLUMNS), [("before", "after")])
         z = (9 - 5) / (2 * 5**0.5) - (1 - 0.5) / (2 * 0.5**0.5)
         assert row == pytest.approx({"gain": 5**0.5 - 0.5**0.5, "gain_se": (2 / 1 * 2 * z**2) ** 0.5 / 2})
 
     def test_rows_of_one_user_are_summed_before_they_are_squared(self, spark):
         """Each user has both rows, whose z cancel out."""
         both = [(user, *row[1:]) for user in (1, 2, 3) for row in self.BY_HAND]
-        (row,) = rmse_gains(spark.createDataFrame(both, self.COLUMNS), [("before", "after")])
+        (row,) = the_gains(spark.createDataFrame(both, self.COLUMNS), [("before", "after")])
         assert row == pytest.approx({"gain": 5**0.5 - 0.5**0.5, "gain_se": 0}, abs=1e-12)
 
     def test_gains_are_those_of_numpy_in_the_order_asked_for(self, spark, two_models):
         frame = two_models.assign(perfect=two_models["rating"])
         pairs = [("after", "before"), ("before", "perfect"), ("before", "after"), ("after", "after")]
-        there_and_back = rmse_gains(spark.createDataFrame(frame), iter(pairs))
+        there_and_back = the_gains(spark.createDataFrame(frame), iter(pairs))
         users, before, after = two_models["user_id"], *(squared_errors(two_models, m) for m in ("before", "after"))
         gain, gain_se = numpy_gain(users.to_numpy(), before, after)
         assert [row["gain"] for row in there_and_back] == pytest.approx([-gain, before.mean() ** 0.5, gain, 0])
         assert [row["gain_se"] for row in there_and_back] == [pytest.approx(gain_se), None, pytest.approx(gain_se), 0]
 
     def test_the_standard_error_is_that_of_a_bootstrap_over_users(self, spark, two_models):
-        (row,) = rmse_gains(spark.createDataFrame(two_models), [("before", "after")])
+        (row,) = the_gains(spark.createDataFrame(two_models), [("before", "after")])
         errors = two_models.assign(n=1, **{m: squared_errors(two_models, m) for m in ("before", "after")})
         by_user = errors.groupby("user_id")[["n", "before", "after"]].sum().to_numpy()
         rng = np.random.default_rng(10)
@@ -192,23 +200,23 @@ class TestRmseGains:
 
     def test_a_model_gains_nothing_on_itself(self, spark):
         predictions = spark.createDataFrame(self.BY_HAND, self.COLUMNS)
-        assert rmse_gains(predictions, [("before", "before")]) == [{"gain": 0, "gain_se": 0}]
+        assert the_gains(predictions, [("before", "before")]) == [{"gain": 0, "gain_se": 0}]
 
     def test_scores_beyond_the_stars_count_as_the_nearest(self, spark):
         rows = [(1, 5.0, 9.0, 5.0), (2, 0.5, -4.0, 0.5), (3, 3.0, 4.0, 4.0)]
-        (row,) = rmse_gains(spark.createDataFrame(rows, self.COLUMNS), [("before", "after")])
+        (row,) = the_gains(spark.createDataFrame(rows, self.COLUMNS), [("before", "after")])
         assert row == {"gain": 0, "gain_se": 0}
 
     def test_one_user_has_no_standard_error(self, spark):
         one_user = [(1, *row[1:]) for row in self.BY_HAND]
-        (row,) = rmse_gains(spark.createDataFrame(one_user, self.COLUMNS), [("before", "after")])
+        (row,) = the_gains(spark.createDataFrame(one_user, self.COLUMNS), [("before", "after")])
         assert row == {"gain": pytest.approx(5**0.5 - 0.5**0.5), "gain_se": None}
 
     @pytest.mark.parametrize(("pair", "gain"), [(("before", "rating"), 5**0.5), (("rating", "rating"), 0)])
     def test_a_perfect_model_has_no_standard_error(self, spark, pair, gain):
-        (row,) = rmse_gains(spark.createDataFrame(self.BY_HAND, self.COLUMNS), [pair])
+        (row,) = the_gains(spark.createDataFrame(self.BY_HAND, self.COLUMNS), [pair])
         assert row == {"gain": pytest.approx(gain), "gain_se": None}
 
     def test_without_rows_there_is_no_gain(self, spark):
         nothing = spark.createDataFrame([], self.COLUMNS)
-        assert rmse_gains(nothing, [("before", "after")]) == [{"gain": None, "gain_se": None}]
+        assert the_gains(nothing, [("before", "after")]) == [{"gain": None, "gain_se": None}]

@@ -3,14 +3,17 @@
 Accuracy compares a list with its user's held-out ratings, and comes with its number of users; the others need none.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.data.scale import EVENTS, HALF_STARS, Scale
 from movie_recs.data.schemas import NO_GENRES
+from movie_recs.tuning.comparison import compare, standard_errors, sums_by_user
 
 RELEVANCE = {"all": "ndcg", "liked": "ndcg_liked", "graded": "ndcg_graded"}  # what is relevant, and its measure
 ACCURACY = (*RELEVANCE.values(), "recall", "precision", "map", "mrr", "hit_rate")
@@ -113,6 +116,58 @@ def measure_rankings(
     )
 
 
+def accuracy_gains(
+    lists: DataFrame,
+    held_out: DataFrame,
+    movies: DataFrame,
+    k: int,
+    measure: str,
+    pairs: Iterable[tuple[str, str]],
+    scale: Scale = HALF_STARS,
+) -> pd.DataFrame:
+    """How much higher a measure of accuracy is by one model than by another for the same users, and whether by chance.
+
+        gain = mean over users of (x_after - x_before)
+
+    with a standard error of paired users. The means are over all users with a held-out rating, of `ndcg_liked` over
+    those with a liked one, as in `measure_rankings`; a user without a list has 0.
+
+    Args:
+        lists: (model string, user_id int, rank int from 1, movie_id int, ...).
+        held_out: (user_id int, movie_id int, rating float in stars, ...).
+        movies: (movie_id int, genres array<string>, ...): the whole catalogue.
+        k: Ranks above k are left out.
+        measure: One of `ACCURACY`.
+        pairs: (before, after), names of models.
+        scale: The scale of the ratings.
+
+    Returns:
+        (model, other, gain, gain_se, p, p_holm), one row per pair, the model being the one after, see
+        `comparison.compare`; gain is NaN without users, and gain_se with one.
+    """
+    pairs = list(pairs)
+    models = sorted({model for pair in pairs for model in pair})
+    no_ratings = held_out.where(F.lit(False))  # accuracy needs none of train
+    popularity = no_ratings.groupBy("movie_id").agg(F.count("*").alias("popularity"))
+    people = _describe_users(no_ratings, held_out, popularity, None, scale.liked)
+    shown = lists.where(F.col("rank") <= k).withColumn("predicted_stars", F.lit(None).cast("double"))
+    measured = _measure_lists(shown, people, _describe_movies(movies, popularity), k, scale)
+    is_measured = F.col("n_liked" if measure == "ndcg_liked" else "n_relevant") > 0
+    asked = people.where(is_measured).select("user_id")
+    asked = asked.join(measured.select("user_id", "model", measure), "user_id", how="left")
+    found = sums_by_user(asked, {name: F.sum(F.when(F.col("model") == name, F.col(measure))) for name in models})
+    users, values = found["users"].to_numpy(), found[models].to_numpy(float)
+    n = users.sum()
+    with np.errstate(invalid="ignore", divide="ignore"):  # no users
+        means = values.sum(axis=0) / n
+    deviations = values - users[:, None] * means
+    before, after = (np.array([models.index(pair[side]) for pair in pairs], int) for side in (0, 1))
+    gains = pd.DataFrame(pairs, columns=["other", "model"]).assign(
+        gain=means[after] - means[before], gain_se=standard_errors(deviations[:, after] - deviations[:, before], n)
+    )
+    return compare(gains[["model", "other", "gain", "gain_se"]], values[:, after] - values[:, before])
+
+
 def ndcg_of_lists(gains: np.ndarray, best: np.ndarray) -> np.ndarray:
     """The NDCG of each user, float64 (users,), as in `measure_rankings`; 0 for a user without relevant movies.
 
@@ -205,9 +260,9 @@ def _describe_movies(movies: DataFrame, popularity: DataFrame) -> DataFrame:
 
 
 def _measure_lists(lists: DataFrame, people: DataFrame, catalogue: DataFrame, k: int, scale: Scale) -> DataFrame:
-    """(model, *ACCURACY, movies, log2_popularity, popularity_lift, n_below, n_starred, diversity) of each list.
+    """(model, user_id, *ACCURACY, movies, log2_popularity, popularity_lift, n_below, n_starred, diversity) of a list.
 
-    Null is in no mean.
+    A row for each list; null is in no mean.
     """
     stars = F.try_element_at("stars", F.col("movie_id"))
     gain = graded_gain(stars, scale)
@@ -245,7 +300,7 @@ def _measure_lists(lists: DataFrame, people: DataFrame, catalogue: DataFrame, k:
         "hit_rate": (F.size(hits) > 0).cast("double"),
     }
     return each.select(
-        "model",
+        *("model", "user_id"),
         *(F.when(n_relevant > 0, value).alias(name) for name, value in accuracy.items()),
         *("movies", "log2_popularity", "popularity_lift", "n_below", "n_starred"),
         _mean_distance(F.col("genres")).alias("diversity"),

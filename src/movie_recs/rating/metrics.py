@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.data.scale import HALF_STARS, Scale
 from movie_recs.model.scoring import to_stars
+from movie_recs.tuning.comparison import compare, standard_errors, sums_by_user
 
 COUNT_BINS = {"0": 0, "1": 1, "2-3": 3, "4-9": 9, "10-49": 49}  # label: largest number of ratings
 MANY = "50+"
 BINS = (*COUNT_BINS, MANY)
+ROWS = "rows"
 
 
 def rating_errors(scored: DataFrame, *by: str, scale: Scale = HALF_STARS) -> DataFrame:
@@ -54,17 +58,14 @@ def count_bin(ratings: str) -> Column:
     return label
 
 
-def rmse_gains(
-    predictions: DataFrame, pairs: Iterable[tuple[str, str]], scale: Scale = HALF_STARS
-) -> list[dict[str, float | None]]:
-    """How much lower the RMSE of one model is than that of another on the same rows, with its standard error.
+def rmse_gains(predictions: DataFrame, pairs: Iterable[tuple[str, str]], scale: Scale = HALF_STARS) -> pd.DataFrame:
+    """How much lower the RMSE of one model is than that of another on the same rows, and whether that is by chance.
 
         gain = rmse_before - rmse_after
         z_n = (e_before,n^2 - rmse_before^2) / (2 rmse_before) - (e_after,n^2 - rmse_after^2) / (2 rmse_after)
-        gain_se = sqrt(U / (U - 1) sum over users of (sum of her z_n)^2) / n
 
-    which is the delta method on paired rows, with users as clusters (Liang & Zeger 1986): a user's errors are
-    correlated, and so are both models' errors on the same rows.
+    `gain_se` is `standard_errors` of z, which is the delta method on paired rows. The sum of both models' squared
+    errors is the same whatever the signs in `compare` are, so that their RMSE differ as their squared errors do.
 
     Args:
         predictions: (user_id, rating in stars, a column of scores for each model).
@@ -72,36 +73,20 @@ def rmse_gains(
         scale: The scale of the ratings.
 
     Returns:
-        One row per pair: gain and gain_se in stars; None where there are no rows, and gain_se None with one user or a
-        perfect model.
+        (model, other, gain and gain_se in stars, p, p_holm), one row per pair, the model being the one after; gain is
+        NaN where there are no rows, and gain_se with one user or a perfect model.
     """
     pairs = list(pairs)
     models = sorted({model for pair in pairs for model in pair})
-    (rmse,) = predictions.agg(
-        *(F.sqrt(F.avg(squared_error("rating", model, scale))).alias(model) for model in models)
-    ).collect()
-
-    def influence(model: str) -> Column:
-        return (squared_error("rating", model, scale) - F.lit(rmse[model] ** 2)) / (2 * rmse[model])
-
-    measurable = [pair for pair in pairs if all(rmse[model] for model in pair)]
-    sums = [
-        F.sum(influence(before) - influence(after)).alias(str(place))
-        for place, (before, after) in enumerate(measurable)
-    ]
-    by_user = predictions.groupBy("user_id").agg(F.count("*").alias("n"), *sums)
-    (spread,) = by_user.agg(
-        F.count("*").alias("users"),
-        F.sum("n").alias("n"),
-        *(F.sum(F.col(str(place)) ** 2).alias(str(place)) for place in range(len(measurable))),
-    ).collect()
-    rows = []
-    for pair in pairs:
-        before, after = (rmse[model] for model in pair)
-        gain = None if before is None or after is None else before - after
-        gain_se = None
-        if pair in measurable and spread["users"] > 1:
-            variance = spread["users"] / (spread["users"] - 1) * spread[str(measurable.index(pair))]
-            gain_se = variance**0.5 / spread["n"]
-        rows.append({"gain": gain, "gain_se": gain_se})
-    return rows
+    errors = {model: F.sum(squared_error("rating", model, scale)) for model in models}
+    found = sums_by_user(predictions, {ROWS: F.count("*"), **errors})
+    rows, squares = found[ROWS].to_numpy(), found[models].to_numpy(float)
+    n = rows.sum()
+    with np.errstate(invalid="ignore", divide="ignore"):  # no rows, or a perfect model
+        rmse = np.sqrt(squares.sum(axis=0) / n)
+        influences = (squares - rows[:, None] * rmse**2) / (2 * rmse)
+    before, after = (np.array([models.index(pair[side]) for pair in pairs], int) for side in (0, 1))
+    gains = pd.DataFrame(pairs, columns=["other", "model"]).assign(
+        gain=rmse[before] - rmse[after], gain_se=standard_errors(influences[:, before] - influences[:, after], n)
+    )
+    return compare(gains[["model", "other", "gain", "gain_se"]], squares[:, before] - squares[:, after])

@@ -56,7 +56,7 @@ def _measure_rating() -> Pipeline:
         Node(
             evaluate_models,
             [*models, "train_ratings", "predictions", "data_summary"],
-            "model_errors",
+            ["model_errors", "comparisons"],
             name="evaluate_models",
         ),
         Node(tabulate_ladder, ["predictions", "data_summary"], "ladder", name="tabulate_ladder"),
@@ -75,7 +75,12 @@ def _measure_ranking(has_ratings: bool) -> Pipeline:
     inputs = [*ratings, "data_summary", "train_als_model", "train_factor_model", "cv_results", parameters, CARRIER]
     nodes = [
         Node(list_movies, [*inputs, *by_stars], "lists", name="list_movies"),
-        Node(measure_lists, ["lists", *ratings, "data_summary", parameters], "leaderboard", name="measure_lists"),
+        Node(
+            measure_lists,
+            ["lists", *ratings, "data_summary", parameters],
+            ["leaderboard", "comparisons"],
+            name="measure_lists",
+        ),
         Node(plot_leaderboard, ["leaderboard", "data_summary"], "leaderboard_plot", name="plot_leaderboard"),
     ]
     return _instantiate("ranking", nodes, {*ratings, *by_stars, "data_summary"})
@@ -93,9 +98,9 @@ def _instantiate(objective: str, nodes: list[Node], inputs: set[str]) -> Pipelin
 
 
 def _collect(has_ratings: bool) -> Pipeline:
-    results = ["ranking.leaderboard", "ranking.best_params"]
+    results = ["ranking.leaderboard", "ranking.comparisons", "ranking.best_params"]
     if has_ratings:
-        results += ["rating.model_errors", "rating.best_params"]
+        results += ["rating.model_errors", "rating.comparisons", "rating.best_params"]
     return Pipeline(
         [
             Node(count_split, [*RATINGS], "split_counts", name="count_split"),

@@ -21,10 +21,11 @@ from movie_recs.ranking.ease import side_rows
 from movie_recs.ranking.fit import KnownSides, collect_parts
 from movie_recs.ranking.leaderboard import BY_STARS, ListingTask
 from movie_recs.ranking.memory import choose_ranking_carrier
-from movie_recs.ranking.metrics import measure_rankings
+from movie_recs.ranking.metrics import RELEVANCE, accuracy_gains, measure_rankings
 from movie_recs.ranking.parameters import RankingParameters
 from movie_recs.ranking.search import WINNERS
 from movie_recs.report import figures
+from movie_recs.tuning.comparison import pairs_of
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.memory import DataSize
 
@@ -91,15 +92,23 @@ def measure_lists(
     movie_ids: DataFrame,
     data_summary: dict[str, Any],
     parameters: RankingParameters,
-) -> pd.DataFrame:
-    """The leaderboard: one row per model, with the columns of `metrics.measure_rankings`."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The leaderboard, and whether its models differ in the measure by which the winner was chosen.
+
+    Returns:
+        One row per model, with the columns of `metrics.measure_rankings`; one row per pair of models, with the columns
+        of `metrics.accuracy_gains`.
+    """
     new = None if fold_in_ratings.isEmpty() else fold_in_ratings
     k, scale = parameters.evaluation.k, Scale.of(data_summary) or EVENTS
     numbered = to_numbers(to_numbers(ranking_lists, user_ids, "user_id"), movie_ids, "movie_id")
     measured = measure_rankings(numbered, test_ratings, train_ratings, movies, k, fold_in=new, scale=scale).toPandas()
     place = {name: number for number, name in enumerate(MODELS)}
     measured = measured.round(DECIMALS)  # the order of Spark's sums, and so their last digits, may differ
-    return measured.sort_values("model", key=lambda names: names.map(place), ignore_index=True)
+    leaderboard = measured.sort_values("model", key=lambda names: names.map(place), ignore_index=True)
+    chosen_by = RELEVANCE[parameters.tuning.relevance]
+    pairs = pairs_of(leaderboard["model"].tolist())
+    return leaderboard, accuracy_gains(numbered, test_ratings, movies, k, chosen_by, pairs, scale).round(DECIMALS)
 
 
 def plot_leaderboard(leaderboard: pd.DataFrame, data_summary: dict) -> Figure:

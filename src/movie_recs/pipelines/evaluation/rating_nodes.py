@@ -21,6 +21,7 @@ from movie_recs.rating.memory import choose_rating_carrier
 from movie_recs.rating.metrics import BINS, count_bin, rating_errors, rmse_gains
 from movie_recs.rating.parameters import RatingParameters
 from movie_recs.report import figures
+from movie_recs.tuning.comparison import pairs_of
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.memory import DataSize
 
@@ -107,14 +108,15 @@ def evaluate_models(
     train_ratings: DataFrame,
     predictions: DataFrame,
     data_summary: dict[str, Any],
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], pd.DataFrame]:
     """One row per model: errors on the test ratings and on the train ratings, and the gain on the model before it.
 
     A model that was left out has no row.
 
     Returns:
-        model; rmse, mae, n, rmse_warm, mae_warm, n_warm as in `metrics.rating_errors`; rmse_share, the RMSE as a share
-        of the scale; train_rmse, train_mae; compared_with, gain, gain_se as in `metrics.rmse_gains`.
+        Of each model: model; rmse, mae, n, rmse_warm, mae_warm, n_warm as in `metrics.rating_errors`; rmse_share, the
+        RMSE as a share of the scale; train_rmse, train_mae; compared_with, gain, gain_se as in `metrics.rmse_gains`.
+        Of each pair of models: the columns of `metrics.rmse_gains`.
     """
     scale = scale_of(data_summary)
     pairs = train_ratings.select("user_id", "movie_id", "rating")
@@ -122,19 +124,20 @@ def evaluate_models(
     train_errors = _by_model(_long(train, F.lit(True)), scale)
     test_errors = _by_model(_long(predictions, _is_warm()), scale)
     models = {model: before for model, before in COMPARED_WITH.items() if model in test_errors}
-    compared = [(before, model) for model, before in models.items() if before]
-    gains = dict(zip(compared, rmse_gains(predictions, compared, scale), strict=True))
-    return [
+    comparisons = rmse_gains(predictions, pairs_of(list(models)), scale)
+    gains = {(row["other"], row["model"]): row for row in _records(comparisons)}
+    rows = [
         {
             "model": model,
             **test_errors[model],
             "rmse_share": _share(test_errors[model]["rmse"], scale),
             "train_rmse": train_errors[model]["rmse"],
             "train_mae": train_errors[model]["mae"],
-            **({"compared_with": before, **gains[before, model]} if before else {}),
+            **({"compared_with": before, **_gain(gains[before, model])} if before else {}),
         }
         for model, before in models.items()
     ]
+    return rows, comparisons
 
 
 def tabulate_ladder(predictions: DataFrame, data_summary: dict[str, Any]) -> pd.DataFrame:
@@ -197,21 +200,40 @@ def collect_metrics(
     split: SplitParameters,
     split_counts: dict[str, int],
     ranking_models: pd.DataFrame,
+    ranking_comparisons: pd.DataFrame,
     ranking_params: dict[str, Any],
     rating_models: list[dict[str, Any]] | None = None,
+    rating_comparisons: pd.DataFrame | None = None,
     rating_params: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The results of a run in one place: data, split, and the models of each objective; of events `ranking` alone."""
-    leaderboard = [
-        {name: None if pd.isna(value) else value for name, value in row.items()}
-        for row in ranking_models.to_dict("records")
-    ]
+    found = {}
+    if rating_models is not None and rating_comparisons is not None:
+        found["rating"] = {
+            "models": rating_models,
+            "best_params": rating_params,
+            "comparisons": _records(rating_comparisons),
+        }
     return {
         "dataset": data_summary,
         "split": {"strategy": split.strategy, "seed": split.seed, **split_counts},
-        **({} if rating_models is None else {"rating": {"models": rating_models, "best_params": rating_params}}),
-        "ranking": {"models": leaderboard, "best_params": ranking_params},
+        **found,
+        "ranking": {
+            "models": _records(ranking_models),
+            "best_params": ranking_params,
+            "comparisons": _records(ranking_comparisons),
+        },
     }
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows, with None where a value is missing."""
+    rows = table.to_dict("records")
+    return [{str(name): None if pd.isna(value) else value for name, value in row.items()} for row in rows]
+
+
+def _gain(comparison: dict[str, Any]) -> dict[str, Any]:
+    return {name: comparison[name] for name in ("gain", "gain_se")}
 
 
 def count_split(train_ratings: DataFrame, test_ratings: DataFrame, fold_in_ratings: DataFrame) -> dict[str, int]:
