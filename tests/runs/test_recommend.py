@@ -17,7 +17,7 @@ def test_other_users_get_lists_and_no_model_changes(own_run, kedro_run, capsys):
 
 
 def test_known_and_new_users_get_lists_among_600_unknown_ids(own_run, kedro_run, tmp_path, caplog):
-    """New users: by title, by file and without ratings."""
+    """New users: by title, by file and without ratings; one of them is in a group with a user of the data."""
     movies = pd.read_parquet(own_run / "03_primary/sample/movies").drop_duplicates("title", keep=False)
     (one, other), title = movies["movie_id"].iloc[:2].tolist(), movies["title"].iloc[0]
     person = tmp_path / "ada.csv"
@@ -29,6 +29,8 @@ def test_known_and_new_users_get_lists_among_600_unknown_ids(own_run, kedro_run,
         "new_user_ratings": str(person),
         "filters": {"genres": "Drama Comedy", "min_ratings": 3},
         "similarity": "cosine",
+        "group": ["Grace", 1],
+        "diversity": 0.1,
     }
     kedro_run(own_run, "recommend", recommend=recommend)
     assert "user 100000, 100001" in caplog.text
@@ -41,6 +43,11 @@ def test_known_and_new_users_get_lists_among_600_unknown_ids(own_run, kedro_run,
     assert new.groupby("name").size().to_dict() == {"Grace": 10, "New": 10, "ada": 10}
     assert new.loc[new["name"] == "Grace", "because"].notna().any()
     ratings = pd.read_parquet(own_run / "03_primary/sample/ratings")
+    group = pd.read_csv(output / "group_recommendations.csv")
+    assert group.groupby("method").size().to_dict() == {"mean": 10, "least_misery": 10}
+    assert not set(group["movie_id"]) & {one, other, *ratings.loc[ratings["user_id"] == 1, "movie_id"]}
+    assert group["genres"].str.contains("Drama|Comedy").all()
+    assert (group["lowest_stars"] <= group["predicted_stars"]).all()
     by_popularity = ratings.groupby("movie_id").size()
     assert by_popularity[new.loc[new["name"] == "New", "movie_id"]].mean() > by_popularity.mean()
 

@@ -42,6 +42,10 @@ TABLES = {
         "name string, rank int, movie_id int, title string, year int, genres array<string>, score double, "
         "predicted_stars double, because array<string>, imdb_url string"
     ),
+    "group_recommendations": (
+        "method string, rank int, movie_id int, title string, year int, genres array<string>, score double, "
+        "predicted_stars double, lowest_stars double, imdb_url string"
+    ),
     "similar_movies": (
         "movie_id int, rank int, similar_movie_id int, title string, year int, genres array<string>, distance double"
     ),

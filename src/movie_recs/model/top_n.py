@@ -13,13 +13,19 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.data.blocks import tasks_at_a_time
+from movie_recs.model.arrangement import BY_SCORE, Arrangement, search_lists
 from movie_recs.model.exact_search import DOT, Items, prepare_items
 from movie_recs.model.factor_model import FactorModel, feature_matrix
-from movie_recs.model.search import BLOCK, METRICS, search
+from movie_recs.model.search import BLOCK, METRICS
 
 
 def top_n(
-    model: FactorModel, users: DataFrame, seen: DataFrame, n: int, candidates: DataFrame | np.ndarray | None = None
+    model: FactorModel,
+    users: DataFrame,
+    seen: DataFrame,
+    n: int,
+    candidates: DataFrame | np.ndarray | None = None,
+    arrangement: Arrangement = BY_SCORE,
 ) -> DataFrame:
     """The n movies with the highest scores for each user, without those that the user has seen.
 
@@ -32,6 +38,7 @@ def top_n(
         seen: (user_id int, movie_id int), what not to recommend.
         n: Length of the lists; shorter where less is left.
         candidates: (movie_id int) or an array of ids, the only movies to recommend; None for all of the model.
+        arrangement: How the best candidates become a list (`arrangement.arrange`).
 
     Returns:
         (user_id int, rank int from 1, movie_id int, score double); ties by movie_id.
@@ -46,7 +53,8 @@ def top_n(
         .join(history, F.col("id") == F.col("user_id"), how="left")
         .select("id", "bias", "features", F.coalesce("seen", F.array().cast("array<int>")).alias("seen"))
     )
-    best = _best_items(queries, _collect_items(model.items, candidates, DOT), n, model.intercept)
+    items = _collect_items(model.items, candidates, DOT)
+    best = _best_items(queries, items, n, model.intercept, arrangement)
     return best.select(
         F.col("id").alias("user_id"), "rank", F.col("item_id").alias("movie_id"), F.col("value").alias("score")
     )
@@ -108,21 +116,28 @@ def _ids_of(candidates: DataFrame | np.ndarray) -> np.ndarray:
     return candidates
 
 
-def _best_items(queries: DataFrame, items: Items, n: int, intercept: float = 0.0) -> DataFrame:
+def _best_items(
+    queries: DataFrame, items: Items, n: int, intercept: float = 0.0, arrangement: Arrangement = BY_SCORE
+) -> DataFrame:
     """(id int, rank int, item_id int, value double): the n highest scores of each query (id, bias, features, seen)."""
-    find = partial(_search_batches, items, min(n, len(items.ids)), intercept, BLOCK)
+    find = partial(_search_batches, items, n, intercept, BLOCK, arrangement)
     # One task per core: without a number, Spark would coalesce the partitions, as they are small.
     spread = queries.repartition(tasks_at_a_time(queries.sparkSession), "id")
     return spread.mapInArrow(find, "id int, rank int, item_id int, value double")
 
 
 def _search_batches(
-    items: Items, n: int, intercept: float, block: tuple[int, int], batches: Iterator[pa.RecordBatch]
+    items: Items,
+    n: int,
+    intercept: float,
+    block: tuple[int, int],
+    arrangement: Arrangement,
+    batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
     """The rows of `_best_items`, one block of queries at a time."""
     for batch in batches:
         bias = intercept + batch["bias"].to_numpy(zero_copy_only=False).astype(float)  # null becomes NaN
         seen, seen_counts = batch["seen"].flatten().to_numpy(), batch["seen"].value_lengths().to_numpy()
         ids, features = batch["id"].to_numpy(), feature_matrix(batch["features"])
-        for columns in search(ids, bias, features, seen, seen_counts, items, n, block):
+        for columns in search_lists(ids, bias, features, seen, seen_counts, items, n, block, arrangement):
             yield pa.RecordBatch.from_pydict(columns)

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from movie_recs.data.parameters import FilterParameters, NewUser
-from movie_recs.parameter_types import Block, IdentifiersOrAll
+from movie_recs.parameter_types import Block, Identifiers, IdentifiersOrAll, Share
 
 
 class EdaParameters(Block):
@@ -16,13 +16,20 @@ class EdaParameters(Block):
 
 
 class RecommendParameters(Block):
-    """Which users get recommendations, which movies get neighbours, and how many of each."""
+    """Which users get recommendations, which movies get neighbours, and how many of each.
+
+    `diversity`: see `model.arrangement.arrange`. `series_apart`: whether parts of a series stand apart. `group`: ids of
+    users, or names of new users, who get a list together.
+    """
 
     user_ids: IdentifiersOrAll
     movie_ids: IdentifiersOrAll
     top_n: int = Field(ge=1, le=10_000)
     similarity: Literal["l2", "cosine"] = "l2"
+    diversity: Share = 0.0
+    series_apart: bool = True
     filters: FilterParameters = FilterParameters()
+    group: Identifiers = Field(default=[])
     new_users: list[NewUser] = Field(default=[])
     new_user_ratings: str | None = None
 

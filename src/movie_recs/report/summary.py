@@ -19,6 +19,7 @@ RESULTS = ("data_summary", "metrics", "rating.best_params", "ranking.best_params
 LISTS = {  # label, and the prefix of its first column
     "recommendations_csv": ("Lists", "user "),
     "new_user_recommendations_csv": ("New", ""),
+    "group_recommendations_csv": ("Group", ""),
     "similar_movies_csv": ("Similar", "movie "),
 }
 PAGE = "report_html"

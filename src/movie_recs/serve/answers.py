@@ -10,10 +10,11 @@ from movie_recs.data.interactions import read_interactions
 from movie_recs.data.movie_filters import passes
 from movie_recs.data.parameters import FilterParameters
 from movie_recs.errors import UserError
+from movie_recs.model.arrangement import BY_SCORE, Arrangement, search_lists
 from movie_recs.model.exact_search import Items
 from movie_recs.model.factor_model import Arrays
 from movie_recs.model.pairs import score_pairs, take_vectors, to_scale
-from movie_recs.model.search import search
+from movie_recs.model.search import BLOCK
 from movie_recs.saved_models import SavedModel
 from movie_recs.serve.histories import rating_rows
 from movie_recs.serve.snapshot import Snapshot
@@ -50,8 +51,15 @@ def new_person(snapshot: Snapshot, movies: Sequence[int], stars: Sequence[float]
     return Person(NEW_USER, rated, _folded(snapshot.ranking.model, rated), rating)
 
 
-def recommend(snapshot: Snapshot, person: Person, n: int, filters: FilterParameters) -> list[dict[str, Any]]:
-    """The movies with the highest ranking scores that she has not rated and that pass the filters.
+def recommend(
+    snapshot: Snapshot,
+    person: Person,
+    n: int,
+    filters: FilterParameters,
+    diversity: float = 0.0,
+    series_apart: bool = True,
+) -> list[dict[str, Any]]:
+    """The movies with the highest ranking scores that she has not rated and that pass the filters, arranged.
 
     Returns:
         {rank, movie_id, title, year, genres, score, predicted_stars, because}, as in `recommendations.csv`.
@@ -60,7 +68,11 @@ def recommend(snapshot: Snapshot, person: Person, n: int, filters: FilterParamet
     rated = person.rated["movie_id"].to_numpy()
     bias = snapshot.ranking.model.intercept + users.bias
     seen = np.union1d(rated, left_out)
-    movies, scores = _best(bias, person.ranking.features[:1], seen, snapshot.searched, n)
+    catalogue = snapshot.catalogue
+    arrangement = (
+        Arrangement(diversity, catalogue.numbers, catalogue.series) if series_apart else Arrangement(diversity)
+    )
+    movies, scores = _best(bias, person.ranking.features[:1], seen, snapshot.searched, n, arrangement)
     stars = _stars(snapshot, person, movies)
     reasons: list[list[int]] = [[] for _ in movies]
     if len(rated) and len(movies):
@@ -116,11 +128,16 @@ def _left_out(snapshot: Snapshot, filters: FilterParameters) -> np.ndarray:
 
 
 def _best(
-    bias: np.ndarray, features: np.ndarray, seen: np.ndarray, items: Items, n: int
+    bias: np.ndarray,
+    features: np.ndarray,
+    seen: np.ndarray,
+    items: Items,
+    n: int,
+    arrangement: Arrangement = BY_SCORE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The movies and values of one query's list."""
     query = np.array([NEW_USER]), bias, features, seen, np.array([len(seen)])
-    parts = list(search(*query, items, min(n, len(items.ids))))
+    parts = list(search_lists(*query, items, n, BLOCK, arrangement))
     if not parts:
         return np.zeros(0, np.int32), np.zeros(0)
     return parts[0]["item_id"], parts[0]["value"]

@@ -7,6 +7,7 @@ import pyarrow as pa
 from movie_recs.data.id_numbers import Id, IdNumbers
 from movie_recs.data.movie_filters import MovieFacts
 from movie_recs.data.movie_finder import MovieFinder
+from movie_recs.data.series import number_series
 from movie_recs.data.titles import display_title, search_key
 from movie_recs.errors import UserError
 from movie_recs.serve.histories import Histories
@@ -30,6 +31,7 @@ class Catalogue:
         self.facts = MovieFacts.read(movies, histories.counts(self.numbers))
         self._years, self._genres = movies["year"].to_pylist(), movies["genres"].to_pylist()
         self.titles = [display_title(title) for title in movies["title"].to_pylist()]
+        self.series = number_series(self.titles)
         originals = [ids.original(number) for number in self.numbers.tolist()]
         self._finder = MovieFinder(self.numbers.tolist(), originals, self.titles, self._years, guess=False)
         keys = zip(self._finder.keys, self._years, strict=True)

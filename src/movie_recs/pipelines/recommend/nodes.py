@@ -17,7 +17,9 @@ from movie_recs.data.movie_filters import filter_movies
 from movie_recs.data.new_users import collect_new_ratings
 from movie_recs.data.scale import Scale
 from movie_recs.data.schemas import RATINGS, TABLES
+from movie_recs.data.series import number_series
 from movie_recs.data.spark_titles import display_title
+from movie_recs.model.arrangement import Arrangement
 from movie_recs.model.factor_model import FactorModel, has_vectors
 from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
@@ -78,8 +80,9 @@ def recommend_movies(
     """
     is_requested = _is_requested(parameters.user_ids, user_ids)
     users = ranking_model.users.filter(is_requested).select(F.col("id").alias("user_id")).cache()  # read for each join
-    candidates = _candidates(movies, ratings, movie_ids, parameters)
-    best = top_n(ranking_model, users, ratings.select("user_id", "movie_id"), parameters.top_n, candidates)
+    candidates = movies_to_recommend(movies, ratings, movie_ids, parameters)
+    rated, arrangement = ratings.select("user_id", "movie_id"), arrangement_of(movies, parameters)
+    best = top_n(ranking_model, users, rated, parameters.top_n, candidates, arrangement)
     lists = _show(best, ranking_model, rating_model, ratings, movies, Scale.of(data_summary))
     without = [row["user_id"] for row in users.join(lists, "user_id", how="left_anti").limit(NAMED + 1).collect()]
     if without:
@@ -119,10 +122,9 @@ def recommend_to_new_users(
     ranking_model = add_newcomers(ranking_model._replace(users=fold_in(ranking_model, own)), users)
     if rating_model is not None:
         rating_model = add_newcomers(rating_model._replace(users=fold_in(rating_model, own)), users)
-    candidates = _candidates(movies, ratings, movie_ids, parameters)
-    best = top_n(
-        ranking_model, users.select("user_id"), own.select("user_id", "movie_id"), parameters.top_n, candidates
-    )
+    candidates = movies_to_recommend(movies, ratings, movie_ids, parameters)
+    rated, arrangement = own.select("user_id", "movie_id"), arrangement_of(movies, parameters)
+    best = top_n(ranking_model, users.select("user_id"), rated, parameters.top_n, candidates, arrangement)
     lists = _show(best, ranking_model, rating_model, own, movies, scale)
     shown = to_originals(lists.join(users, "user_id", how="inner"), movie_ids, "movie_id")
     return shown.select("name", *SHOWN).orderBy("name", "rank")
@@ -153,7 +155,7 @@ def find_similar_movies(
     if not has_vectors(model.rule):
         model = factor_model(als_model)
     requested = model.items.filter(_is_requested(parameters.movie_ids, movie_ids)).select(F.col("id").alias("movie_id"))
-    shown = _shown(movies).withColumnRenamed("movie_id", "similar_movie_id")
+    shown = shown_movies(movies).withColumnRenamed("movie_id", "similar_movie_id")
     similar = similar_items(model, requested, parameters.top_n, parameters.similarity)
     return (
         to_originals(similar.join(shown, "similar_movie_id", how="left"), movie_ids, "movie_id", "similar_movie_id")
@@ -184,13 +186,21 @@ def _is_requested(requested: Sequence[Id] | Literal["all"], ids: DataFrame) -> C
     return F.lit(True) if requested == "all" else F.col("id").isin(list(numbers_of(requested, ids).values()))
 
 
-def _candidates(
+def movies_to_recommend(
     movies: DataFrame, ratings: DataFrame, movie_ids: DataFrame, parameters: RecommendParameters
 ) -> np.ndarray | None:
     """The ids of the movies that may be recommended; None for all."""
     without = list(numbers_of(parameters.filters.without_movie_ids, movie_ids).values())
     filters = parameters.filters.model_copy(update={"without_movie_ids": without})
     return filter_movies(movies, ratings, filters)
+
+
+def arrangement_of(movies: DataFrame, parameters: RecommendParameters) -> Arrangement:
+    """The order that the parameters ask for; series are known by the titles."""
+    if not parameters.series_apart:
+        return Arrangement(parameters.diversity)
+    titles = movies.select("movie_id", "title").toArrow().sort_by("movie_id")
+    return Arrangement(parameters.diversity, titles["movie_id"].to_numpy(), number_series(titles["title"].to_pylist()))
 
 
 def _show(
@@ -210,13 +220,14 @@ def _show(
         starred, stars = score(rating_model, best.select("user_id", "movie_id"), "stars"), to_stars("stars", scale)
         shown = shown.join(starred, ["user_id", "movie_id"], how="left")
     return (
-        shown.join(_shown(movies), "movie_id", how="left")
+        shown.join(shown_movies(movies), "movie_id", how="left")
         .withColumn("predicted_stars", stars)
         .withColumn("because", F.coalesce("because", F.array().cast("array<string>")))
     )
 
 
-def _shown(movies: DataFrame) -> DataFrame:
+def shown_movies(movies: DataFrame) -> DataFrame:
+    """(movie_id, title as people read it, year, genres, imdb_url)."""
     imdb_url = F.concat(F.lit("https://www.imdb.com/title/tt"), "imdb_id", F.lit("/"))
     return F.broadcast(movies.select("movie_id", display_title("title"), "year", "genres", imdb_url.alias("imdb_url")))
 

@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from movie_recs.pipelines.recommend.group_nodes import recommend_to_group
 from movie_recs.pipelines.recommend.nodes import (
     find_similar_movies,
     find_unknown_ids,
@@ -23,7 +24,7 @@ def create_pipeline(has_ratings: bool = True) -> Pipeline:
     ranking, rating = "ranking.factor_model", ["rating.factor_model"] if has_ratings else []
     similar = "rating" if has_ratings else "ranking"
     data = ["ratings", "movies"]
-    tables = ["recommendations", "new_user_recommendations", "similar_movies"]
+    tables = ["recommendations", "new_user_recommendations", "group_recommendations", "similar_movies"]
     return Pipeline(
         [
             Node(
@@ -43,6 +44,12 @@ def create_pipeline(has_ratings: bool = True) -> Pipeline:
                 [ranking, *data, "movie_ids", "new_user_ratings", "data_summary", PARAMETERS, *rating],
                 "new_user_recommendations",
                 name="recommend_to_new_users",
+            ),
+            Node(
+                recommend_to_group,
+                [ranking, *data, *IDS, "new_user_ratings", "data_summary", PARAMETERS, *rating],
+                "group_recommendations",
+                name="recommend_to_group",
             ),
             Node(
                 find_similar_movies,

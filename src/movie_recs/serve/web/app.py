@@ -55,7 +55,7 @@ def create_app(current: Current) -> FastAPI:
             person = known_person(snapshot, user_id)
             if person is None:
                 raise HTTPException(404, f"There is no user {user_id!r} in {snapshot.summary['name']}.")
-            return recommend(snapshot, person, query.n, query.filters)
+            return recommend(snapshot, person, query.n, query.filters, query.diversity, query.series_apart)
 
         return replies.Recommendations.model_validate({"recommendations": await turns.run(answer)})
 
@@ -66,7 +66,7 @@ def create_app(current: Current) -> FastAPI:
 
         def answer() -> list[dict[str, Any]]:
             person = new_person(snapshot, *resolve(snapshot, request.ratings))
-            return recommend(snapshot, person, request.n, request.filters)
+            return recommend(snapshot, person, request.n, request.filters, request.diversity, request.series_apart)
 
         return replies.Recommendations.model_validate({"recommendations": await turns.run(answer)})
 

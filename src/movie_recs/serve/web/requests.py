@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StrictStr, model_validator
 
 from movie_recs.data.parameters import FilterParameters
-from movie_recs.parameter_types import Block
+from movie_recs.parameter_types import Block, Share
 
 MOST_LISTED = 100  # movies in an answer
 MOST_RATINGS = 2_000  # in a request
@@ -13,6 +13,8 @@ MOST_BYTES = 256 * 1024  # of a request's body
 MOST_CHARACTERS = 300  # of a title, an id or a query
 
 Length = Annotated[int, Field(ge=1, le=MOST_LISTED, description="Length of the list, at most.")]
+Diversity = Annotated[Share, Field(description="As the parameter recommend.diversity.")]
+SeriesApart = Annotated[bool, Field(description="As the parameter recommend.series_apart.")]
 Text = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)]
 Metric = Literal["l2", "cosine"]
 
@@ -50,15 +52,19 @@ class RecommendationRequest(Block):
 
     ratings: list[GivenRating] = Field(max_length=MOST_RATINGS)
     n: Length = 10
+    diversity: Diversity = 0.0
+    series_apart: SeriesApart = True
     filters: FilterParameters = Field(default=FilterParameters(), description="As the parameter recommend.filters.")
 
 
 class ListQuery(FilterParameters):
-    """A list for a user of the data: its length, and the filters of the parameter recommend.filters."""
+    """A list for a user of the data: its length, its order, and the filters of the parameter recommend.filters."""
 
     n: Length = 10
+    diversity: Diversity = 0.0
+    series_apart: SeriesApart = True
 
     @property
     def filters(self) -> FilterParameters:
         """The filters alone."""
-        return FilterParameters.model_validate(self.model_dump(exclude={"n"}))
+        return FilterParameters.model_validate(self.model_dump(include=set(FilterParameters.model_fields)))
