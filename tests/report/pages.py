@@ -56,13 +56,20 @@ def make_metrics(data: dict) -> dict:
     reference = {"model": "reference_als", "rmse": 0.9, "mae": 0.7, "n": 6, "train_rmse": 0.6}
     best = {"model": "taste_als", "rmse": 0.81, "mae": 0.6, "n": 6, "train_rmse": 0.5}
     best |= {"compared_with": "reference_als", "gain": 0.09, "gain_se": 0.0125}
+    real = {"model": "taste_als", "other": "reference_als", "gain": 0.09, "gain_se": 0.0125, "p": 1e-4, "p_holm": 1e-4}
+    chance = {"model": "blend", "other": "most_popular", "gain": 0.15, "gain_se": 0.2, "p": 0.31, "p_holm": 0.31}
     return {
         "dataset": data,
         "split": {"strategy": "random", "seed": 42, "train": 5, "test": 1, "cold_users": 0, "cold_movies": 1},
-        "rating": {"models": [reference, best], "best_params": {"model": "taste_als", "rank": 10, "taste_reg": 8.0}},
+        "rating": {
+            "models": [reference, best],
+            "best_params": {"model": "taste_als", "rank": 10, "taste_reg": 8.0},
+            "comparisons": [real],
+        },
         "ranking": {
             "models": [ranking_row("most_popular", 0.2), ranking_row("blend", 0.35)],
             "best_params": {"model": "blend", "ease_reg": 300.0, "half_life": None, "als_model": {"rank": 50}},
+            "comparisons": [chance],
         },
     }
 

@@ -20,7 +20,7 @@ from movie_recs.model.factor_model import FactorModel, factor_table
 from movie_recs.pipelines.reporting import nodes
 from movie_recs.report import figures as plots
 from movie_recs.report.explorer import describe_history, index_explorer
-from movie_recs.report.page import compare_with_baselines, embed, render
+from movie_recs.report.page import behind_the_winner, compare_with_baselines, embed, render
 from movie_recs.report.parameters import RecommendParameters, ReportingParameters
 
 
@@ -200,6 +200,16 @@ class TestPage:
         metrics["ranking"]["models"][0] |= dict.fromkeys(MEASURES, None) | {"ndcg_se": None}
         assert "\u2013 ± \u2013" in Page(render(make_content(metrics=metrics))).words()
         assert [each["objective"] for each in compare_with_baselines(metrics)] == ["rating"]
+
+
+def test_how_far_models_are_behind_the_winner_and_whether_by_chance(page):
+    assert "0.0900 ± 0.0125, p < 0.001" in page.words()
+    assert "0.1500 ± 0.2000, may be chance, p = 0.310" in page.words()
+    row = {"model": "a", "other": "b", "gain": 0.1, "gain_se": None, "p": 0.5, "p_holm": 1.0}
+    unknown = {**row, "other": "c", "gain": None}
+    for winner, other, gain in (("a", "b", 0.1), ("b", "a", -0.1)):
+        found = behind_the_winner({"best_params": {"model": winner}, "comparisons": [row, unknown]})
+        assert {model: each["gain"] for model, each in found.items()} == {other: gain}
 
 
 def test_embedded_json_has_no_markup_and_comes_back_the_same():

@@ -103,6 +103,7 @@ def render(content: Content) -> str:
         models=MODELS,
         measures=MEASURES,
         splits=SPLITS,
+        behind={key: behind_the_winner(metrics[key]) for key in ("rating", "ranking") if key in metrics},
         columns=[column for column in COLUMNS if column.key not in meaningless],
         parameter_words=PARAMETERS,
         figures={name: part for name, figure in content.figures.items() if (part := _prepare(figure))},
@@ -115,6 +116,22 @@ def render(content: Content) -> str:
         seeds={name: parameters[name] for name in SEEDS if name in parameters},
         parameters=parameters,
     )
+
+
+def behind_the_winner(measured: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """By how much each other model of an objective is worse than the winner: gain, gain_se and p_holm, by model.
+
+    Args:
+        measured: An objective's part of the metrics, whose `comparisons` are columns of `tuning.comparison.compare`.
+    """
+    winner = measured["best_params"]["model"]
+    found = {}
+    for row in measured.get("comparisons", []):
+        if row["gain"] is not None and winner in (row["model"], row["other"]):
+            is_after = row["model"] == winner
+            gain = row["gain"] if is_after else -row["gain"]
+            found[row["other"] if is_after else row["model"]] = {**row, "gain": gain}
+    return found
 
 
 def embed(value: Any) -> Markup:
