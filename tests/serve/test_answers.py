@@ -75,13 +75,24 @@ def test_later_ratings_count_more(snapshot):
 
 
 def test_without_ratings_movies_are_ranked_by_their_biases(snapshot):
-    answer = recommend(snapshot, new_person(snapshot, [], []), 12, ALL)
+    answer = recommend(snapshot, new_person(snapshot, [], []), 12, ALL, series_apart=False)
     items = snapshot.ranking.model.items
     assert [row["movie_id"] for row in answer] == items.ids[np.argsort(-items.bias[:-1])].tolist()
     assert {tuple(row["because"]) for row in answer} == {()}
     stars = snapshot.rating.model.items
     by_id = dict(zip(stars.ids.tolist(), 3.5 + stars.bias, strict=False))
     assert [row["predicted_stars"] for row in answer] == pytest.approx([by_id[row["movie_id"]] for row in answer])
+
+
+def test_parts_of_a_series_stand_apart_unless_asked(snapshot):
+    """1 and 2 are Toy Story and its second part, which follow each other by their scores."""
+
+    def distance(**order) -> int:
+        listed = [row["movie_id"] for row in recommend(snapshot, new_person(snapshot, [], []), 12, ALL, **order)]
+        return abs(listed.index(1) - listed.index(2))
+
+    assert distance(series_apart=False) == 1
+    assert distance() > 1
 
 
 @pytest.mark.parametrize(
