@@ -31,7 +31,8 @@ from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.model.factor_model import Rule, factor_rows
 from movie_recs.ranking.parameters import RatingWeights
 from movie_recs.ranking.preferences import PreferenceRule
-from movie_recs.saved_models import MARKER, describe_rule, newest_version
+from movie_recs.ranking.rules import describe_rule
+from movie_recs.saved_models import MARKER, newest_version
 from movie_recs.serve.histories import read_histories
 from movie_recs.serve.places import OBJECTIVES, Places
 

@@ -13,7 +13,8 @@ from movie_recs.data.interactions import read_interactions
 from movie_recs.model.factor_model import Rule, factor_rows, read_arrays
 from movie_recs.ranking.parameters import RatingWeights
 from movie_recs.ranking.preferences import PreferenceRule
-from movie_recs.saved_models import MARKER, describe_rule
+from movie_recs.ranking.rules import describe_rule
+from movie_recs.saved_models import MARKER
 from movie_recs.serve.places import Places
 
 EARLIER, LATER = "2025-01-01T00.00.00.000Z", "2025-02-01T00.00.00.000Z"

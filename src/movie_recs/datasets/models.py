@@ -25,8 +25,9 @@ from movie_recs.datasets.damage import damaged
 from movie_recs.datasets.versions import remove_old_versions
 from movie_recs.errors import UserError
 from movie_recs.model.factor_model import FactorModel
+from movie_recs.ranking.rules import describe_rule, read_rule
 from movie_recs.runtime.spark import spark_session
-from movie_recs.saved_models import MARKER, describe_rule, read_rule
+from movie_recs.saved_models import MARKER
 
 Model = TypeVar("Model")
 

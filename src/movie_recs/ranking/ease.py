@@ -163,6 +163,13 @@ def self_influence(features: np.ndarray, diagonal: float = 0.0) -> np.ndarray:
     return np.minimum(1, 2 / (free + np.sqrt(free**2 + 4 * squares)))
 
 
+def largest_features(features: np.ndarray, rank: int, diagonal: float = 0.0) -> np.ndarray:
+    """The vectors f_i, (m, rank), of the same EASE with only its largest singular values, from all of them, (m, r)."""
+    own = (features * self_influence(features, diagonal)[:, None])[:, -rank:]  # V_i D^(1/2)
+    factors = np.maximum(1, (1 - diagonal) / (1 - np.einsum("ij,ij->i", own, own)))
+    return (own * factors[:, None]).astype(np.float32)
+
+
 def side_rows(movies: pd.DataFrame, weights: SideWeights) -> csr_array:
     """The rows of known features, (features, m): a genre's movies, and the years around each centre, times its weight.
 

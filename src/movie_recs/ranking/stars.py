@@ -40,7 +40,7 @@ class StarsRule(NamedTuple):
 
     def user_vectors(self, ratings: Interactions, items: Arrays, intercept: float) -> Vectors:  # noqa: ARG002 - see `Rule`
         """See `Rule`."""
-        own, rating = self._split(items)
+        own, rating = self.split(items)
         vectors = self.preference.user_vectors(ratings, own, 0.0)
         stars = self.rating.user_vectors(ratings, rating, self.intercept)
         has_ratings = np.bincount(ratings.users, minlength=len(ratings.user_ids)) > 0
@@ -48,7 +48,7 @@ class StarsRule(NamedTuple):
 
     def explainer(self, items: Arrays, intercept: float) -> Explainer:  # noqa: ARG002 - see `Rule`
         """See `Rule`; what the stars owe to the movie's bias and to the intercept is no rating's, and in no term."""
-        own, rating = self._split(items)
+        own, rating = self.split(items)
         both = self.preference.explainer(own, 0.0), self.rating.explainer(rating, self.intercept)
         return partial(self._contributions, *both)
 
@@ -60,7 +60,7 @@ class StarsRule(NamedTuple):
         terms[:, np.searchsorted(stars.movies, preferences.movies)] += preferences.terms
         return Contributions(stars.movies, terms)
 
-    def _split(self, items: Arrays) -> tuple[Arrays, Arrays]:
+    def split(self, items: Arrays) -> tuple[Arrays, Arrays]:
         """The movies' side of the ranking model and of the rating model."""
         own, rating, bias = np.split(items.features, [sum(self.preference.sizes), items.features.shape[1] - 1], axis=1)
         return Arrays(items.ids, items.bias, own), Arrays(items.ids, bias[:, 0].astype(float), rating)

@@ -30,6 +30,7 @@ DARK = {  # colours of figures on a light page: those on a dark one
 DASH, MINUS = "\u2013", "\u2212"
 NO_MARKUP = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 TITLE_HEIGHT = 60  # pixels, in figures.py; the page has titles of its own
+SCRIPTS = ("explorer", "fold_in", "ratings_files", "your_list", "report")  # templates, in the order in which they run
 SEEDS = ("split.seed", "rating.tuning.seed", "ranking.tuning.seed")
 
 
@@ -42,6 +43,7 @@ class Content(NamedTuple):
         figures: Figures by their names in `words.FIGURES`; the page leaves missing and empty ones out.
         lists: {users, new_users, movies, unknown}, result of `reporting.nodes.gather_lists`.
         explorer: Result of `explorer.index_explorer`.
+        your_list: Result of `your_list.pack`, for the movies of the explorer; empty if there is none.
         run_facts: {versions: {name: version}, started: datetime or None, now: datetime}.
         parameters: All parameters of the run, nested.
     """
@@ -51,6 +53,7 @@ class Content(NamedTuple):
     figures: dict[str, Figure]
     lists: dict[str, Any]
     explorer: dict[str, Any]
+    your_list: dict[str, Any]
     run_facts: dict[str, Any]
     parameters: dict[str, Any]
 
@@ -81,7 +84,7 @@ def render(content: Content) -> str:
     def source(name: str) -> Markup:
         return Markup(templates.get_source(environment, name)[0].replace("\r\n", "\n"))  # noqa: S704 - our own files
 
-    scripts = [_plotly_js(), source("explorer.js"), source("report.js")]
+    scripts = [_plotly_js(), *(source(f"{name}.js") for name in SCRIPTS)]
     metrics, facts = content.metrics, content.run_facts
     scale = Scale.of(metrics["dataset"])
     meaningless = {
@@ -111,6 +114,7 @@ def render(content: Content) -> str:
         dark=DARK,
         lists=content.lists,
         explorer=content.explorer,
+        your_list=content.your_list,
         facts=facts,
         seconds=(facts["now"] - facts["started"]).total_seconds() if facts["started"] else None,
         seeds={name: parameters[name] for name in SEEDS if name in parameters},

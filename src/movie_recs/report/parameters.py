@@ -40,3 +40,4 @@ class ReportingParameters(Block):
     most_lists: int = Field(ge=0, le=1000)
     most_users: int = Field(ge=0, le=10_000)
     most_movies: int = Field(ge=0, le=30_000)
+    ease_rank: int = Field(default=200, ge=1, le=10_000)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from plotly.graph_objects import Figure
 from pyspark.sql import DataFrame
@@ -10,13 +11,15 @@ from pyspark.sql import functions as F
 from movie_recs.data.identifiers import originals_of, to_numbers, with_originals
 from movie_recs.data.scale import Scale
 from movie_recs.data.spark_titles import display_title
-from movie_recs.model.factor_model import FactorModel
+from movie_recs.model.factor_model import FactorModel, ItemSide
 from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
 from movie_recs.parameter_types import Block
+from movie_recs.ranking.compact import compact
 from movie_recs.report import page
 from movie_recs.report.explorer import describe_history, index_explorer
 from movie_recs.report.parameters import RecommendParameters, ReportingParameters
+from movie_recs.report.your_list import pack
 
 EXPLORED = 10  # movies in each list of the explorer
 
@@ -101,6 +104,24 @@ def build_explorer(
 ) -> dict[str, Any]:
     """The four tables as compact JSON."""
     return index_explorer(explorer_movies, explorer_users, explorer_lists, explorer_neighbours, data_summary)
+
+
+def pack_models(
+    ranking_model: FactorModel,
+    explorer_movies: pd.DataFrame,
+    data_summary: dict[str, Any],
+    parameters: ReportingParameters,
+    recommend_parameters: RecommendParameters,
+    rating_model: FactorModel | None = None,
+) -> dict[str, Any]:
+    """Both models of the explorer's movies, for the page's own list; empty without movies, or without a rule."""
+    if explorer_movies.empty or ranking_model.rule is None:
+        return {}
+    ranking, rating = (_side(model, explorer_movies["movie_id"]) for model in (ranking_model, rating_model))
+    if ranking is None:
+        return {}
+    models = compact(ranking, rating, parameters.ease_rank)
+    return pack(models, recommend_parameters.filters, data_summary["name"])
 
 
 def show_users(
@@ -190,12 +211,23 @@ def render_report(
     report_figures: dict[str, Figure],
     report_lists: dict[str, Any],
     explorer: dict[str, Any],
+    your_list: dict[str, Any],
     run_facts: dict[str, Any],
     parameters: dict[str, Any],
 ) -> str:
     """The page."""
     plain = {name: part.model_dump() if isinstance(part, Block) else part for name, part in parameters.items()}
-    return page.render(page.Content(metrics, eda_summary, report_figures, report_lists, explorer, run_facts, plain))
+    shown = metrics, eda_summary, report_figures, report_lists, explorer, your_list
+    return page.render(page.Content(*shown, run_facts, plain))
+
+
+def _side(model: FactorModel | None, movie_ids: pd.Series) -> ItemSide | None:
+    """These movies, ascending, of a model; None if there is no rule."""
+    if model is None or model.rule is None:
+        return None
+    ids = model.items.sparkSession.createDataFrame(movie_ids.to_frame("id"), "id int")
+    kept = model.items.join(F.broadcast(ids), "id", how="left_semi")
+    return model._replace(items=kept).item_side.of_movies(movie_ids.to_numpy(np.int32))
 
 
 def _with_originals(kept: DataFrame, ids: DataFrame, column: str, data_summary: dict[str, Any]) -> pd.DataFrame:

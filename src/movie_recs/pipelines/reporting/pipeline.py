@@ -8,6 +8,7 @@ from movie_recs.pipelines.reporting.nodes import (
     explore_users,
     gather_figures,
     gather_lists,
+    pack_models,
     render_report,
     select_movies,
     select_users,
@@ -47,8 +48,8 @@ def create_pipeline(has_ratings: bool = True) -> Pipeline:
             Node(
                 render_report,
                 [
-                    *("metrics", "eda_summary", "report_figures", "report_lists", "explorer", "run_facts"),
-                    "parameters",
+                    *("metrics", "eda_summary", "report_figures", "report_lists", "explorer", "your_list"),
+                    *("run_facts", "parameters"),
                 ],
                 "report_html",
                 name="render_report",
@@ -60,7 +61,7 @@ def create_pipeline(has_ratings: bool = True) -> Pipeline:
 
 
 def _explore(has_ratings: bool) -> list[Node]:
-    """The lists of all users and the neighbours of all movies."""
+    """The lists of all users, the neighbours of all movies, and the models for a list of one's own."""
     ranking, rating = "ranking.factor_model", "rating.factor_model"
     return [
         Node(
@@ -90,6 +91,15 @@ def _explore(has_ratings: bool) -> list[Node]:
             ["explorer_movies", "explorer_users", "explorer_lists", "explorer_neighbours", "data_summary"],
             "explorer",
             name="build_explorer",
+        ),
+        Node(
+            pack_models,
+            [
+                *(ranking, "explorer_movies", "data_summary", PARAMETERS, "params:recommend"),
+                *([rating] if has_ratings else []),
+            ],
+            "your_list",
+            name="pack_models",
         ),
     ]
 

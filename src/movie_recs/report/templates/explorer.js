@@ -19,9 +19,9 @@ class Catalogue {
   }
 
   /** Matches of a query as {kind, place}, best first: ids, then titles that begin with it, then others, the most rated first. */
-  search(query, most) {
+  search(query, most, kinds = ["user", "movie"]) {
     const found = [];
-    for (const kind of ["user", "movie"]) {
+    for (const kind of kinds) {
       const place = this.places[kind].get(query.trim());
       if (place !== undefined) found.push({ kind, place });
     }
@@ -83,7 +83,7 @@ function present(catalogue, { kind, place }) {
   const rows = catalogue.rows(kind, place);
   const about = kind === "user" ? [counts] : [counts, ...genresOf(catalogue, place)];
   const heading = element("h3", { tabindex: "-1" }, name);
-  const list = element("ol", { class: "list" }, ...rows.map(([movie, value]) => presentRow(catalogue, kind, movie, value)));
+  const list = element("ol", { class: "list" }, ...rows.map(([movie, value]) => presentRow(catalogue, kind === "user" ? starsOf(value / 10, catalogue.scale) : distanceOf(value / 1000), movie)));
   const next = catalogue.scale ? "What to watch next, with predicted stars" : "What to watch next";
   const what = kind === "user" ? next : "Nearest movies";
   return [
@@ -96,13 +96,13 @@ function present(catalogue, { kind, place }) {
 
 const genresOf = ({ movies, genres }, place) => movies.genres[place].map((genre) => genres[genre]);
 
-/** One movie of a list, with its predicted stars or its distance. */
-function presentRow(catalogue, kind, place, value) {
+/** One movie of a list, beside it its predicted stars or its distance. */
+function presentRow(catalogue, beside, place) {
   const { movies } = catalogue;
   const title = element("span", { class: "title" }, element("a", { href: `#movie-${encodeURIComponent(movies.ids[place])}` }, movies.titles[place]));
   if (movies.years[place] !== null) title.append(" ", element("span", { class: "year" }, String(movies.years[place])));
   const genres = element("span", { class: "genres" }, genresOf(catalogue, place).join(" · "));
-  const aside = element("div", { class: "aside" }, kind === "user" ? starsOf(value / 10, catalogue.scale) : distanceOf(value / 1000), " ", linksOf(catalogue, place));
+  const aside = element("div", { class: "aside" }, beside, " ", linksOf(catalogue, place));
   return element("li", {}, element("div", { class: "what" }, title, " ", genres), aside);
 }
 
@@ -135,12 +135,9 @@ function linksOf({ movies }, place) {
   return links;
 }
 
-/** Runs the search box as an ARIA combobox, and shows the user or movie in the address (#user-575, #movie-471). */
-function startExplorer() {
-  const catalogue = new Catalogue(read("explorer-data"));
-  const [input, list, status, found] = ["search", "matches", "search-status", "found"].map((id) => document.getElementById(id));
+/** Runs a search box as an ARIA combobox: `find` gives the matches of a query, `take` gets the chosen one. */
+function startCombobox([input, list, status], catalogue, find, take, none) {
   let matches = [], chosen = -1;
-
   const choose = (place) => {
     chosen = place;
     [...list.children].forEach((option, at) => option.setAttribute("aria-selected", at === place));
@@ -156,18 +153,45 @@ function startExplorer() {
     choose(-1);
   };
   const offer = () => {
-    matches = catalogue.search(input.value, 12);
+    matches = find(input.value);
     list.replaceChildren(...matches.map((match, at) => {
       const [name, counts] = catalogue.describe(match);
-      return element("li", { role: "option", id: `match-${at}`, "aria-selected": "false" }, element("span", {}, name), element("span", {}, counts));
+      return element("li", { role: "option", id: `${list.id}-${at}`, "aria-selected": "false" }, element("span", {}, name), element("span", {}, counts));
     }));
     const hasQuery = input.value.trim() !== "";
     status.textContent = hasQuery ? `${matches.length || "No"} match${matches.length === 1 ? "" : "es"}` : "";
-    if (hasQuery && !matches.length) list.append(element("li", { class: "none", role: "presentation" }, "No matching user or movie."));
+    if (hasQuery && !matches.length) list.append(element("li", { class: "none", role: "presentation" }, none));
     list.hidden = !hasQuery;
     input.setAttribute("aria-expanded", String(hasQuery && matches.length > 0));
     choose(matches.length ? 0 : -1);
   };
+  const decide = (match) => {
+    close();
+    take(match);
+  };
+
+  input.addEventListener("input", offer);
+  input.addEventListener("focus", () => input.select());
+  input.addEventListener("blur", close);
+  input.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (event.key === "Escape") list.hidden ? (input.value = "") : close();
+    else if (event.key === "Enter" && chosen >= 0) decide(matches[chosen]);
+    else if (step && list.hidden) offer();
+    else if (step && matches.length) choose((chosen + step + matches.length) % matches.length);
+    else return;
+    event.preventDefault();
+  });
+  list.addEventListener("mousedown", (event) => event.preventDefault()); // the focus stays in the box
+  list.addEventListener("click", (event) => {
+    const at = [...list.children].indexOf(event.target.closest("[role=option]"));
+    if (at >= 0) decide(matches[at]);
+  });
+}
+
+/** Runs the explorer, which shows a user or movie in the address (#user-575, #movie-471). */
+function startExplorer(catalogue) {
+  const [input, list, status, found] = ["search", "matches", "search-status", "found"].map((id) => document.getElementById(id));
   const show = (match) => {
     found.replaceChildren(...present(catalogue, match));
     found.hidden = false;
@@ -176,7 +200,6 @@ function startExplorer() {
   const take = (match) => {
     const id = (match.kind === "user" ? catalogue.users : catalogue.movies).ids[match.place];
     input.value = catalogue.describe(match)[0];
-    close();
     history.pushState(null, "", `#${match.kind}-${encodeURIComponent(id)}`);
     show(match);
   };
@@ -193,23 +216,7 @@ function startExplorer() {
     found.querySelector("h3").focus({ preventScroll: true });
   };
 
-  input.addEventListener("input", offer);
-  input.addEventListener("focus", () => input.select());
-  input.addEventListener("blur", close);
-  input.addEventListener("keydown", (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (event.key === "Escape") list.hidden ? (input.value = "") : close();
-    else if (event.key === "Enter" && chosen >= 0) take(matches[chosen]);
-    else if (step && list.hidden) offer();
-    else if (step && matches.length) choose((chosen + step + matches.length) % matches.length);
-    else return;
-    event.preventDefault();
-  });
-  list.addEventListener("mousedown", (event) => event.preventDefault()); // the focus stays in the box
-  list.addEventListener("click", (event) => {
-    const at = [...list.children].indexOf(event.target.closest("[role=option]"));
-    if (at >= 0) take(matches[at]);
-  });
+  startCombobox([input, list, status], catalogue, (query) => catalogue.search(query, 12), take, "No matching user or movie.");
   addEventListener("hashchange", follow);
   follow();
 }

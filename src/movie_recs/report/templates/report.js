@@ -1,5 +1,5 @@
 "use strict";
-// Figures in the page's colours and width; the last lines start them and the explorer (explorer.js).
+// Figures in the page's colours and width; the last lines start them, the explorer and "Your list".
 
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const copy = (value) => JSON.parse(JSON.stringify(value));
@@ -163,6 +163,8 @@ function markSections() {
   document.querySelectorAll("main > section").forEach((section) => watcher.observe(section));
 }
 
-startExplorer();
+const catalogue = new Catalogue(read("explorer-data"));
+startExplorer(catalogue);
+if (document.getElementById("your-list-data")) startYourList(catalogue, read("your-list-data"));
 showFigures();
 markSections();
