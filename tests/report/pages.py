@@ -2,13 +2,22 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pandas as pd
 
+from movie_recs.als.ridge import Ridge, RidgeRule
+from movie_recs.data.parameters import FilterParameters
 from movie_recs.data.scale import HALF_STARS
+from movie_recs.model.factor_model import ItemSide, Rule, with_zeros
+from movie_recs.ranking.compact import Compact, compact
+from movie_recs.ranking.parameters import RatingWeights
+from movie_recs.ranking.preferences import PreferenceRule
+from movie_recs.ranking.stars import StarsRule, join_items
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.report import figures as plots
 from movie_recs.report.explorer import describe_history, index_explorer
 from movie_recs.report.page import Content
+from movie_recs.report.your_list import pack
 
 SCRIPT = "<script>alert(1)</script>"
 MOVIES = pd.DataFrame(
@@ -43,6 +52,7 @@ DATA = {
     "nulled_by_reason": [{"file": "links.csv", "reason": "tmdbId is not a positive 32-bit integer", "rows": 1}],
     "sha256": {"ratings.csv": "ab12" * 16},
 }
+WEIGHTS = RatingWeights(star_weight=0.2, half_life=3, old_weight=0.2)
 MEASURES = ("ndcg", "ndcg_liked", "ndcg_graded", "recall", "precision", "map", "mrr", "hit_rate")
 
 
@@ -97,6 +107,23 @@ def make_figures(data: dict) -> dict:
     }
 
 
+def make_side(rule: Rule, ids: np.ndarray, intercept: float, seed: int) -> ItemSide:
+    """A model of this rule with random movies."""
+    rng, width = np.random.default_rng(seed), sum(rule.sizes)
+    features = rng.normal(size=(len(ids), width)).astype(np.float32) / np.sqrt(width)
+    return ItemSide(with_zeros(ids, rng.normal(0, 0.1, len(ids)).astype(np.float32), features), intercept, rule)
+
+
+def make_models(ids: np.ndarray) -> Compact:
+    """Small models of both objectives, the rating model's stars being a part of the ranking score."""
+    preference = PreferenceRule(2, 3, "all", WEIGHTS, als_weight=0.6, reg_param=0.3, alpha=4.0, ease_diagonal=0.2)
+    rating = make_side(RidgeRule((Ridge(2, 1.5, bias_damping=4.0), Ridge(2, 0.2, per_rating=True))), ids, 3.5, seed=2)
+    own = make_side(preference, ids, 0.0, seed=1)
+    rule = StarsRule(preference, rating.rule, rating.intercept, 0.1)
+    items = with_zeros(ids, own.items.bias[:-1], join_items(own.items.features[:-1], rating))
+    return compact(ItemSide(items, 0.0, rule), rating, ease_rank=2)
+
+
 def make_content(**changes) -> Content:
     data = changes.pop("data", DATA)
     content = Content(
@@ -108,6 +135,7 @@ def make_content(**changes) -> Content:
         figures=make_figures(data),
         lists=make_lists(),
         explorer=index_explorer(MOVIES, USERS, LISTS, NEIGHBOURS, data),
+        your_list=pack(make_models(MOVIES["movie_id"].to_numpy(np.int32)), FilterParameters(), data["name"]),
         run_facts={
             "versions": {"python": "3.11.7", "pyspark": "4.3.0"},
             "started": datetime(2025, 3, 1, 12, 0, 0, tzinfo=UTC),

@@ -1,34 +1,21 @@
 """The HTML page in a real browser, opened as a file: loading, the explorer by mouse and keyboard, and its looks."""
 
-import json
-import shutil
 from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from report.browser import NEEDED, problems, requested, show, start
 from report.pages import DATA, SCRIPT, make_content, make_figures, make_metrics
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.wait import WebDriverWait
 
 from movie_recs.report import figures as plots
 from movie_recs.report.page import render
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-
-from selenium.webdriver.chrome.service import Service  # noqa: E402 - after importorskip
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.remote.webdriver import WebDriver  # noqa: E402
-from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
-
-CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER),
-    reason="needs chromium and chromedriver (Debian: apt-get install chromium chromium-driver)",
-)
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,1000"),
-)
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +40,7 @@ def address(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))  # with a path, Selenium downloads no driver
+    driver = start(str(tmp_path_factory.mktemp("chromium")))
     yield driver
     driver.quit()
 
@@ -71,15 +53,7 @@ def page(browser, address) -> WebDriver:
     browser.get_log("performance")
     browser.get(address)
     yield browser
-    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
-
-
-def show(browser: WebDriver, scheme: str, width: int, medium: str = "") -> None:
-    size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    features = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}  # clicks need what does not move
-    features = [{"name": name, "value": value} for name, value in features.items()]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium, "features": features})
+    assert problems(browser) == []
 
 
 def scroll_through(page: WebDriver) -> None:
@@ -113,8 +87,7 @@ class TestLoading:
     def test_every_figure_is_drawn_without_a_network_request(self, page, address):
         scroll_through(page)
         assert len(page.find_elements(By.CSS_SELECTOR, ".plot .main-svg")) >= 7
-        events = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
-        asked = {each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"}
+        asked = requested(page)
         assert address in asked  # the log has requests at all
         assert {url.split(":")[0] for url in asked} <= {"file", "data", "about", "blob"}
         assert {url for url in asked if url.startswith("file:")} == {address}
@@ -160,7 +133,7 @@ class TestExplorer:
         box.send_keys("575")
         assert options_of(page) == ["User 575"]
         assert box.get_attribute("aria-expanded") == "true"
-        assert box.get_attribute("aria-activedescendant") == "match-0"
+        assert box.get_attribute("aria-activedescendant") == "matches-0"
         box.send_keys(Keys.ENTER)
         assert found(page) == ("User 575", [SCRIPT, "Hudson's Amélie & Friends"])
         assert page.find_element(By.CSS_SELECTOR, "#found .stars").text.startswith("3.0")
@@ -205,11 +178,11 @@ class TestExplorer:
         selected = page.find_elements(By.CSS_SELECTOR, "#matches [aria-selected=true]")
         assert (
             [each.get_attribute("id") for each in selected]
-            == ["match-1"]
+            == ["matches-1"]
             == [box.get_attribute("aria-activedescendant")]
         )
         box.send_keys(Keys.ARROW_DOWN)  # wraps around to the first
-        assert box.get_attribute("aria-activedescendant") == "match-0"
+        assert box.get_attribute("aria-activedescendant") == "matches-0"
         box.send_keys(Keys.ARROW_UP, Keys.ENTER)
         assert found(page)[0] == "Hudson's Amélie & Friends (2001)"
         box.clear()
@@ -221,7 +194,7 @@ class TestExplorer:
 
     def test_a_match_can_be_clicked_and_titles_are_links(self, page):
         search_box(page).send_keys("471")
-        page.find_element(By.ID, "match-0").click()
+        page.find_element(By.ID, "matches-0").click()
         page.find_element(By.CSS_SELECTOR, "#found li a[href='#movie-1']").click()
         WebDriverWait(page, 10).until(lambda _: found(page)[0] == "Toy Story (1995)")
         assert page.switch_to.active_element.text == "Toy Story (1995)"  # so that a screen reader continues there

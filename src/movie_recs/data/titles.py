@@ -43,6 +43,12 @@ def without_year(title: str) -> str:
     return re.sub(r"\s*\(\d{4}\)\s*$", "", title)
 
 
+def names_of(title: str) -> list[str]:
+    """The title, what is before its brackets, and what is in them: "Seven (a.k.a. Se7en)" is "Seven" and "Se7en"."""
+    inside = [name.removeprefix("a.k.a. ") for name in re.findall(r"\(([^()]+)\)", title)]
+    return [title, re.sub(r"\s*\([^()]*\)", "", title), *inside]
+
+
 def _articles_first(title: str, flags: int = 0) -> str:
     if ", " not in title:
         return title

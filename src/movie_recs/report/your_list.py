@@ -32,8 +32,8 @@ def pack(models: Compact, filters: FilterParameters, name: str) -> dict[str, Any
         name: Of the data set, under which a browser keeps a person's ratings.
 
     Returns:
-        `name`; `models`: each {intercept, rule, bias, steps, values}; `ranking`, `stars` and `rating`: their places among
-        the models, None where there is none; `stars_weight`; `constants` of the formulas; `filters`.
+        `name`; `models`: each {intercept, rule, bias, steps, values}; `ranking`, `stars` and `rating`: their places
+        among the models, None where there is none; `stars_weight`; `constants` of the formulas; `filters`.
     """
     packed: list[CompactModel] = []
     places = {name: _place(getattr(models, name), packed) for name in ("ranking", "stars", "rating")}
@@ -81,8 +81,8 @@ def _unpack(packed: dict[str, Any]) -> CompactModel:
     rule, steps = read_rule(packed["rule"]), np.array(packed["steps"])
     if rule is None:
         raise ValueError("A model has no rule.")
-    values = np.frombuffer(_inflate(packed["values"]), np.int8).reshape(len(steps), -1)
     bias = np.frombuffer(_inflate(packed["bias"]), "<f4")
+    values = np.frombuffer(_inflate(packed["values"]), np.int8).reshape(len(steps), len(bias))
     return CompactModel(packed["intercept"], bias, Quantised(values, steps), rule)
 
 

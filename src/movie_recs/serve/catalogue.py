@@ -4,6 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from movie_recs.data.exact_finder import imdb_number
 from movie_recs.data.id_numbers import Id, IdNumbers
 from movie_recs.data.movie_filters import MovieFacts
 from movie_recs.data.movie_finder import MovieFinder
@@ -39,8 +40,9 @@ class Catalogue:
         self._rows = {number: row for row, number in enumerate(self.numbers.tolist())}
         self._imdb: dict[int, list[int]] = {}
         for number, imdb in zip(self.numbers.tolist(), movies["imdb_id"].to_pylist(), strict=True):
-            if imdb is not None and imdb.isdecimal():
-                self._imdb.setdefault(int(imdb), []).append(number)
+            known = None if imdb is None else imdb_number(imdb)
+            if known is not None:
+                self._imdb.setdefault(known, []).append(number)
 
     def title(self, number: int) -> str | None:
         """A movie's title; None for an unknown one."""
@@ -73,8 +75,8 @@ class Catalogue:
         Raises:
             UserError: It is no movie's, or that of several.
         """
-        digits = imdb.strip().lower().removeprefix("tt")
-        found = self._imdb.get(int(digits), []) if digits.isdecimal() and len(digits) <= 12 else []
+        number = imdb_number(imdb)
+        found = [] if number is None else self._imdb.get(number, [])
         if len(found) != 1:
             which = f"is that of {len(found)} movies" if found else "is no movie's in the data"
             raise UserError(f"the IMDb id {imdb!r} {which}: give the movie's id or title.")

@@ -14,7 +14,7 @@ from movie_recs.als.spark_ml import factor_model
 from movie_recs.data.id_numbers import Id
 from movie_recs.data.identifiers import numbers_of, originals_of, to_originals, with_originals
 from movie_recs.data.movie_filters import filter_movies
-from movie_recs.data.new_users import collect_new_ratings
+from movie_recs.data.new_users import NewRatings, collect_new_ratings
 from movie_recs.data.scale import Scale
 from movie_recs.data.schemas import RATINGS, TABLES
 from movie_recs.data.series import number_series
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 REASONS = 3  # of the user's own movies, shown with a recommendation
 NAMED = 10  # ids in a line of the log
+TITLES = ("movie_id", "title", "year", "imdb_id")
 SHOWN = ("rank", "movie_id", "title", "year", "genres", "score", "predicted_stars", "because", "imdb_url")
 
 
@@ -92,12 +93,27 @@ def recommend_movies(
     return shown.select("user_id", *SHOWN).orderBy("user_id", "rank")
 
 
+def match_new_ratings(
+    new_user_ratings: pd.DataFrame,
+    movies: DataFrame,
+    movie_ids: DataFrame,
+    data_summary: dict[str, Any],
+    parameters: RecommendParameters,
+) -> NewRatings:
+    """The ratings of users that are not in the data, by our movies' numbers, and those of a file that match none."""
+    if not _names(parameters, new_user_ratings):
+        return collect_new_ratings([], new_user_ratings, pd.DataFrame(columns=TITLES), Scale.of(data_summary))
+    titles = with_originals(movies.select(*TITLES), movie_ids, "movie_id").toPandas()
+    return collect_new_ratings(parameters.new_users, new_user_ratings, titles, Scale.of(data_summary))
+
+
 def recommend_to_new_users(
     ranking_model: FactorModel,
     ratings: DataFrame,
     movies: DataFrame,
     movie_ids: DataFrame,
     new_user_ratings: pd.DataFrame,
+    matched_ratings: pd.DataFrame,
     data_summary: dict[str, Any],
     parameters: RecommendParameters,
     rating_model: FactorModel | None = None,
@@ -109,15 +125,13 @@ def recommend_to_new_users(
         are popular recently.
     """
     spark = ratings.sparkSession
-    names = [user.name for user in parameters.new_users] + new_user_ratings["name"].unique().tolist()
+    names = _names(parameters, new_user_ratings)
     if not names:
         return to_originals(spark.createDataFrame([], TABLES["new_user_recommendations"]), movie_ids, "movie_id")
     scale = Scale.of(data_summary)
     numbers = {name: number for number, name in enumerate(names, start=1)}
-    titles = with_originals(movies.select("movie_id", "title", "year"), movie_ids, "movie_id").toPandas()
-    new = collect_new_ratings(parameters.new_users, new_user_ratings, titles, scale)
-    rows = new.assign(user_id=new["name"].map(numbers))[["user_id", "movie_id", "rating", "rated_at"]]
-    own = spark.createDataFrame(rows, RATINGS)
+    rows = matched_ratings.assign(user_id=matched_ratings["name"].map(numbers))
+    own = spark.createDataFrame(rows[["user_id", "movie_id", "rating", "rated_at"]], RATINGS)
     users = spark.createDataFrame(list(numbers.items()), "name string, user_id int")
     ranking_model = add_newcomers(ranking_model._replace(users=fold_in(ranking_model, own)), users)
     if rating_model is not None:
@@ -162,6 +176,11 @@ def find_similar_movies(
         .select("movie_id", "rank", "similar_movie_id", "title", "year", "genres", "distance")
         .orderBy("movie_id", "rank")
     )
+
+
+def _names(parameters: RecommendParameters, from_file: pd.DataFrame) -> list[str]:
+    """The names of all new users."""
+    return [user.name for user in parameters.new_users] + from_file["name"].unique().tolist()
 
 
 def tabulate(table: DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from movie_recs.pipelines.recommend.group_nodes import recommend_to_group
 from movie_recs.pipelines.recommend.nodes import (
     find_similar_movies,
     find_unknown_ids,
+    match_new_ratings,
     recommend_movies,
     recommend_to_new_users,
     tabulate,
@@ -40,8 +41,17 @@ def create_pipeline(has_ratings: bool = True) -> Pipeline:
                 name="recommend_movies",
             ),
             Node(
+                match_new_ratings,
+                ["new_user_ratings", "movies", "movie_ids", "data_summary", PARAMETERS],
+                ["matched_ratings", "unmatched_ratings"],
+                name="match_new_ratings",
+            ),
+            Node(
                 recommend_to_new_users,
-                [ranking, *data, "movie_ids", "new_user_ratings", "data_summary", PARAMETERS, *rating],
+                [
+                    *(ranking, *data, "movie_ids", "new_user_ratings", "matched_ratings", "data_summary", PARAMETERS),
+                    *rating,
+                ],
                 "new_user_recommendations",
                 name="recommend_to_new_users",
             ),

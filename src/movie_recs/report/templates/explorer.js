@@ -18,7 +18,7 @@ class Catalogue {
     this.places = { user: placesOf(users.ids), movie: placesOf(movies.ids) };
   }
 
-  /** Matches of a query as {kind, place}, best first: ids, then titles that begin with it, then others, the most rated first. */
+  /** Matches of a query as {kind, place}, best first: ids, the title itself, titles that begin with it, then others, the most rated first. */
   search(query, most, kinds = ["user", "movie"]) {
     const found = [];
     for (const kind of kinds) {
@@ -32,7 +32,7 @@ class Catalogue {
     this.words.forEach((words, place) => {
       if (!parts.every((part) => words.includes(part))) return;
       const begins = words.startsWith(` ${wanted}`) || words.startsWith(` the ${wanted}`);
-      hits.push({ kind: "movie", place, rank: begins ? 0 : 1 });
+      hits.push({ kind: "movie", place, rank: words === ` ${wanted}` ? 0 : begins ? 1 : 2 });
     });
     const often = (hit) => this.movies.ratings[hit.place];
     hits.sort((one, other) => one.rank - other.rank || often(other) - often(one) || one.place - other.place);

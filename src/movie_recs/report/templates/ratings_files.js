@@ -1,7 +1,7 @@
 "use strict";
 // A person's ratings from the files of IMDb, Letterboxd and GroupLens, as new_users.py reads them; nothing is guessed.
 
-const MOST_BYTES = 50_000_000;
+const MOST_BYTES = 50_000_000, LAST_SECOND = 9_223_372_036;
 const LAYOUTS = [ // `top`: the highest rating, of a scale whose least is `low`; GroupLens' ratings are on the data's own
   { whose: "GroupLens", id: "movieId", rating: "rating", time: "timestamp", needed: ["movieId", "rating"] },
   { whose: "IMDb", imdb: "Const", title: "Title", year: "Year", rating: "Your Rating", time: "Date Rated", low: 1, top: 10, needed: ["Const", "Your Rating"] },
@@ -68,35 +68,39 @@ function parseCsv(text) {
 async function readRatings(bytes, catalogue) {
   if (bytes.length > MOST_BYTES) throw new Error("it is larger than 50 MB.");
   const isZip = bytes.length > 3 && bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] < 8;
-  const [header = [], ...rows] = parseCsv(new TextDecoder().decode(isZip ? await unzip(bytes) : bytes));
+  const [header = [], ...rows] = parseCsv(new TextDecoder("utf-8", { fatal: true }).decode(isZip ? await unzip(bytes) : bytes));
   const names = header.map((name) => name.trim()), layout = LAYOUTS.find(({ needed }) => needed.every((name) => names.includes(name)));
   if (!layout) throw new Error("it has none of the headers of IMDb's (Const, Your Rating), Letterboxd's (Name, Year, Rating) or GroupLens' files (movieId, rating).");
   const finder = new Finder(catalogue), found = [], left = [];
   rows.forEach((row, number) => {
     const field = (name) => (row[names.indexOf(layout[name])] ?? "").trim();
     const stars = starsFrom(field("rating"), layout, catalogue.scale), [place, why] = finder.find(field);
+    const seconds = names.includes(layout.time) ? secondsFrom(field("time"), layout) : number;
     const what = field("title") ? `${field("title")}${field("year") && ` (${field("year")})`}` : field("id") || field("imdb") || `row ${number + 2}`;
     if (place === null) left.push([what, why]);
+    else if (seconds === null) left.push([what, "its time is no number of seconds"]);
     else if (stars === null) left.push([what, field("rating") ? `${field("rating")} is not on the scale` : "it has no rating"]);
-    else found.push([place, stars, secondsFrom(field("time"))]);
+    else found.push([place, stars, seconds]);
   });
   return { whose: layout.whose, found, left };
 }
 
-/** A rating on the scale of the data, at a step of it; null if it is not on its own scale. */
+/** A rating on the scale of the data, at a step of it, 1 for events; null if it is not on its own scale. */
 function starsFrom(text, { low, top }, scale) {
   const value = text === "" ? NaN : Number(text);
-  if (!scale) return Number.isFinite(value) ? 1 : null;
-  if (top === undefined) return value >= scale.least && value <= scale.most ? value : null;
-  if (!(value >= low && value <= top)) return null;
+  const [least, most] = top === undefined ? [scale?.least ?? 0, scale?.most ?? Infinity] : [low, top];
+  if (!(value >= least && value <= most)) return null;
+  if (top === undefined) return value;
+  if (!scale) return 1;
   const zero = Math.min(scale.least, 0), own = Math.max(zero + (value / top) * (scale.most - zero), scale.least);
   return scale.step ? Math.min(scale.least + Math.floor((own - scale.least) / scale.step + 0.5) * scale.step, scale.most) : own;
 }
 
-/** Seconds since 1970 of a number of them or a date; 0 if there is none. */
-function secondsFrom(text) {
-  const seconds = /^\d+$/.test(text) ? Number(text) : Date.parse(text) / 1000;
-  return Number.isFinite(seconds) && seconds > 0 ? Math.floor(seconds) : 0;
+/** Seconds since 1970 of a number of them, or of a date; 0 if there is none, null if it is too large or below 0. */
+function secondsFrom(text, { whose }) {
+  if (whose !== "GroupLens") return /^\d{4}-\d\d-\d\d$/.test(text) ? Math.max(Date.parse(text) / 1000 || 0, 0) : 0;
+  const seconds = Number(text) || 0;
+  return seconds >= 0 && seconds <= LAST_SECOND ? seconds : null;
 }
 
 /** Finds movies by their id in the data, by IMDb's, or by title and year. */
@@ -114,11 +118,11 @@ class Finder {
   /** [place or null, why not], `field` giving the texts of a row by their kind. */
   find(field) {
     if (field("id")) return [this.ids.get(field("id")) ?? null, "no movie here has this id"];
-    const imdb = Number(field("imdb").replace(/^tt/i, "") || NaN), same = this.imdb.get(imdb) ?? [];
+    const digits = field("imdb").replace(/^tt/i, ""), imdb = /^\d{1,12}$/.test(digits) ? Number(digits) : null, same = this.imdb.get(imdb) ?? [];
     if (same.length === 1) return [same[0], ""];
     if (same.length) return [null, `${same.length} movies have this IMDb id`];
-    const named = field("title") ? this.titles.get(`${searchable(field("title"))} ${Number(field("year"))}`) ?? [] : [];
-    const hits = imdb ? named.filter((place) => !this.movies.imdb[place]) : named; // another IMDb id is another film
+    const named = field("title") ? this.titles.get(`${searchable(field("title"))} ${field("year")}`) ?? [] : [];
+    const hits = imdb !== null ? named.filter((place) => !this.movies.imdb[place]) : named; // another IMDb id is another film
     if (hits.length === 1) return [hits[0], ""];
     return [null, hits.length ? `${hits.length} movies have this title and year` : "not among the movies here"];
   }
