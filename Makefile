@@ -47,7 +47,7 @@ viz-build: $(READY)  ## the same as a web site in build/, with the figures and f
 	@sed -i.bak '/fonts\.g/d' build/index.html && rm build/index.html.bak
 	@echo "To open it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build, then http://localhost:8000 in a browser"
 
-bench: $(READY)  ## tuning, lists, whole runs by seeds and at each size, odd rows, kills; takes six hours
+bench: $(READY)  ## tuning, lists, whole runs by seeds and at each size, odd rows, kills, the page; takes six hours
 	$(BIN)/python benchmarks/tuning.py
 	$(BIN)/python benchmarks/kedro_run.py
 	$(BIN)/python benchmarks/top_n.py
@@ -56,6 +56,7 @@ bench: $(READY)  ## tuning, lists, whole runs by seeds and at each size, odd row
 	$(BIN)/python benchmarks/published.py
 	$(BIN)/python benchmarks/faults.py
 	$(BIN)/python benchmarks/odd_rows.py
+	$(BIN)/python benchmarks/your_list.py
 
 clean:  ## remove all that runs have made, raw data apart, and the environment
 	rm -rf .venv build .pytest_cache .ruff_cache .viz data/0[2-9]_* data/logs

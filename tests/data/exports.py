@@ -20,6 +20,7 @@ Date,Name,Year,Letterboxd URI,Rating
 2023-01-07,Sabrina,1955,https://boxd.it/3,2
 2023-01-08,Twice,2001,https://boxd.it/4,2
 2023-01-09,"Matrix",1999,https://boxd.it/5,0.5
+2023-01-10,The Adventure,1960,https://boxd.it/6,3.5
 """
 MOVIES = [  # movie_id, title, year, imdb_id
     (1, "Toy Story", 1995, "0114709"),
@@ -38,7 +39,7 @@ LEFT_OF_IMDB = [
     ("The Matrix Reloaded (2003)", "it has no rating"),
     ("The Matrix Reloaded (2003)", "11 is not on the scale"),
 ]
-FROM_LETTERBOXD = {1: 4.5}
+FROM_LETTERBOXD = {1: 4.5, 9: 3.5}  # of the latter a title in brackets is found
 LEFT_OF_LETTERBOXD = [
     ("Adventure (1960)", "not among the movies here"),
     ("Sabrina (1955)", "not among the movies here"),

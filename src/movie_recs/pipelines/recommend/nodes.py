@@ -102,7 +102,9 @@ def match_new_ratings(
 ) -> NewRatings:
     """The ratings of users that are not in the data, by our movies' numbers, and those of a file that match none."""
     if not _names(parameters, new_user_ratings):
-        return collect_new_ratings([], new_user_ratings, pd.DataFrame(columns=TITLES), Scale.of(data_summary))
+        return collect_new_ratings(
+            [], new_user_ratings, pd.DataFrame(columns=[*TITLES, "original"]), Scale.of(data_summary)
+        )
     titles = with_originals(movies.select(*TITLES), movie_ids, "movie_id").toPandas()
     return collect_new_ratings(parameters.new_users, new_user_ratings, titles, Scale.of(data_summary))
 

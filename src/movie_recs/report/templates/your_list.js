@@ -1,7 +1,7 @@
 "use strict";
 // "Your list": a person rates movies, and the list follows. Her ratings stay in this browser's storage.
 
-const SHOWN_RATINGS = 20; // before "Show all"
+const SHOWN_RATINGS = { narrow: 6, wide: 20 }; // before "Show all"
 
 /** The models of the page, decompressed. */
 async function unpackModels(packed) {
@@ -156,11 +156,12 @@ async function startYourList(catalogue, packed) {
   };
   const showRatings = () => {
     const places = [...ratings.byPlace.keys()].filter((place) => place !== fresh).reverse();
-    const shown = [...(fresh === null ? [] : [fresh]), ...(isWhole ? places : places.slice(0, SHOWN_RATINGS))];
+    const most = isWhole ? places.length : SHOWN_RATINGS[NARROW.matches ? "narrow" : "wide"];
+    const shown = [...(fresh === null ? [] : [fresh]), ...places.slice(0, most)];
     part("ratings").replaceChildren(...shown.map(ratingRow));
     part("count").textContent = ratings.byPlace.size ? `Your ratings (${ratings.byPlace.size})` : "Your ratings";
     part("nothing").hidden = shown.length > 0;
-    part("all").hidden = isWhole || places.length <= SHOWN_RATINGS;
+    part("all").hidden = places.length <= most;
     for (const name of ["export", "forget"]) part(name).disabled = ratings.byPlace.size === 0;
     part("kept").textContent = ratings.isKept ? "They stay in this browser, and are sent nowhere." : "This browser keeps nothing for this page: export them before you leave.";
   };
@@ -271,7 +272,8 @@ function startFilters(part, filters, change) {
 function listRow(catalogue, { place, score, stars, because }, rated) {
   const { movies, scale } = catalogue, reasons = element("span", { class: "because" }, element("b", {}, "Because of"), " ");
   because.forEach((reason, at) => {
-    const own = rated.stars[rated.places.indexOf(reason.place)], share = score > 0 ? ` ${Math.round((100 * reason.term) / score)}%` : "";
+    const own = rated.stars[rated.places.indexOf(reason.place)], percent = (100 * reason.term) / score;
+    const share = score > 0 ? ` ${percent.toFixed(percent < 1 ? 1 : 0)}%` : "";
     reasons.append(at ? "; " : "", `${movies.titles[reason.place]}${scale ? ` (${own.toFixed(1)})` : ""}`, element("span", { class: "share" }, share));
   });
   const clipped = scale && stars !== null ? Math.min(Math.max(stars, scale.least), scale.most) : null;
