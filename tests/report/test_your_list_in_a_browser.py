@@ -5,7 +5,7 @@ import json
 import pytest
 from report.browser import NEEDED, problems, requested, show, start, write_page
 from report.own_list import IDS, MOVIES, TEN, Listed, python_list
-from report.pages import DATA, LISTS, NEIGHBOURS, USERS, make_content, make_models
+from report.pages import DATA, LISTS, NEIGHBOURS, USERS, make_content, make_metrics, make_models, make_side
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -14,6 +14,9 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from data import exports
 from movie_recs.data.parameters import FilterParameters
+from movie_recs.ranking.compact import compact
+from movie_recs.ranking.parameters import RatingWeights
+from movie_recs.ranking.preferences import PreferenceRule
 from movie_recs.report.explorer import index_explorer
 from movie_recs.report.your_list import pack, unpack
 
@@ -230,6 +233,31 @@ class TestFiles:
         page.execute_script("localStorage.clear()")
         import_file(page, tmp_path / "my_ratings.csv", text.encode())
         assert stored(page) == before
+
+
+class TestEvents:
+    def test_a_movie_counts_without_stars(self, browser, tmp_path):
+        data, rule = {**DATA, "scale": None}, PreferenceRule(0, 4, "all", RatingWeights())
+        models = compact(make_side(rule, IDS, 0.0, seed=4), None, ease_rank=4)
+        metrics, nothing = make_metrics(data), {kind: [] for kind in ("users", "new_users", "movies", "unknown")}
+        del metrics["rating"]
+        content = make_content(
+            data=data,
+            metrics=metrics,
+            lists=nothing,
+            explorer=index_explorer(MOVIES, USERS, LISTS.iloc[:0], NEIGHBOURS.iloc[:0], data),
+            your_list=pack(models, FilterParameters(), "events"),
+        )
+        open_page(browser, write_page(tmp_path / "report.html", content))
+        assert part(browser, "about").text.startswith("Popular of late")
+        part(browser, "search").send_keys("toy story", Keys.ENTER, "fifth element", Keys.ENTER)
+        assert part(browser, "about").text == "From your 2 ratings."
+        assert shown(browser) == titles(python_list(models, {1: (1.0, 1), 11: (1.0, 2)}).ids)
+        assert not browser.find_elements(By.CSS_SELECTOR, "#your-list .stars, #own-ratings input")
+        part(browser, "search").send_keys("no such movie", Keys.ENTER)
+        browser.find_element(By.CSS_SELECTOR, "#own-ratings button").click()
+        assert part(browser, "about").text == "From your 1 rating."
+        assert problems(browser) == []
 
 
 class TestLooks:

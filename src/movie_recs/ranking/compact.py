@@ -85,7 +85,7 @@ def _with_largest(side: ItemSide, ease_rank: int) -> ItemSide:
 
 
 def _compact(side: ItemSide) -> CompactModel:
-    bias, features = side.items.bias[:-1].astype(np.float32), side.items.features[:-1]
+    bias, features = (part[:-1].astype(np.float32) for part in (side.items.bias, side.items.features))
     return CompactModel(side.intercept, bias, quantise(features), side.rule)
 
 
