@@ -222,16 +222,16 @@ class TestFiles:
     def test_the_export_is_a_file_that_can_be_imported(self, page, tmp_path):
         rate(page, "toy story", 4)
         rate(page, "quoted", 2.5)
-        before = stored(page)
-        text = page.execute_script(
-            """
-            const kept = new OwnRatings(catalogue, "small");
-            return kept.csv();
-            """
-        )
+        before, file = stored(page), tmp_path / "my_ratings.csv"
+        folder = {"behavior": "allow", "downloadPath": str(tmp_path)}
+        page.execute_cdp_cmd("Browser.setDownloadBehavior", folder)
+        page.execute_script("document.querySelector('#your-list .files').open = true")
+        part(page, "export").click()
+        WebDriverWait(page, 10).until(lambda _: file.exists() and file.stat().st_size)
+        text = file.read_text(encoding="utf-8")
         assert text.startswith("movieId,rating,timestamp\n1,4,")
         page.execute_script("localStorage.clear()")
-        import_file(page, tmp_path / "my_ratings.csv", text.encode())
+        import_file(page, file, text.encode())
         assert stored(page) == before
 
 

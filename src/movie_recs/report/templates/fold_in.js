@@ -60,7 +60,7 @@ class PreferenceRule {
   constructor(vectors, { folding }, constants) {
     Object.assign(this, { vectors, ...folding, least: constants.least_weight, size: folding.als_size + folding.ease_size });
     this.gram = vectors.gram(this.als_size);
-    this.solved = remembered((rated) => this.solve(rated));
+    this.solved = remembered((rated) => this.prepare(rated));
   }
 
   /** Her preferences: their rows among her ratings, and w of each. */
@@ -79,7 +79,7 @@ class PreferenceRule {
   }
 
   /** The two parts of the rated movies, d_j w_j, 1 + alpha w_j, and the factorised system of ALS. */
-  solve(rated) {
+  prepare(rated) {
     const { rows, weights } = this.preferences(rated), places = rows.map((row) => rated.places[row]);
     const factors = places.map((place) => this.vectors.row(place, 0, this.als_size));
     const own = places.map((place) => this.vectors.row(place, this.als_size)), free = 1 - this.ease_diagonal;
@@ -114,7 +114,7 @@ class PreferenceRule {
 class RidgeRule {
   constructor(vectors, { ridges }, constants, intercept) {
     Object.assign(this, { vectors, ridges, intercept, least: constants.least_pull, size: ridges.reduce((sum, { size }) => sum + size, 0) });
-    this.systems = remembered((rated) => this.solve(rated));
+    this.systems = remembered((rated) => this.prepare(rated));
   }
 
   /** A movie's x of each ridge. */
@@ -127,7 +127,7 @@ class RidgeRule {
   }
 
   /** y, and of each ridge X and the factorised system. */
-  solve({ places, stars }) {
+  prepare({ places, stars }) {
     const parts = places.map((place) => this.parts(place));
     const systems = this.ridges.map(({ size, reg_param: pull, bias_damping: damping, per_rating: grows }, at) => {
       const rows = parts.map((each) => each[at]), scale = grows ? Math.max(places.length, 1) : 1;
