@@ -11,6 +11,7 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from movie_recs.data.groups import USERS, count_group
 from movie_recs.data.scale import EVENTS, HALF_STARS, Scale
 from movie_recs.data.schemas import NO_GENRES
 from movie_recs.tuning.comparison import compare, standard_errors, sums_by_user
@@ -168,6 +169,46 @@ def accuracy_gains(
     return compare(gains[["model", "other", "gain", "gain_se"]], values[:, after] - values[:, before])
 
 
+def accuracy_by_group(
+    lists: DataFrame,
+    held_out: DataFrame,
+    train: DataFrame,
+    movies: DataFrame,
+    k: int,
+    fold_in: DataFrame | None = None,
+    scale: Scale = HALF_STARS,
+) -> DataFrame:
+    """Accuracy of one model's lists for users by their number of ratings in train, or in fold_in.
+
+    Means over the n_users users of a group, with standard errors, as in `measure_rankings`, which has the arguments.
+
+    Returns:
+        (kind string, group string, n_users long, ndcg, ndcg_se, ndcg_graded, ndcg_graded_se, hit_rate, hit_rate_se,
+        popularity_lift doubles), one row a group of users with held-out ratings.
+    """
+    popularity = train.groupBy("movie_id").agg(F.count("*").alias("popularity"))
+    people = _describe_users(train, held_out, popularity, fold_in, scale.liked).where("n_relevant > 0")
+    each = _measure_lists(lists.where(F.col("rank") <= k), people, _describe_movies(movies, popularity), k, scale)
+    measures = ("ndcg", "ndcg_graded", "hit_rate")
+    users = people.join(each.select("user_id", *measures, "popularity_lift"), on="user_id", how="left")
+    return (
+        users.fillna(0.0, measures)
+        .groupBy(F.lit(USERS).alias("kind"), count_group("n_rated").alias("group"))
+        .agg(
+            F.count("*").alias("n_users"),
+            *(
+                column
+                for name in measures
+                for column in (
+                    F.avg(name).alias(name),
+                    (F.try_divide(F.stddev_samp(name), F.sqrt(F.count("*")))).alias(f"{name}_se"),
+                )
+            ),
+            F.avg("popularity_lift").alias("popularity_lift"),
+        )
+    )
+
+
 def ndcg_of_lists(gains: np.ndarray, best: np.ndarray) -> np.ndarray:
     """The NDCG of each user, float64 (users,), as in `measure_rankings`; 0 for a user without relevant movies.
 
@@ -223,10 +264,11 @@ def graded_gain(rating: Any, scale: Scale) -> Any:
 def _describe_users(
     train: DataFrame, held_out: DataFrame, popularity: DataFrame, fold_in: DataFrame | None, liked: float
 ) -> DataFrame:
-    """(user_id, stars: held-out ratings by movie_id, n_relevant, n_liked, profile_popularity, mean_stars, is_fitted).
+    """(user_id, stars, n_relevant, n_liked, n_rated, mean_stars, profile_popularity, is_fitted).
 
-    `mean_stars` is the mean of the ratings in train and fold_in. `profile_popularity` is the mean n_i of the movies in
-    train and fold_in, null if that is 0 or there are none; `is_fitted` is null for a user without ratings in train.
+    `stars` are the held-out ratings by movie_id; `n_rated` is the number of ratings in train and fold_in, `mean_stars`
+    their mean, and `profile_popularity` the mean n_i of their movies, null if that is 0 or there are none; `is_fitted`
+    is null for a user without ratings in train.
     """
     own = F.col("rating").alias("own")
     rated = train.select("user_id", "movie_id", own, F.lit(True).alias("is_fitted"))
@@ -244,6 +286,7 @@ def _describe_users(
             F.avg("own").alias("mean_stars"),
             F.nullif(F.avg("popularity"), F.lit(0.0)).alias("profile_popularity"),  # else a division by 0
             F.any_value("is_fitted", True).alias("is_fitted"),
+            F.count("popularity").alias("n_rated"),
         )
         .withColumns({"n_relevant": F.size(stars), "n_liked": F.size(F.filter(stars, lambda own: own >= liked))})
     )

@@ -44,6 +44,7 @@ class Content(NamedTuple):
         explorer: Result of `explorer.index_explorer`.
         run_facts: {versions: {name: version}, started: datetime or None, now: datetime}.
         parameters: All parameters of the run, nested.
+        model_card: Result of `model_card.render_model_card`.
     """
 
     metrics: dict[str, Any]
@@ -53,6 +54,7 @@ class Content(NamedTuple):
     explorer: dict[str, Any]
     run_facts: dict[str, Any]
     parameters: dict[str, Any]
+    model_card: str = ""
 
 
 class Headline(TypedDict):
@@ -76,7 +78,7 @@ def render(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(embed=embed, number=_number, percent=_percent)
+    environment.filters.update(embed=embed, number=number, percent=percent)
 
     def source(name: str) -> Markup:
         return Markup(templates.get_source(environment, name)[0].replace("\r\n", "\n"))  # noqa: S704 - our own files
@@ -115,6 +117,7 @@ def render(content: Content) -> str:
         seconds=(facts["now"] - facts["started"]).total_seconds() if facts["started"] else None,
         seeds={name: parameters[name] for name in SEEDS if name in parameters},
         parameters=parameters,
+        model_card=content.model_card,
     )
 
 
@@ -204,10 +207,11 @@ def _flatten(parameters: dict[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield f"{prefix}{name}", str(value) if isinstance(value, str | float) else json.dumps(value)
 
 
-def _number(value: float | None, digits: int = 0) -> str:
+def number(value: float | None, digits: int = 0) -> str:
     """The number with thousands separators; a dash for None."""
     return DASH if value is None else f"{value:,.{digits}f}".replace("-", MINUS)
 
 
-def _percent(value: float | None, digits: int = 0) -> str:
+def percent(value: float | None, digits: int = 0) -> str:
+    """The share in per cent; a dash for None."""
     return DASH if value is None else f"{value:.{digits}%}".replace("-", MINUS)

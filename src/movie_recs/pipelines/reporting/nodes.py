@@ -14,7 +14,7 @@ from movie_recs.model.factor_model import FactorModel
 from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
 from movie_recs.parameter_types import Block
-from movie_recs.report import page
+from movie_recs.report import model_card, page
 from movie_recs.report.explorer import describe_history, index_explorer
 from movie_recs.report.parameters import RecommendParameters, ReportingParameters
 
@@ -184,6 +184,11 @@ def gather_figures(**figures: Figure) -> dict[str, Figure]:
     return figures
 
 
+def write_model_card(metrics: dict[str, Any], run_facts: dict[str, Any]) -> str:
+    """The model card, Markdown."""
+    return model_card.write_model_card(metrics, run_facts)
+
+
 def render_report(
     metrics: dict[str, Any],
     eda_summary: dict[str, Any],
@@ -191,11 +196,14 @@ def render_report(
     report_lists: dict[str, Any],
     explorer: dict[str, Any],
     run_facts: dict[str, Any],
+    card: str,
     parameters: dict[str, Any],
 ) -> str:
     """The page."""
     plain = {name: part.model_dump() if isinstance(part, Block) else part for name, part in parameters.items()}
-    return page.render(page.Content(metrics, eda_summary, report_figures, report_lists, explorer, run_facts, plain))
+    part = model_card.render_model_card(card)
+    results = metrics, eda_summary, report_figures, report_lists, explorer, run_facts, plain
+    return page.render(page.Content(*results, model_card=part))
 
 
 def _with_originals(kept: DataFrame, ids: DataFrame, column: str, data_summary: dict[str, Any]) -> pd.DataFrame:
