@@ -5,7 +5,8 @@ import re
 from movie_recs.report.page import MINUS
 
 MEASURED = ("Data", "Split", "Results", "Who is served worst")
-NAMES = r"`[^`]*`|https?://\S+|SHA-256|\(20\d\d\)|\b(\d{4}s|\d+-\d+|10000\+)(?=[ ,;|])"  # no figures, or of groups
+# No figures, or names of groups.
+NAMES = r"`[^`]*`|https?://\S+|SHA-256|Apache-2.0|\(20\d\d\)|\b(\d{4}s|\d+-\d+|10000\+)(?=[ ,;|])"
 IN_THE_TEXT = {"0", "1", "0.5"}  # of the popularity lift's meaning, and of the scale
 
 
@@ -22,7 +23,9 @@ def untraced_figures(card: str, metrics: dict) -> list[str]:
     numbers, found = values_of(metrics), []
     for section in MEASURED:
         text = re.sub(
-            r"`[^`]*`|https?://\S+|SHA-256|\(20\d\d\)|\b(\d{4}s|\d+-\d+|10000\+)(?=[ ,;|])", " ", sections[section]
+            r"`[^`]*`|https?://\S+|SHA-256|Apache-2.0|\(20\d\d\)|\b(\d{4}s|\d+-\d+|10000\+)(?=[ ,;|])",
+            " ",
+            sections[section],
         )
         for figure in re.findall(rf"[{MINUS}-]?\d[\d,]*(?:\.\d+)?%?", text):
             plain = figure.rstrip(",").replace(MINUS, "-").replace(",", "").rstrip("%")
