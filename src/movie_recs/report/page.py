@@ -90,7 +90,7 @@ def render(content: Content) -> str:
         *(() if scale else ("ndcg_liked", "ndcg_graded", "below_mean")),
         *(() if set(content.eda["genres"]) - {NO_GENRES} else ("diversity",)),
     }
-    parameters = dict(_flatten(content.parameters))
+    parameters = dict(flatten(content.parameters))
     return environment.get_template("report.html.j2").render(
         css=source("report.css"),
         scripts=scripts,
@@ -196,11 +196,11 @@ def _csp_hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def _flatten(parameters: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flatten(parameters: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """(name with dots, value as text) of every parameter."""
     for name, value in parameters.items():
         if isinstance(value, dict) and value:
-            yield from _flatten(value, f"{prefix}{name}.")
+            yield from flatten(value, f"{prefix}{name}.")
         elif isinstance(value, list) and not any(isinstance(part, dict | list) for part in value):
             yield f"{prefix}{name}", ", ".join(map(str, value)) or "none"
         else:

@@ -40,7 +40,7 @@ class ConfigLoader(OmegaConfigLoader):
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key == "parameters" and key not in self:
             self[key] = self._fs.put_back(super().__getitem__(key))  # read once, as reading may take seconds
-        if key in ("catalog", "spark"):  # both at once, as Kedro keeps the globals that it resolves first
+        if key in ("catalog", "spark", "mlflow"):  # all at once, as Kedro keeps the globals that it resolves first
             person = (self["parameters"].get("recommend") or {}).get("new_user_ratings")
             ratings_bytes = self._ratings_bytes()
             sizes = {"ratings_bytes": ratings_bytes, **java_sizes(ratings_bytes, machine_memory())}
