@@ -5,12 +5,11 @@ from statistics import mean, stdev
 
 import numpy as np
 import pytest
-from pyspark.sql import functions as F
+from ranking.tables import Tables
 from sklearn.metrics import ndcg_score
 
 from movie_recs.data.scale import EVENTS, HALF_STARS, Scale
 from movie_recs.ranking.metrics import (
-    accuracy_by_group,
     accuracy_gains,
     best_gains,
     binary_gains,
@@ -23,30 +22,6 @@ ACCURACY = ["ndcg", "ndcg_liked", "ndcg_graded", "recall", "precision", "map", "
 BEYOND_ACCURACY = ["coverage", "novelty", "diversity", "popularity_lift", "below_mean"]
 COUNTS = ["n_users", "n_users_liked", "users_without_held_out", "users_without_list"]
 SECOND = 1 / math.log2(3)  # what a hit at rank 2 gains
-
-
-class Tables:
-    """The tables that are measured, as literal rows, and as Spark's."""
-
-    def __init__(self, lists, held_out, train, movies):
-        self.lists = lists  # {model: {user: [movie, ...]}}
-        self.held_out = held_out  # [(user, movie, stars)]
-        self.train = train  # [(user, movie)]
-        self.movies = movies  # {movie: genres}
-
-    def in_spark(self, spark) -> tuple:
-        lists = [
-            (model, user, rank, movie)
-            for model, of_users in self.lists.items()
-            for user, listed in of_users.items()
-            for rank, movie in enumerate(listed, 1)
-        ]
-        return (
-            spark.createDataFrame(lists, "model string, user_id int, rank int, movie_id int"),
-            spark.createDataFrame(self.held_out, "user_id int, movie_id int, rating float"),
-            spark.createDataFrame([(*pair, 3.0) for pair in self.train], "user_id int, movie_id int, rating float"),
-            spark.createDataFrame(list(self.movies.items()), "movie_id int, genres array<string>"),
-        )
 
 
 def by_model(measured) -> dict[str, dict]:
@@ -399,35 +374,3 @@ def test_gains_over_many_users_are_those_of_their_means(spark, at_random, measur
     assert row["gain"] == pytest.approx(hopeful["map"] - half["map"])
     assert 0 < row["gain_se"] < half["map_se"] + hopeful["map_se"]
     assert row["p"] == 1 / 10_000
-
-
-class TestAccuracyByGroup:
-    MEASURES = ("n_users", "ndcg", "ndcg_se", "ndcg_graded", "ndcg_graded_se", "hit_rate", "hit_rate_se")
-
-    @pytest.fixture
-    def tables(self, spark):
-        """Users 1 to 6 with one, or with ten, train ratings each; user 6 has no list, and user 7 nothing held out."""
-        train = [(user, movie) for user in range(1, 8) for movie in range(1, 2 + 9 * (user % 2))]
-        held_out = [(user, 11 + (user + step) % 4, 2.0 + step) for user in range(1, 7) for step in range(2)]
-        lists = {"model": {user: [11 + user % 3, 12 + user % 3, 15] for user in (1, 2, 3, 4, 5, 7)}}
-        listed, *others = Tables(lists, held_out, train, {movie: ["War"] for movie in range(1, 16)}).in_spark(spark)
-        return listed.withColumn("predicted_stars", F.lit(3.0)), *others
-
-    def test_a_group_has_the_measures_of_its_users(self, spark, tables):
-        rows = {row["group"]: row for row in accuracy_by_group(*tables, k=3).collect()}
-        assert {group: row["n_users"] for group, row in rows.items()} == {"1-9": 3, "10-19": 3}
-        for group, users in (("1-9", (2, 4, 6)), ("10-19", (1, 3, 5))):
-            of_group = spark.createDataFrame([(user,) for user in users], "user_id int")
-            (expected,) = measure_rankings(*tables, k=3, users=of_group).collect()
-            for name in (*self.MEASURES, "popularity_lift"):
-                assert rows[group][name] == pytest.approx(expected[name]), (group, name)
-
-    def test_new_users_are_grouped_by_the_ratings_that_fold_them_in(self, spark, tables):
-        lists, held_out, train, movies = tables
-        fold_in = train.where("user_id < 3").withColumn("user_id", F.col("user_id") + 100)
-        moved = [
-            frame.withColumn("user_id", frame["user_id"] + 100).where("user_id < 103") for frame in (lists, held_out)
-        ]
-        rows = accuracy_by_group(*moved, train, movies, k=3, fold_in=fold_in).collect()
-        assert {(row["group"], row["n_users"]) for row in rows} == {("1-9", 1), ("10-19", 1)}
-        assert all(row["ndcg_se"] is None for row in rows)

@@ -11,7 +11,6 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.data.groups import USERS, count_group
 from movie_recs.data.scale import EVENTS, HALF_STARS, Scale
 from movie_recs.data.schemas import NO_GENRES
 from movie_recs.tuning.comparison import compare, standard_errors, sums_by_user
@@ -77,7 +76,7 @@ def measure_rankings(
         over one.
     """
     popularity = train.groupBy("movie_id").agg(F.count("*").alias("popularity"))
-    people = _describe_users(train, held_out, popularity, fold_in, scale.liked)
+    people = describe_users(train, held_out, popularity, fold_in, scale.liked)
     if "predicted_stars" not in lists.columns:
         lists = lists.withColumn("predicted_stars", F.lit(None).cast("double"))
     users = fold_in if users is None else users
@@ -97,7 +96,7 @@ def measure_rankings(
     covered = F.size(F.array_distinct(F.flatten(F.collect_list("movies"))))
     means = [_mean_and_error(name, "n_users_liked" if name == "ndcg_liked" else "n_users") for name in ACCURACY]
     return (
-        _measure_lists(lists, people, _describe_movies(movies, popularity), k, scale)
+        measure_each_list(lists, people, describe_movies(movies, popularity), k, scale)
         .crossJoin(F.broadcast(totals))
         .groupBy("model", *totals.columns)
         .agg(
@@ -150,9 +149,9 @@ def accuracy_gains(
     models = sorted({model for pair in pairs for model in pair})
     no_ratings = held_out.where(F.lit(False))  # accuracy needs none of train
     popularity = no_ratings.groupBy("movie_id").agg(F.count("*").alias("popularity"))
-    people = _describe_users(no_ratings, held_out, popularity, None, scale.liked)
+    people = describe_users(no_ratings, held_out, popularity, None, scale.liked)
     shown = lists.where(F.col("rank") <= k).withColumn("predicted_stars", F.lit(None).cast("double"))
-    measured = _measure_lists(shown, people, _describe_movies(movies, popularity), k, scale)
+    measured = measure_each_list(shown, people, describe_movies(movies, popularity), k, scale)
     is_measured = F.col("n_liked" if measure == "ndcg_liked" else "n_relevant") > 0
     asked = people.where(is_measured).select("user_id")
     asked = asked.join(measured.select("user_id", "model", measure), "user_id", how="left")
@@ -167,46 +166,6 @@ def accuracy_gains(
         gain=means[after] - means[before], gain_se=standard_errors(deviations[:, after] - deviations[:, before], n)
     )
     return compare(gains[["model", "other", "gain", "gain_se"]], values[:, after] - values[:, before])
-
-
-def accuracy_by_group(
-    lists: DataFrame,
-    held_out: DataFrame,
-    train: DataFrame,
-    movies: DataFrame,
-    k: int,
-    fold_in: DataFrame | None = None,
-    scale: Scale = HALF_STARS,
-) -> DataFrame:
-    """Accuracy of one model's lists for users by their number of ratings in train, or in fold_in.
-
-    Means over the n_users users of a group, with standard errors, as in `measure_rankings`, which has the arguments.
-
-    Returns:
-        (kind string, group string, n_users long, ndcg, ndcg_se, ndcg_graded, ndcg_graded_se, hit_rate, hit_rate_se,
-        popularity_lift doubles), one row a group of users with held-out ratings.
-    """
-    popularity = train.groupBy("movie_id").agg(F.count("*").alias("popularity"))
-    people = _describe_users(train, held_out, popularity, fold_in, scale.liked).where("n_relevant > 0")
-    each = _measure_lists(lists.where(F.col("rank") <= k), people, _describe_movies(movies, popularity), k, scale)
-    measures = ("ndcg", "ndcg_graded", "hit_rate")
-    users = people.join(each.select("user_id", *measures, "popularity_lift"), on="user_id", how="left")
-    return (
-        users.fillna(0.0, measures)
-        .groupBy(F.lit(USERS).alias("kind"), count_group("n_rated").alias("group"))
-        .agg(
-            F.count("*").alias("n_users"),
-            *(
-                column
-                for name in measures
-                for column in (
-                    F.avg(name).alias(name),
-                    (F.try_divide(F.stddev_samp(name), F.sqrt(F.count("*")))).alias(f"{name}_se"),
-                )
-            ),
-            F.avg("popularity_lift").alias("popularity_lift"),
-        )
-    )
 
 
 def ndcg_of_lists(gains: np.ndarray, best: np.ndarray) -> np.ndarray:
@@ -261,7 +220,7 @@ def graded_gain(rating: Any, scale: Scale) -> Any:
     return 2.0 ** scale.in_stars(rating) - 1 if scale != EVENTS else 0 * rating + 1
 
 
-def _describe_users(
+def describe_users(
     train: DataFrame, held_out: DataFrame, popularity: DataFrame, fold_in: DataFrame | None, liked: float
 ) -> DataFrame:
     """(user_id, stars, n_relevant, n_liked, n_rated, mean_stars, profile_popularity, is_fitted).
@@ -292,7 +251,7 @@ def _describe_users(
     )
 
 
-def _describe_movies(movies: DataFrame, popularity: DataFrame) -> DataFrame:
+def describe_movies(movies: DataFrame, popularity: DataFrame) -> DataFrame:
     """(movie_id, popularity long, genres: array of hashes, which compare faster than strings; never empty)."""
     genres = F.when(F.size("genres") > 0, F.col("genres")).otherwise(F.array(F.lit(NO_GENRES)))
     return movies.join(popularity, on="movie_id", how="left").select(
@@ -302,7 +261,7 @@ def _describe_movies(movies: DataFrame, popularity: DataFrame) -> DataFrame:
     )
 
 
-def _measure_lists(lists: DataFrame, people: DataFrame, catalogue: DataFrame, k: int, scale: Scale) -> DataFrame:
+def measure_each_list(lists: DataFrame, people: DataFrame, catalogue: DataFrame, k: int, scale: Scale) -> DataFrame:
     """(model, user_id, *ACCURACY, movies, log2_popularity, popularity_lift, n_below, n_starred, diversity) of a list.
 
     A row for each list; null is in no mean.

@@ -20,11 +20,11 @@ from movie_recs.ranking import leaderboard as lists
 from movie_recs.ranking.baselines import BASELINES
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import side_rows
-from movie_recs.ranking.exposure import exposure_by_group
 from movie_recs.ranking.fit import KnownSides, collect_parts
+from movie_recs.ranking.groups import accuracy_by_group, exposure_by_group
 from movie_recs.ranking.leaderboard import BY_STARS, ListingTask
 from movie_recs.ranking.memory import choose_ranking_carrier
-from movie_recs.ranking.metrics import RELEVANCE, accuracy_by_group, accuracy_gains, measure_rankings
+from movie_recs.ranking.metrics import RELEVANCE, accuracy_gains, measure_rankings
 from movie_recs.ranking.parameters import RankingParameters
 from movie_recs.ranking.search import WINNERS
 from movie_recs.report import figures

@@ -1,9 +1,51 @@
-"""Which movies are recommended: exposure of groups of movies in the lists of one model."""
+"""Whom the lists of one model serve, and which movies they show: measures of groups of users and of movies."""
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from movie_recs.data.groups import DECADES, MOVIES, count_group, decade, explode_groups
+from movie_recs.data.groups import DECADES, MOVIES, USERS, count_group, decade, explode_groups
+from movie_recs.data.scale import HALF_STARS, Scale
+from movie_recs.ranking.metrics import describe_movies, describe_users, measure_each_list
+
+
+def accuracy_by_group(
+    lists: DataFrame,
+    held_out: DataFrame,
+    train: DataFrame,
+    movies: DataFrame,
+    k: int,
+    fold_in: DataFrame | None = None,
+    scale: Scale = HALF_STARS,
+) -> DataFrame:
+    """Accuracy of one model's lists for users by their number of ratings in train, or in fold_in.
+
+    Means over the n_users users of a group, with standard errors, as in `measure_rankings`, which has the arguments.
+
+    Returns:
+        (kind string, group string, n_users long, ndcg, ndcg_se, ndcg_graded, ndcg_graded_se, hit_rate, hit_rate_se,
+        popularity_lift doubles), one row a group of users with held-out ratings.
+    """
+    popularity = train.groupBy("movie_id").agg(F.count("*").alias("popularity"))
+    people = describe_users(train, held_out, popularity, fold_in, scale.liked).where("n_relevant > 0")
+    each = measure_each_list(lists.where(F.col("rank") <= k), people, describe_movies(movies, popularity), k, scale)
+    measures = ("ndcg", "ndcg_graded", "hit_rate")
+    users = people.join(each.select("user_id", *measures, "popularity_lift"), on="user_id", how="left")
+    return (
+        users.fillna(0.0, measures)
+        .groupBy(F.lit(USERS).alias("kind"), count_group("n_rated").alias("group"))
+        .agg(
+            F.count("*").alias("n_users"),
+            *(
+                column
+                for name in measures
+                for column in (
+                    F.avg(name).alias(name),
+                    (F.try_divide(F.stddev_samp(name), F.sqrt(F.count("*")))).alias(f"{name}_se"),
+                )
+            ),
+            F.avg("popularity_lift").alias("popularity_lift"),
+        )
+    )
 
 
 def exposure_by_group(lists: DataFrame, held_out: DataFrame, train: DataFrame, movies: DataFrame, k: int) -> DataFrame:
