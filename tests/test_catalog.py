@@ -15,6 +15,7 @@ WITHOUT_PREVIEW = {
     "raw_files",
     "run_facts",
     "report_html",
+    "model_card",
     "rating.finished_trials",
     "ranking.finished_trials",
 }

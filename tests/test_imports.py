@@ -14,7 +14,7 @@ MODULES = {
 
 # From the bottom up: a package imports from those below it, never from its own neighbours.
 FLOORS = (
-    {"errors", "parameter_types", "scratch", "threads"},
+    {"errors", "parameter_types", "project", "scratch", "threads"},
     {"data"},
     {"model"},
     {"als", "bayes", "tuning"},
@@ -23,6 +23,7 @@ FLOORS = (
     {"parameters"},
     {"runtime"},
     {"datasets", "pipelines", "sample", "serve"},
+    {"tracking"},
     {"pipeline_registry", "settings", "__main__"},
 )
 FLOOR_OF = {package: number for number, floor in enumerate(FLOORS) for package in floor}
@@ -35,7 +36,7 @@ APART = {  # a package that does not import from all below it
 }
 EXCEPTIONS = {("sample.__main__", "movie_recs.runtime.java.find_java")}  # a command of its own, which starts Spark
 
-KEDRO_SIDE = {"settings", "pipeline_registry", "pipelines", "datasets", "runtime"}
+KEDRO_SIDE = {"settings", "tracking", "pipeline_registry", "pipelines", "datasets", "runtime"}
 CONTEXT = {  # what Spark Connect does not have, as attributes, imports or texts
     "sparkContext", "SparkContext", "rdd", "RDD", "toRDD", "accumulator", "accumulators", "Accumulator", "Broadcast",
     "parallelize", "setJobGroup", "cancelJobGroup", "setLocalProperty", "statusTracker", "defaultParallelism",
@@ -59,7 +60,7 @@ def imports_of(module: str) -> set[str]:
     return imported(MODULES[module].read_text(encoding="utf-8"))
 
 
-WITHOUT_SPARK = {"serve", "saved_models", "__main__", "parameter_types", "errors", "threads"}
+WITHOUT_SPARK = {"serve", "saved_models", "__main__", "parameter_types", "errors", "project", "threads"}
 
 
 def inside(names: set[str], package: str) -> set[str]:

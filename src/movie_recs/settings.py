@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from importlib.util import find_spec
 from typing import Any
 
 from movie_recs.runtime.config import ConfigLoader
@@ -14,7 +15,12 @@ warnings.filterwarnings("ignore", message="One or more dataset names contain '.'
 # `--pipeline=recommend` works like `--pipelines=recommend`, and is what people type.
 warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
 
-HOOKS = (ProjectHooks(), ConsoleHooks())
+HOOKS: tuple[Any, ...] = (ProjectHooks(), ConsoleHooks())
+if find_spec("kedro_mlflow"):  # the extra mlflow
+    from movie_recs.tracking.hooks import TrackingHooks
+
+    HOOKS += (TrackingHooks(),)
+    DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro_mlflow")  # it is the base of these hooks
 SESSION_CLASS = Session
 CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS: dict[str, Any] = {

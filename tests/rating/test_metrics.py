@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark.sql import functions as F
 
 from movie_recs.data.interactions import Interactions
 from movie_recs.data.scale import HALF_STARS
-from movie_recs.rating.metrics import BINS, count_bin, rating_errors, rmse_gains
+from movie_recs.rating.metrics import BINS, count_bin, errors_by_group, rating_errors, rmse_gains
 from movie_recs.rating.trial import RatingFold, ScoredBlock, _open_block, _sum_errors
 
 SCORED = "kind string, rating float, score double, warm boolean"
@@ -220,3 +221,30 @@ class TestRmseGains:
     def test_without_rows_there_is_no_gain(self, spark):
         nothing = spark.createDataFrame([], self.COLUMNS)
         assert the_gains(nothing, [("before", "after")]) == [{"gain": None, "gain_se": None}]
+
+
+class TestErrorsByGroup:
+    def test_each_group_has_its_errors_and_a_standard_error_by_users(self, spark):
+        rng = np.random.default_rng(7)
+        table = pd.DataFrame({"user_id": rng.integers(1, 9, 80), "rating": rng.integers(1, 6, 80).astype(float)})
+        table["predicted_stars"] = np.clip(table["rating"] + rng.normal(0, 1, 80), 0.5, 5)
+        table["parity"] = np.where(np.arange(80) % 4, "even", "odd")
+        groups = {"all": F.lit("all"), "parity": F.col("parity")}
+        rows = errors_by_group(spark.createDataFrame(table), groups).collect()
+        assert {(row["kind"], row["group"]) for row in rows} == {("all", "all"), ("parity", "odd"), ("parity", "even")}
+        for row in rows:
+            part = table if row["kind"] == "all" else table[table["parity"] == row["group"]]
+            error = part["rating"] - part["predicted_stars"]
+            rmse = np.sqrt((error**2).mean())
+            sums = ((error**2 - rmse**2) / (2 * rmse)).groupby(part["user_id"]).sum()
+            users = len(sums)
+            assert (row["n"], row["n_users"]) == (len(part), users)
+            assert row["rmse"] == pytest.approx(rmse)
+            assert row["mae"] == pytest.approx(error.abs().mean())
+            assert row["rmse_se"] == pytest.approx(np.sqrt(users / (users - 1) * (sums**2).sum()) / len(part))
+
+    @pytest.mark.parametrize("rows", [[(1, 4.0, 3.0), (1, 2.0, 2.0)], [(1, 4.0, 4.0), (2, 2.0, 2.0)]])
+    def test_one_user_or_no_error_has_no_standard_error(self, spark, rows):
+        scored = spark.createDataFrame(rows, "user_id int, rating float, predicted_stars double")
+        (row,) = errors_by_group(scored, {"all": F.lit("all")}).collect()
+        assert row["rmse_se"] is None

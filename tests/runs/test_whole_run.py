@@ -7,6 +7,7 @@ import pytest
 from conftest import ROOT
 from kedro.framework.session import KedroSession
 from pyspark.ml.recommendation import ALSModel
+from report.cards import untraced_figures
 from runs.project import LADDER, NODE, RANKINGS, RAW, read_json
 
 from movie_recs.data.schemas import TABLES
@@ -211,3 +212,27 @@ def test_saved_datasets_have_previews_that_are_json(sample_run, monkeypatch):
     assert json.loads(json.dumps(previews))["ranking.leaderboard"]["columns"][:3] == ["model", "k", "ndcg"]
     assert len(previews["ranking.lists"]["data"]) == 5
     assert all(previews.values())
+
+
+def test_every_figure_of_the_model_card_is_found_in_the_metrics(sample_run, metrics):
+    card = (sample_run / "08_reporting/sample/model_card.md").read_text()
+    assert untraced_figures(card, metrics) == []
+    assert "**The data are synthetic" in card
+    assert 'kedro run --params "dataset=sample,split.folds=2,' in card
+    page = (sample_run / "08_reporting/sample/report.html").read_text()
+    assert "Who is served worst</h3>" in page
+
+
+def test_the_groups_have_every_test_rating_and_user_once(metrics):
+    groups = metrics["rating"]["groups"]
+    assert {sum(row["n"] for row in rows) for rows in groups.values()} == {metrics["split"]["test"]}
+    winner = next(
+        row for row in metrics["rating"]["models"] if row["model"] == metrics["rating"]["best_params"]["model"]
+    )
+    assert groups["all"][0]["rmse"] == pytest.approx(winner["rmse"])
+    groups = metrics["ranking"]["groups"]
+    assert sum(row["n_users"] for row in groups["users_by_ratings"]) == metrics["ranking"]["models"][0]["n_users"]
+    for kind in ("movies_by_ratings", "movies_by_decade"):
+        assert sum(row["movies"] for row in groups[kind]) == metrics["dataset"]["movies"]
+        assert sum(row["held_out"] for row in groups[kind]) == metrics["split"]["test"]
+        assert sum(row["list_share"] for row in groups[kind]) == pytest.approx(1)

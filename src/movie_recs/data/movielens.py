@@ -28,6 +28,7 @@ from rich.console import Console
 from movie_recs.data.sources.description import SourceDescription
 from movie_recs.data.sources.layouts import REQUIRED, describe_layouts
 from movie_recs.errors import UserError
+from movie_recs.project import IS_CLONE
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +43,9 @@ _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueErro
 _TERMS = (
     "MovieLens is for research: no commercial use without GroupLens' permission, no claim of their endorsement.\n"
     "{sharing}\n"
-    "Publications must cite Harper & Konstan (2015), The MovieLens Datasets: History and Context,\n"
-    "https://doi.org/10.1145/2827872."
+    "Publications must cite {citation}"
 )
+_CITATION = "Harper & Konstan (2015), The MovieLens Datasets: History and Context, https://doi.org/10.1145/2827872."
 _SHARING = {
     True: "You may redistribute it, also transformed, under these same terms.",
     False: "You may not redistribute it without GroupLens' separate permission.",
@@ -147,6 +148,16 @@ def resolve_dataset(name: str, *raw_dirs: Path, source: SourceDescription | None
     )
 
 
+def describe_terms(name: str, synthetic: bool) -> str:
+    """The licence of a data set in one line."""
+    if synthetic:
+        return "Apache-2.0, as the generator's code"
+    if name not in ARCHIVES:
+        return "that of its owner, which this project does not know"
+    sharing = _SHARING[ARCHIVES[name].redistributable]
+    return f"GroupLens' terms: research, no commercial use without permission. {sharing} Cite {_CITATION}"
+
+
 def download(
     name: str,
     raw_dir: Path,
@@ -212,7 +223,7 @@ def main(argv: Sequence[str] | None = None, archives: Mapping[str, Archive] = AR
         return 130
     if archive := archives.get(args.name):
         print(f"{args.name} is in {folder}, its terms of use in {folder / archive.readme}")
-        print(_TERMS.format(sharing=_SHARING[archive.redistributable]))
+        print(_TERMS.format(sharing=_SHARING[archive.redistributable], citation=_CITATION))
     return 0
 
 
@@ -249,7 +260,8 @@ def _is_dataset(folder: Path) -> bool:
 
 def _how_to_get(name: str) -> str:
     archive = name if name in ARCHIVES else f"<{'|'.join(ARCHIVES)}>"
-    return f"run `make data DATASET={archive}` or set MOVIELENS_DIR to the folder that holds {name}/"
+    command = f"make data DATASET={archive}" if IS_CLONE else f"python -m movie_recs.data.movielens {archive}"
+    return f"run `{command}` or set MOVIELENS_DIR to the folder that holds {name}/"
 
 
 class _HttpsOnly(urllib.request.BaseHandler):

@@ -76,7 +76,7 @@ def measure_rankings(
         over one.
     """
     popularity = train.groupBy("movie_id").agg(F.count("*").alias("popularity"))
-    people = _describe_users(train, held_out, popularity, fold_in, scale.liked)
+    people = describe_users(train, held_out, popularity, fold_in, scale.liked)
     if "predicted_stars" not in lists.columns:
         lists = lists.withColumn("predicted_stars", F.lit(None).cast("double"))
     users = fold_in if users is None else users
@@ -96,7 +96,7 @@ def measure_rankings(
     covered = F.size(F.array_distinct(F.flatten(F.collect_list("movies"))))
     means = [_mean_and_error(name, "n_users_liked" if name == "ndcg_liked" else "n_users") for name in ACCURACY]
     return (
-        _measure_lists(lists, people, _describe_movies(movies, popularity), k, scale)
+        measure_each_list(lists, people, describe_movies(movies, popularity), k, scale)
         .crossJoin(F.broadcast(totals))
         .groupBy("model", *totals.columns)
         .agg(
@@ -149,9 +149,9 @@ def accuracy_gains(
     models = sorted({model for pair in pairs for model in pair})
     no_ratings = held_out.where(F.lit(False))  # accuracy needs none of train
     popularity = no_ratings.groupBy("movie_id").agg(F.count("*").alias("popularity"))
-    people = _describe_users(no_ratings, held_out, popularity, None, scale.liked)
+    people = describe_users(no_ratings, held_out, popularity, None, scale.liked)
     shown = lists.where(F.col("rank") <= k).withColumn("predicted_stars", F.lit(None).cast("double"))
-    measured = _measure_lists(shown, people, _describe_movies(movies, popularity), k, scale)
+    measured = measure_each_list(shown, people, describe_movies(movies, popularity), k, scale)
     is_measured = F.col("n_liked" if measure == "ndcg_liked" else "n_relevant") > 0
     asked = people.where(is_measured).select("user_id")
     asked = asked.join(measured.select("user_id", "model", measure), "user_id", how="left")
@@ -220,13 +220,14 @@ def graded_gain(rating: Any, scale: Scale) -> Any:
     return 2.0 ** scale.in_stars(rating) - 1 if scale != EVENTS else 0 * rating + 1
 
 
-def _describe_users(
+def describe_users(
     train: DataFrame, held_out: DataFrame, popularity: DataFrame, fold_in: DataFrame | None, liked: float
 ) -> DataFrame:
-    """(user_id, stars: held-out ratings by movie_id, n_relevant, n_liked, profile_popularity, mean_stars, is_fitted).
+    """(user_id, stars, n_relevant, n_liked, n_rated, mean_stars, profile_popularity, is_fitted).
 
-    `mean_stars` is the mean of the ratings in train and fold_in. `profile_popularity` is the mean n_i of the movies in
-    train and fold_in, null if that is 0 or there are none; `is_fitted` is null for a user without ratings in train.
+    `stars` are the held-out ratings by movie_id; `n_rated` is the number of ratings in train and fold_in, `mean_stars`
+    their mean, and `profile_popularity` the mean n_i of their movies, null if that is 0 or there are none; `is_fitted`
+    is null for a user without ratings in train.
     """
     own = F.col("rating").alias("own")
     rated = train.select("user_id", "movie_id", own, F.lit(True).alias("is_fitted"))
@@ -244,12 +245,13 @@ def _describe_users(
             F.avg("own").alias("mean_stars"),
             F.nullif(F.avg("popularity"), F.lit(0.0)).alias("profile_popularity"),  # else a division by 0
             F.any_value("is_fitted", True).alias("is_fitted"),
+            F.count("popularity").alias("n_rated"),
         )
         .withColumns({"n_relevant": F.size(stars), "n_liked": F.size(F.filter(stars, lambda own: own >= liked))})
     )
 
 
-def _describe_movies(movies: DataFrame, popularity: DataFrame) -> DataFrame:
+def describe_movies(movies: DataFrame, popularity: DataFrame) -> DataFrame:
     """(movie_id, popularity long, genres: array of hashes, which compare faster than strings; never empty)."""
     genres = F.when(F.size("genres") > 0, F.col("genres")).otherwise(F.array(F.lit(NO_GENRES)))
     return movies.join(popularity, on="movie_id", how="left").select(
@@ -259,7 +261,7 @@ def _describe_movies(movies: DataFrame, popularity: DataFrame) -> DataFrame:
     )
 
 
-def _measure_lists(lists: DataFrame, people: DataFrame, catalogue: DataFrame, k: int, scale: Scale) -> DataFrame:
+def measure_each_list(lists: DataFrame, people: DataFrame, catalogue: DataFrame, k: int, scale: Scale) -> DataFrame:
     """(model, user_id, *ACCURACY, movies, log2_popularity, popularity_lift, n_below, n_starred, diversity) of a list.
 
     A row for each list; null is in no mean.

@@ -1,12 +1,13 @@
 """Errors of predicted stars, each mean with its number of rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from movie_recs.data.groups import count_group, explode_groups
 from movie_recs.data.scale import HALF_STARS, Scale
 from movie_recs.model.scoring import to_stars
 from movie_recs.tuning.comparison import compare, standard_errors, sums_by_user
@@ -52,10 +53,44 @@ def squared_error(rating: str, score: str, scale: Scale = HALF_STARS) -> Column:
 
 def count_bin(ratings: str) -> Column:
     """The bin of a number of ratings: 0, 1, 2-3, 4-9, 10-49 or 50+."""
-    label = F.lit(MANY)
-    for name, most in reversed(COUNT_BINS.items()):
-        label = F.when(F.col(ratings) <= most, name).otherwise(label)
-    return label
+    return count_group(ratings, COUNT_BINS, MANY)
+
+
+def errors_by_group(predictions: DataFrame, groups: Mapping[str, Column], scale: Scale = HALF_STARS) -> DataFrame:
+    """The errors of predicted stars in groups of ratings, with the standard error of the RMSE.
+
+        z_n = (e_n^2 - rmse^2) / (2 rmse),    rmse_se = sqrt(U / (U - 1) sum over users of (sum of her z_n)^2) / n
+
+    over the n ratings and U users of a group, by the delta method with users as clusters as in `rmse_gains`.
+
+    Args:
+        predictions: (user_id, rating in stars, predicted_stars, ...).
+        groups: The group of a rating, a column of text, by the kind of group.
+        scale: The scale of the ratings.
+
+    Returns:
+        (kind string, group string, n_users long, n long, rmse, rmse_se, mae doubles), one row a group; rmse_se is null
+        with one user or without an error.
+    """
+    squared, absolute = squared_error("rating", "predicted_stars", scale), F.abs(F.expr("rating - predicted_stars"))
+    by_user = (
+        predictions.select("user_id", squared.alias("s"), absolute.alias("a"), explode_groups(groups).alias("each"))
+        .groupBy("each", "user_id")
+        .agg(F.count("*").alias("n"), F.sum("s").alias("s"), F.sum("a").alias("a"))
+    )
+    sums = by_user.groupBy("each").agg(
+        F.count("*").alias("n_users"),
+        *(F.sum(name).alias(name) for name in ("n", "s", "a")),
+        *(F.sum(F.expr(product)).alias(name) for name, product in (("ss", "s * s"), ("sn", "s * n"), ("nn", "n * n"))),
+    )
+    spread = F.expr("greatest(ss - 2 * (s / n) * sn + (s / n) * (s / n) * nn, 0)")  # sum over users of (s - n rmse^2)^2
+    error = F.sqrt(spread * F.expr("n_users / (n_users - 1)")) / F.expr("2 * sqrt(s / n) * n")
+    return sums.select(
+        *("each.kind", "each.group", "n_users", "n"),
+        F.sqrt(F.expr("s / n")).alias("rmse"),
+        F.when(F.expr("n_users > 1 and s > 0"), error).alias("rmse_se"),
+        F.expr("a / n").alias("mae"),
+    )
 
 
 def rmse_gains(predictions: DataFrame, pairs: Iterable[tuple[str, str]], scale: Scale = HALF_STARS) -> pd.DataFrame:

@@ -53,6 +53,7 @@ class Content(NamedTuple):
         your_list: Result of `your_list.pack`, for the movies of the explorer; empty if there is none.
         run_facts: {versions: {name: version}, started: datetime or None, now: datetime}.
         parameters: All parameters of the run, nested.
+        model_card: Result of `model_card.render_model_card`.
     """
 
     metrics: dict[str, Any]
@@ -63,6 +64,7 @@ class Content(NamedTuple):
     your_list: dict[str, Any]
     run_facts: dict[str, Any]
     parameters: dict[str, Any]
+    model_card: str = ""
 
 
 class Headline(TypedDict):
@@ -86,7 +88,7 @@ def render(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(embed=embed, number=_number, percent=_percent)
+    environment.filters.update(embed=embed, number=number, percent=percent)
 
     def source(name: str) -> Markup:
         return Markup(templates.get_source(environment, name)[0].replace("\r\n", "\n"))  # noqa: S704 - our own files
@@ -98,7 +100,7 @@ def render(content: Content) -> str:
         *(() if scale else ("ndcg_liked", "ndcg_graded", "below_mean")),
         *(() if set(content.eda["genres"]) - {NO_GENRES} else ("diversity",)),
     }
-    parameters = dict(_flatten(content.parameters))
+    parameters = dict(flatten(content.parameters))
     return environment.get_template("report.html.j2").render(
         css=source("report.css"),
         scripts=scripts,
@@ -126,6 +128,7 @@ def render(content: Content) -> str:
         seconds=(facts["now"] - facts["started"]).total_seconds() if facts["started"] else None,
         seeds={name: parameters[name] for name in SEEDS if name in parameters},
         parameters=parameters,
+        model_card=content.model_card,
     )
 
 
@@ -204,21 +207,22 @@ def _csp_hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def _flatten(parameters: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flatten(parameters: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """(name with dots, value as text) of every parameter."""
     for name, value in parameters.items():
         if isinstance(value, dict) and value:
-            yield from _flatten(value, f"{prefix}{name}.")
+            yield from flatten(value, f"{prefix}{name}.")
         elif isinstance(value, list) and not any(isinstance(part, dict | list) for part in value):
             yield f"{prefix}{name}", ", ".join(map(str, value)) or "none"
         else:
             yield f"{prefix}{name}", str(value) if isinstance(value, str | float) else json.dumps(value)
 
 
-def _number(value: float | None, digits: int = 0) -> str:
+def number(value: float | None, digits: int = 0) -> str:
     """The number with thousands separators; a dash for None."""
     return DASH if value is None else f"{value:,.{digits}f}".replace("-", MINUS)
 
 
-def _percent(value: float | None, digits: int = 0) -> str:
+def percent(value: float | None, digits: int = 0) -> str:
+    """The share in per cent; a dash for None."""
     return DASH if value is None else f"{value:.{digits}%}".replace("-", MINUS)

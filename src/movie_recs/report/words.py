@@ -68,7 +68,7 @@ MODELS = {
     "recent_als": "implicit ALS, with a user's ratings weighted by stars and age",
     "ease": "EASE: a linear model of which movies are rated together",
     "blend": "the scores of EASE and ALS, added",
-    "with_stars": "the best of these, with the predicted stars added to its score",
+    "with_stars": "the best of the others, with the predicted stars added to its score",
 }
 
 SPLITS = {  # which ratings are the test

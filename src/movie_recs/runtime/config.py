@@ -1,8 +1,10 @@
 """Kedro's configuration loader, extended by the data set of a run and the place of its raw files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
 from click import ClickException
 from kedro.config import OmegaConfigLoader
 from pydantic import ValidationError
@@ -11,13 +13,14 @@ from movie_recs.data.movielens import resolve_dataset
 from movie_recs.data.sources.description import SourceDescription
 from movie_recs.data.sources.layouts import find_test_file, resolve
 from movie_recs.errors import UserError
+from movie_recs.project import PROJECT
 from movie_recs.runtime.long_lists import LongLists
+from movie_recs.scratch import scratch_folder
 from movie_recs.tuning.memory import MIB, machine_memory
 
+LOG4J = "log4j2.properties"
 LARGE = 128 * MIB  # of ratings.csv: five million ratings
 LONG = 16 * MIB  # of ratings.csv: runs of minutes
-
-PROJECT = Path(__file__).parents[3]
 
 
 class ConfigLoader(OmegaConfigLoader):
@@ -37,15 +40,38 @@ class ConfigLoader(OmegaConfigLoader):
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key == "parameters" and key not in self:
             self[key] = self._fs.put_back(super().__getitem__(key))  # read once, as reading may take seconds
-        if key in ("catalog", "spark"):  # both at once, as Kedro keeps the globals that it resolves first
+        if key in ("catalog", "spark", "mlflow"):  # all at once, as Kedro keeps the globals that it resolves first
             person = (self["parameters"].get("recommend") or {}).get("new_user_ratings")
             ratings_bytes = self._ratings_bytes()
             sizes = {"ratings_bytes": ratings_bytes, **java_sizes(ratings_bytes, machine_memory())}
             found = self._found or (self._dataset() if key == "catalog" else {})
             named = {"source": self._described(), "given_test": self._given_test(), "new_user_ratings": person}
+            named["changed_parameters"] = changed(self["parameters"], self._defaults())
             named["keep_versions"] = self["parameters"].get("keep_versions")
             self["globals"] = {**super().__getitem__("globals"), **found, **sizes, **named}
         return super().__getitem__(key)
+
+    def spark_conf_dir(self) -> Path:
+        """The folder of log4j2.properties; a copy where the configuration is an archive or remote."""
+        base = self._get_conf_env_path(self.base_env)
+        if self._protocol == "file":
+            return Path(base)
+        folder = scratch_folder() / "spark-conf"
+        folder.mkdir(exist_ok=True)
+        if self._fs.exists(f"{base}/{LOG4J}"):
+            (folder / LOG4J).write_bytes(self._fs.cat_file(f"{base}/{LOG4J}"))
+        return folder
+
+    def logging(self) -> dict[str, Any] | None:
+        """logging.yml beside the environments, or None; Kedro itself looks for it in the working folder alone."""
+        path = str(Path(self._get_conf_env_path(self.base_env)).with_name("logging.yml"))
+        return yaml.safe_load(self._fs.cat_file(path)) if self._fs.exists(path) else None
+
+    def _defaults(self) -> dict[str, Any]:
+        """The parameters of the base environment."""
+        files = sorted(self._fs.glob(f"{self._get_conf_env_path(self.base_env)}/parameters*.yml"))
+        blocks = (yaml.safe_load(self._fs.cat_file(file)) or {} for file in files)
+        return {name: value for block in blocks for name, value in block.items()}
 
     def _described(self) -> dict[str, Any]:
         return self["parameters"].get("source") or {}
@@ -98,6 +124,18 @@ class ConfigLoader(OmegaConfigLoader):
         except UserError as error:
             raise ClickException(str(error)) from error
         return {"dataset": name, "raw_dir": folder.resolve().as_posix()}
+
+
+def changed(parameters: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The parameters that differ from the defaults, by their names with dots."""
+    found: dict[str, Any] = {}
+    for name, value in parameters.items():
+        default = defaults.get(name)
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            found.update(changed(value, default, f"{prefix}{name}."))
+        elif value != default or name not in defaults:
+            found[f"{prefix}{name}"] = value
+    return found
 
 
 def java_sizes(ratings_bytes: int, machine: int) -> dict[str, str]:

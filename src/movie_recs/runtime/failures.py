@@ -19,7 +19,7 @@ from click import ClickException
 from pyspark import SparkContext
 
 from movie_recs.errors import UserError
-from movie_recs.runtime.config import PROJECT
+from movie_recs.project import PROJECT
 from movie_recs.runtime.needs import GB, existing
 
 LOG = "MOVIE_RECS_LOG"  # the environment variable that tells Java the file

@@ -1,17 +1,22 @@
 """Before and after a run: configures Spark, checks parameters and inputs, turns errors into sentences."""
 
 import logging
+import os
 from pathlib import Path
+from typing import cast
 
 from click import ClickException
 from kedro.config import AbstractConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import configure_logging
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
+from kedro.utils import find_config_file
 
 from movie_recs.errors import UserError
 from movie_recs.parameters import check_parameters
+from movie_recs.runtime.config import ConfigLoader
 from movie_recs.runtime.failures import as_sentence, begin_log
 from movie_recs.runtime.lock import RunLock
 from movie_recs.runtime.needs import check_room
@@ -33,14 +38,16 @@ class ProjectHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Checks all parameters and configures Spark before anything is read or started."""
+        """Configures logging and Spark, and checks all parameters, before anything is read or started."""
+        config = cast(ConfigLoader, context.config_loader)
+        _configure_logging(config)
         try:
-            source = check_parameters(context.config_loader["parameters"]).source
-            configure_spark(context.config_loader["spark"], Path(context.config_loader.conf_source) / "base")
+            source = check_parameters(config["parameters"]).source
+            configure_spark(config["spark"], config.spark_conf_dir())
         except UserError as error:
             raise ClickException(str(error)) from error
-        self._config = context.config_loader
-        begin_log(str(self._config["globals"]["data_dir"]))
+        self._config = config
+        begin_log(str(config["globals"]["data_dir"]))
         are_events = source.ratings is not None and source.ratings.are_events
         if are_events:
             logger.info("The data are events without ratings, so the objective `rating` is left out")
@@ -84,6 +91,13 @@ class ProjectHooks:
         """Shows an error as one sentence, without a traceback, whatever the session."""
         self._lock.free()
         raise as_sentence(error) from error
+
+
+def _configure_logging(config: ConfigLoader) -> None:
+    """Applies the logging.yml of a configuration that is not in the working folder, where Kedro looks for it."""
+    is_found_by_kedro = os.environ.get("KEDRO_LOGGING_CONFIG") or find_config_file("conf/logging")
+    if not is_found_by_kedro and (settings := config.logging()):
+        configure_logging(settings)
 
 
 def _saved(pipeline: Pipeline, catalog: CatalogProtocol) -> list[str]:

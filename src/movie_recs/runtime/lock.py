@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from io import TextIOWrapper
 
 from movie_recs.errors import UserError
-from movie_recs.runtime.config import PROJECT
+from movie_recs.project import PROJECT
 
 try:
     import fcntl

@@ -1,12 +1,16 @@
-"""`python -m movie_recs serve`: loads the newest models, then answers until it is stopped."""
+"""`movie-recs serve`: loads the newest models, then answers until it is stopped."""
 
 import argparse
+import importlib.util
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[3]
+from movie_recs.errors import UserError
+from movie_recs.project import PROJECT
+
 KEEP_ALIVE_SECONDS = 30
 SHUTDOWN_SECONDS = 10
 MOST_CONNECTIONS = 1_000
@@ -15,26 +19,15 @@ SWITCH_SECONDS = 0.0005  # Python's 5 ms are the time that requests wait for eac
 logger = logging.getLogger(__name__)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `serve`."""
-    parser.add_argument("--dataset", help="the data set; may be left out if there are models of one only")
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: this machine alone)")
-    parser.add_argument("--port", type=int, default=8000, help="the port (default: 8000; 0 takes any that is free)")
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        default=Path(os.environ.get("MOVIE_RECS_DATA_DIR", PROJECT / "data")),
-        help="where runs have written (default: MOVIE_RECS_DATA_DIR, else data/)",
-    )
-    parser.add_argument("--poll", type=float, default=5.0, help="seconds between looks for newer models (default: 5)")
-
-
-def serve(options: argparse.Namespace) -> None:
+def main(arguments: Sequence[str], program: str) -> None:
     """Serves until it is stopped.
 
     Raises:
-        UserError: There is nothing to serve.
+        UserError: There is nothing to serve, or nothing to serve it with.
     """
+    options = _parser(program).parse_args(arguments)
+    if importlib.util.find_spec("uvicorn") is None:
+        raise UserError('The service needs some more packages: pip install "movie_recs[serve]".')
     # A request is computed by one thread, and as many requests at once as there are cores.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
@@ -64,3 +57,18 @@ def serve(options: argparse.Namespace) -> None:
         limit_concurrency=MOST_CONNECTIONS,
         server_header=False,
     )
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program)
+    parser.add_argument("--dataset", help="the data set; may be left out if there are models of one only")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: this machine alone)")
+    parser.add_argument("--port", type=int, default=8000, help="the port (default: 8000; 0 takes any that is free)")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path(os.environ.get("MOVIE_RECS_DATA_DIR", PROJECT / "data")),
+        help="where runs have written (default: MOVIE_RECS_DATA_DIR, else data/)",
+    )
+    parser.add_argument("--poll", type=float, default=5.0, help="seconds between looks for newer models (default: 5)")
+    return parser

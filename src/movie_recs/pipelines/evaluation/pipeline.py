@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from movie_recs.pipelines.evaluation import ranking_nodes, rating_nodes
 from movie_recs.pipelines.evaluation.ranking_nodes import list_movies, measure_lists, plot_leaderboard
 from movie_recs.pipelines.evaluation.rating_nodes import (
     collect_metrics,
@@ -59,6 +60,12 @@ def _measure_rating() -> Pipeline:
             ["model_errors", "comparisons"],
             name="evaluate_models",
         ),
+        Node(
+            rating_nodes.measure_groups,
+            ["predictions", "movies", "movie_ids", "data_summary"],
+            "groups",
+            name="measure_groups",
+        ),
         Node(tabulate_ladder, ["predictions", "data_summary"], "ladder", name="tabulate_ladder"),
         Node(plot_ladder, ["model_errors", "ladder", "data_summary"], "ladder_plot", name="plot_ladder"),
         Node(count_errors, ["predictions", "data_summary"], "error_counts", name="count_errors"),
@@ -81,6 +88,12 @@ def _measure_ranking(has_ratings: bool) -> Pipeline:
             ["leaderboard", "comparisons"],
             name="measure_lists",
         ),
+        Node(
+            ranking_nodes.measure_groups,
+            ["lists", "best_params", *ratings, "data_summary", parameters],
+            "groups",
+            name="measure_groups",
+        ),
         Node(plot_leaderboard, ["leaderboard", "data_summary"], "leaderboard_plot", name="plot_leaderboard"),
     ]
     return _instantiate("ranking", nodes, {*ratings, *by_stars, "data_summary"})
@@ -98,9 +111,9 @@ def _instantiate(objective: str, nodes: list[Node], inputs: set[str]) -> Pipelin
 
 
 def _collect(has_ratings: bool) -> Pipeline:
-    results = ["ranking.leaderboard", "ranking.comparisons", "ranking.best_params"]
+    results = ["ranking.leaderboard", "ranking.comparisons", "ranking.best_params", "ranking.groups"]
     if has_ratings:
-        results += ["rating.model_errors", "rating.comparisons", "rating.best_params"]
+        results += ["rating.model_errors", "rating.comparisons", "rating.best_params", "rating.groups"]
     return Pipeline(
         [
             Node(count_split, [*RATINGS], "split_counts", name="count_split"),

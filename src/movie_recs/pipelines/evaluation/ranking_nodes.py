@@ -6,9 +6,11 @@ import pandas as pd
 from plotly.graph_objects import Figure
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from movie_recs.data import spark_interactions
 from movie_recs.data.blocks import open_blocks
+from movie_recs.data.groups import rows_by_kind
 from movie_recs.data.identifiers import to_numbers, to_originals
 from movie_recs.data.movie_features import movie_table
 from movie_recs.data.scale import EVENTS, Scale
@@ -19,6 +21,7 @@ from movie_recs.ranking.baselines import BASELINES
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import side_rows
 from movie_recs.ranking.fit import KnownSides, collect_parts
+from movie_recs.ranking.groups import accuracy_by_group, exposure_by_group
 from movie_recs.ranking.leaderboard import BY_STARS, ListingTask
 from movie_recs.ranking.memory import choose_ranking_carrier
 from movie_recs.ranking.metrics import RELEVANCE, accuracy_gains, measure_rankings
@@ -109,6 +112,32 @@ def measure_lists(
     chosen_by = RELEVANCE[parameters.tuning.relevance]
     pairs = pairs_of(leaderboard["model"].tolist())
     return leaderboard, accuracy_gains(numbered, test_ratings, movies, k, chosen_by, pairs, scale).round(DECIMALS)
+
+
+def measure_groups(
+    ranking_lists: DataFrame,
+    best_params: dict[str, Any],
+    train_ratings: DataFrame,
+    test_ratings: DataFrame,
+    fold_in_ratings: DataFrame,
+    movies: DataFrame,
+    user_ids: DataFrame,
+    movie_ids: DataFrame,
+    data_summary: dict[str, Any],
+    parameters: RankingParameters,
+) -> dict[str, list[dict[str, Any]]]:
+    """The winner's accuracy by users' number of ratings, and its exposure of movies by theirs and by decade.
+
+    Returns:
+        Rows by kind of group, in order: {group, ...} as in `accuracy_by_group` and `exposure_by_group`.
+    """
+    new = None if fold_in_ratings.isEmpty() else fold_in_ratings
+    k, scale = parameters.evaluation.k, Scale.of(data_summary) or EVENTS
+    winner = ranking_lists.where(F.col("model") == best_params["model"])
+    lists = to_numbers(to_numbers(winner, user_ids, "user_id"), movie_ids, "movie_id")
+    accuracy = accuracy_by_group(lists, test_ratings, train_ratings, movies, k, fold_in=new, scale=scale)
+    exposure = exposure_by_group(lists, test_ratings, train_ratings, movies, k)
+    return {**rows_by_kind(accuracy, DECIMALS), **rows_by_kind(exposure, DECIMALS)}
 
 
 def plot_leaderboard(leaderboard: pd.DataFrame, data_summary: dict) -> Figure:

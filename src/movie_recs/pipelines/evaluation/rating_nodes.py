@@ -7,7 +7,8 @@ from plotly.graph_objects import Figure
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.data.identifiers import to_originals
+from movie_recs.data.groups import ALL, DECADES, MOVIES, USERS, count_group, decade, rows_by_kind
+from movie_recs.data.identifiers import to_numbers, to_originals
 from movie_recs.data.parameters import SplitParameters
 from movie_recs.data.scale import Scale, scale_of
 from movie_recs.model.factor_model import FactorModel
@@ -18,12 +19,14 @@ from movie_recs.rating.features import describe_movies
 from movie_recs.rating.fit import fit_candidate, fit_compiled
 from movie_recs.rating.ladder import COMPARED_WITH, RIVALS, Ladder, nothing, score_ladder
 from movie_recs.rating.memory import choose_rating_carrier
-from movie_recs.rating.metrics import BINS, count_bin, rating_errors, rmse_gains
+from movie_recs.rating.metrics import BINS, count_bin, errors_by_group, rating_errors, rmse_gains
 from movie_recs.rating.parameters import RatingParameters
 from movie_recs.report import figures
 from movie_recs.tuning.comparison import pairs_of
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.memory import DataSize
+
+DECIMALS = 10
 
 
 def fit_reference(train_ratings: DataFrame, parameters: RatingParameters) -> FactorModel:
@@ -140,6 +143,28 @@ def evaluate_models(
     return rows, comparisons
 
 
+def measure_groups(
+    predictions: DataFrame, movies: DataFrame, movie_ids: DataFrame, data_summary: dict[str, Any]
+) -> dict[str, list[dict[str, Any]]]:
+    """The winner's errors on all test ratings and by group: users and movies by number of train ratings, decades.
+
+    Returns:
+        Rows by kind of group, in order: {group, ...} as in `errors_by_group`.
+    """
+    starred = to_numbers(
+        predictions.select("user_id", "movie_id", "rating", "user_ratings", "movie_ratings", "predicted_stars"),
+        movie_ids,
+        "movie_id",
+    ).join(movies.select("movie_id", "year"), "movie_id", how="left")
+    groups = {
+        ALL: F.lit(ALL),
+        USERS: count_group("user_ratings"),
+        MOVIES: count_group("movie_ratings"),
+        DECADES: decade("year"),
+    }
+    return rows_by_kind(errors_by_group(starred, groups, scale_of(data_summary)), DECIMALS)
+
+
 def tabulate_ladder(predictions: DataFrame, data_summary: dict[str, Any]) -> pd.DataFrame:
     """(model, movie_ratings, n, rmse, mae): test errors by how many train ratings the movie has.
 
@@ -202,9 +227,11 @@ def collect_metrics(
     ranking_models: pd.DataFrame,
     ranking_comparisons: pd.DataFrame,
     ranking_params: dict[str, Any],
+    ranking_groups: dict[str, Any],
     rating_models: list[dict[str, Any]] | None = None,
     rating_comparisons: pd.DataFrame | None = None,
     rating_params: dict[str, Any] | None = None,
+    rating_groups: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The results of a run in one place: data, split, and the models of each objective; of events `ranking` alone."""
     found = {}
@@ -213,6 +240,7 @@ def collect_metrics(
             "models": rating_models,
             "best_params": rating_params,
             "comparisons": _records(rating_comparisons),
+            "groups": rating_groups,
         }
     return {
         "dataset": data_summary,
@@ -222,6 +250,7 @@ def collect_metrics(
             "models": _records(ranking_models),
             "best_params": ranking_params,
             "comparisons": _records(ranking_comparisons),
+            "groups": ranking_groups,
         },
     }
 

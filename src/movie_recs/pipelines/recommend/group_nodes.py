@@ -4,12 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from movie_recs.data.id_numbers import Id
-from movie_recs.data.identifiers import numbers_of, to_originals, with_originals
-from movie_recs.data.new_users import collect_new_ratings
+from movie_recs.data.identifiers import numbers_of, to_originals
 from movie_recs.data.scale import Scale
 from movie_recs.data.schemas import RATINGS, TABLES
 from movie_recs.errors import UserError
@@ -19,7 +18,7 @@ from movie_recs.model.factor_model import Arrays, FactorModel, Vectors, arrays
 from movie_recs.model.group import group_scores, member_scores
 from movie_recs.model.pairs import take_vectors, to_scale
 from movie_recs.model.users import fold_in
-from movie_recs.pipelines.recommend.nodes import arrangement_of, movies_to_recommend, shown_movies
+from movie_recs.pipelines.recommend.nodes import arrangement_of, movies_to_recommend, new_names, shown_movies
 from movie_recs.report.parameters import RecommendParameters
 
 GROUP = TABLES["group_recommendations"]
@@ -40,6 +39,7 @@ def recommend_to_group(
     user_ids: DataFrame,
     movie_ids: DataFrame,
     new_user_ratings: pd.DataFrame,
+    matched_ratings: pd.DataFrame,
     data_summary: dict[str, Any],
     parameters: RecommendParameters,
     rating_model: FactorModel | None = None,
@@ -57,11 +57,9 @@ def recommend_to_group(
     spark = ratings.sparkSession
     if not parameters.group:
         return to_originals(spark.createDataFrame([], GROUP), movie_ids, "movie_id")
-    scale = Scale.of(data_summary)
-    known, new = (
-        _known(ratings, user_ids, new_user_ratings, parameters),
-        _new(movies, movie_ids, new_user_ratings, scale, parameters),
-    )
+    scale, names = Scale.of(data_summary), set(new_names(parameters, new_user_ratings))
+    known = _known(ratings, user_ids, [member for member in parameters.group if str(member) not in names])
+    new = _new(spark, matched_ratings, [str(member) for member in parameters.group if str(member) in names])
     items = arrays(ranking_model.items)
     scores = member_scores(ranking_model.intercept, _vectors(ranking_model, known, new), items)
     candidates = movies_to_recommend(movies, ratings, movie_ids, parameters)
@@ -86,18 +84,8 @@ def recommend_to_group(
     return shown.select([field.name for field in spark.createDataFrame([], GROUP).schema]).orderBy("method", "rank")
 
 
-def _names(new_user_ratings: pd.DataFrame, parameters: RecommendParameters) -> list[str]:
-    """New users among the members: a name is meant before an id."""
-    names = {user.name for user in parameters.new_users} | set(new_user_ratings["name"])
-    return [member for member in dict.fromkeys(map(str, parameters.group)) if member in names]
-
-
-def _known(
-    ratings: DataFrame, user_ids: DataFrame, new_user_ratings: pd.DataFrame, parameters: RecommendParameters
-) -> Members:
-    names = _names(new_user_ratings, parameters)
-    asked: list[Id] = [member for member in dict.fromkeys(parameters.group) if str(member) not in names]
-    numbers = numbers_of(asked, user_ids)
+def _known(ratings: DataFrame, user_ids: DataFrame, asked: list[Id]) -> Members:
+    numbers = numbers_of(list(dict.fromkeys(asked)), user_ids)
     own = ratings.where(F.col("user_id").isin(list(numbers.values()))).select(*COLUMNS)
     found = {row["user_id"] for row in own.select("user_id").distinct().collect()}
     if unknown := [member for member in asked if numbers.get(member) not in found]:
@@ -107,22 +95,11 @@ def _known(
     return Members(list(numbers.values()), own)
 
 
-def _new(
-    movies: DataFrame,
-    movie_ids: DataFrame,
-    new_user_ratings: pd.DataFrame,
-    scale: Scale | None,
-    parameters: RecommendParameters,
-) -> Members:
-    names = _names(new_user_ratings, parameters)
-    numbers = {name: number for number, name in enumerate(names, start=1)}
-    rows = pd.DataFrame(columns=COLUMNS)
-    if names:
-        titles = with_originals(movies.select("movie_id", "title", "year"), movie_ids, "movie_id").toPandas()
-        given = collect_new_ratings(parameters.new_users, new_user_ratings, titles, scale)
-        given = given[given["name"].isin(names)]
-        rows = given.assign(user_id=given["name"].map(numbers))[COLUMNS]
-    return Members(list(numbers.values()), movies.sparkSession.createDataFrame(rows, RATINGS))
+def _new(spark: SparkSession, matched_ratings: pd.DataFrame, names: list[str]) -> Members:
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names), start=1)}
+    given = matched_ratings[matched_ratings["name"].isin(names)]
+    rows = given.assign(user_id=given["name"].map(numbers.get))[COLUMNS]
+    return Members(list(numbers.values()), spark.createDataFrame(rows, RATINGS))
 
 
 def _vectors(model: FactorModel, known: Members, new: Members) -> Vectors:

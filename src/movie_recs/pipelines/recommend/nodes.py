@@ -101,7 +101,7 @@ def match_new_ratings(
     parameters: RecommendParameters,
 ) -> NewRatings:
     """The ratings of users that are not in the data, by our movies' numbers, and those of a file that match none."""
-    if not _names(parameters, new_user_ratings):
+    if not new_names(parameters, new_user_ratings):
         return collect_new_ratings(
             [], new_user_ratings, pd.DataFrame(columns=[*TITLES, "original"]), Scale.of(data_summary)
         )
@@ -127,7 +127,7 @@ def recommend_to_new_users(
         are popular recently.
     """
     spark = ratings.sparkSession
-    names = _names(parameters, new_user_ratings)
+    names = new_names(parameters, new_user_ratings)
     if not names:
         return to_originals(spark.createDataFrame([], TABLES["new_user_recommendations"]), movie_ids, "movie_id")
     scale = Scale.of(data_summary)
@@ -180,7 +180,7 @@ def find_similar_movies(
     )
 
 
-def _names(parameters: RecommendParameters, from_file: pd.DataFrame) -> list[str]:
+def new_names(parameters: RecommendParameters, from_file: pd.DataFrame) -> list[str]:
     """The names of all new users."""
     return [user.name for user in parameters.new_users] + from_file["name"].unique().tolist()
 

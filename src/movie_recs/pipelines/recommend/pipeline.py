@@ -57,7 +57,7 @@ def create_pipeline(has_ratings: bool = True) -> Pipeline:
             ),
             Node(
                 recommend_to_group,
-                [ranking, *data, *IDS, "new_user_ratings", "data_summary", PARAMETERS, *rating],
+                [ranking, *data, *IDS, "new_user_ratings", "matched_ratings", "data_summary", PARAMETERS, *rating],
                 "group_recommendations",
                 name="recommend_to_group",
             ),

@@ -16,7 +16,7 @@ from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
 from movie_recs.parameter_types import Block
 from movie_recs.ranking.compact import compact
-from movie_recs.report import page
+from movie_recs.report import model_card, page
 from movie_recs.report.explorer import describe_history, index_explorer
 from movie_recs.report.parameters import RecommendParameters, ReportingParameters
 from movie_recs.report.your_list import pack
@@ -205,6 +205,11 @@ def gather_figures(**figures: Figure) -> dict[str, Figure]:
     return figures
 
 
+def write_model_card(metrics: dict[str, Any], run_facts: dict[str, Any]) -> str:
+    """The model card, Markdown."""
+    return model_card.write_model_card(metrics, run_facts)
+
+
 def render_report(
     metrics: dict[str, Any],
     eda_summary: dict[str, Any],
@@ -213,12 +218,14 @@ def render_report(
     explorer: dict[str, Any],
     your_list: dict[str, Any],
     run_facts: dict[str, Any],
+    card: str,
     parameters: dict[str, Any],
 ) -> str:
     """The page."""
     plain = {name: part.model_dump() if isinstance(part, Block) else part for name, part in parameters.items()}
-    shown = metrics, eda_summary, report_figures, report_lists, explorer, your_list
-    return page.render(page.Content(*shown, run_facts, plain))
+    part = model_card.render_model_card(card)
+    shown = metrics, eda_summary, report_figures, report_lists, explorer, your_list, run_facts, plain
+    return page.render(page.Content(*shown, model_card=part))
 
 
 def _side(model: FactorModel | None, movie_ids: pd.Series) -> ItemSide | None:

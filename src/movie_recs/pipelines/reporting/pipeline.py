@@ -15,6 +15,7 @@ from movie_recs.pipelines.reporting.nodes import (
     show_movies,
     show_new_users,
     show_users,
+    write_model_card,
 )
 
 PARAMETERS = "params:reporting"
@@ -34,7 +35,7 @@ FIGURES = {  # dataset by name on the page
 
 
 def create_pipeline(has_ratings: bool = True) -> Pipeline:
-    """Results of all other pipelines -> report.html.
+    """Results of all other pipelines -> report.html and the model card.
 
     Args:
         has_ratings: False for events, which have no results of the objective `rating`.
@@ -45,11 +46,12 @@ def create_pipeline(has_ratings: bool = True) -> Pipeline:
             *_explore(has_ratings),
             *_show_lists(),
             Node(gather_figures, figures, "report_figures", name="gather_figures"),
+            Node(write_model_card, ["metrics", "run_facts"], "model_card", name="write_model_card"),
             Node(
                 render_report,
                 [
                     *("metrics", "eda_summary", "report_figures", "report_lists", "explorer", "your_list"),
-                    *("run_facts", "parameters"),
+                    *("run_facts", "model_card", "parameters"),
                 ],
                 "report_html",
                 name="render_report",

@@ -1,0 +1,1 @@
+"""Runs in MLflow, where the extra `movie_recs[mlflow]` is installed: nothing else imports this package."""
