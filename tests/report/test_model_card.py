@@ -54,7 +54,7 @@ def metrics() -> dict:
         ALL: [errors(ALL, 6, 0.81)],
         USERS: [errors("10-19", 30, 0.95), errors("20-49", 60, 0.7), errors("50-99", 3, 2.5)],
         MOVIES: [errors("0", 30, 0.9), errors("1-9", 60, 0.8)],
-        DECADES: [errors("1990s", 60, 0.8)],
+        DECADES: [errors("1990s", 60, 0.8), errors("2000s", 60, 0.7), errors("unknown", 60, 2.0)],
     }
     made["ranking"]["groups"] = {
         USERS: [accuracy("10-19", 25, 0.2), accuracy("20-49", 40, 0.4), accuracy("50-99", 2, 0.01)],
@@ -74,8 +74,16 @@ def test_it_names_the_worst_of_the_groups_that_have_some_size(metrics):
     card = write_model_card(metrics, FACTS)
     assert "Lists: users with 10-19 train ratings, graded NDCG 0.200 ± 0.021; best are those with 20-49, 0.400" in card
     assert "Predicted stars: users with 10-19 train ratings, RMSE 0.950 ± 0.012; best are users with 20-49" in card
+    assert "Predicted stars: movies of the 1990s, RMSE 0.800 ± 0.012; best are movies of the 2000s" in card
     assert "1,234 movies with 0 train ratings are in no list." in card
     assert "| 50-99 | 2 | 0.010 ± 0.021 |" in card  # in the table all the same
+
+
+def test_a_winner_that_loses_is_not_recommended(metrics):
+    assert "Do not use" not in write_model_card(metrics, FACTS)
+    metrics["rating"]["models"][1]["rmse"] = 0.91
+    sentence = "Do not use `taste_als` before you know why: on the test ratings it is worse than `reference_als`."
+    assert sentence in write_model_card(metrics, FACTS)
 
 
 def test_events_have_no_errors_in_stars(metrics):

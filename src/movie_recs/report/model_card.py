@@ -14,10 +14,10 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from movie_recs.data.groups import DECADES, MOVIES, USERS
+from movie_recs.data.groups import DECADES, MOVIES, UNKNOWN, USERS
 from movie_recs.data.movielens import describe_terms
 from movie_recs.data.scale import Scale
-from movie_recs.report.page import number, percent
+from movie_recs.report.page import compare_with_baselines, number, percent
 from movie_recs.report.words import MEASURES, MODELS, OBJECTIVES, PARAMETERS, SPLITS
 
 FEWEST = 20  # users, or test ratings of movies, of a group that may be called the worst
@@ -58,6 +58,7 @@ def write_model_card(metrics: dict[str, Any], run_facts: dict[str, Any]) -> str:
         measures=MEASURES,
         measure=measure,
         group_measure=group_measure,
+        losers=[each for each in compare_with_baselines(metrics) if each["loses"]],
         licence=describe_terms(metrics["dataset"]["name"], metrics["dataset"]["synthetic"]),
         worst=list(_worst(metrics, group_measure)),
         **_tables(metrics),
@@ -156,10 +157,11 @@ def _worst(metrics: dict[str, Any], measure: str) -> Iterator[str]:
     kinds = (
         (USERS, "users with {} train ratings"),
         (MOVIES, "movies with {} train ratings"),
-        (DECADES, "movies of {}"),
+        (DECADES, "movies of the {}"),
     )
     for kind, words in kinds:
-        of_size = [row for row in (metrics.get("rating") or {}).get("groups", {}).get(kind, []) if row["n"] >= FEWEST]
+        errors = (metrics.get("rating") or {}).get("groups", {}).get(kind, [])
+        of_size = [row for row in errors if row["n"] >= FEWEST and row["group"] != UNKNOWN]
         if len(of_size) > 1:
             low, high = max(of_size, key=lambda row: row["rmse"]), min(of_size, key=lambda row: row["rmse"])
             yield (

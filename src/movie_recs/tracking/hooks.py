@@ -34,9 +34,12 @@ class TrackingHooks(MlflowHook):
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Keeps what names the run's parameters and folders."""
-        super().after_context_created(context)
+        """Opens the tracking, by default a database in the data folder, and keeps what names parameters and folders."""
         self._config, self._project = context.config_loader, Path(context.project_path)
+        data_dir = str(self._config["globals"]["data_dir"])
+        if "://" not in data_dir:
+            (self._project / data_dir).mkdir(parents=True, exist_ok=True)
+        super().after_context_created(context)
 
     @hook_impl(trylast=True)  # after the checks of what a run needs
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
