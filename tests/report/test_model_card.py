@@ -86,6 +86,15 @@ def test_a_winner_that_loses_is_not_recommended(metrics):
     assert sentence in write_model_card(metrics, FACTS)
 
 
+def test_time_and_energy(metrics):
+    unknown = (
+        "125 s have passed on 2 cores, with 3.1 GB of memory at most, on a Linux machine, x86_64. The energy is not"
+    )
+    assert unknown in write_model_card(metrics, FACTS)
+    assert "used 4.3 kJ meanwhile" in write_model_card(metrics, {**FACTS, "joules": 4321.0})
+    assert "The time of the run is not known." in write_model_card(metrics, {**FACTS, "started": None})
+
+
 def test_events_have_no_errors_in_stars(metrics):
     del metrics["rating"]
     metrics["dataset"] = {**metrics["dataset"], "scale": None}

@@ -8,6 +8,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError, Version
 
+from movie_recs.runtime.energy import joules_since, read_energy
 from movie_recs.runtime.needs import describe_peak
 
 PACKAGES = ("movie_recs", "kedro", "pyspark", "numpy", "pandas", "plotly")
@@ -18,7 +19,8 @@ class RunFacts(AbstractDataset[None, dict[str, Any]]):
     """`{versions: {name: version}, started: datetime or None, now: datetime, ...}`, times in UTC.
 
     `started` is when the Kedro session began, which is the first thing `kedro run` does; None outside a session.
-    `cores`, `machine` and `memory` are the machine's, the last as text of what the run has needed; `changed` are the
+    `cores`, `machine` and `memory` are the machine's, the last as text of what the run has needed; `joules` are
+    those of its processors since this dataset was made, None where they are not known; `changed` are the
     parameters that differ from the defaults, by their names with dots.
     """
 
@@ -32,6 +34,7 @@ class RunFacts(AbstractDataset[None, dict[str, Any]]):
         """`version` is what Kedro passes to a dataset that is `versioned: true` in the catalog."""
         self.metadata = metadata
         self._changed = changed or {}
+        self._energy = read_energy()
         self._version = version
 
     def _load(self) -> dict[str, Any]:
@@ -42,6 +45,7 @@ class RunFacts(AbstractDataset[None, dict[str, Any]]):
             "cores": os.cpu_count(),
             "machine": f"{platform.system()} machine, {platform.machine()}",
             "memory": describe_peak(),
+            "joules": joules_since(self._energy),
             "changed": self._changed,
         }
 

@@ -188,6 +188,14 @@ def _levers(best: dict[str, Any]) -> Iterator[str]:
 
 
 def _spent(facts: dict[str, Any]) -> str:
+    joules = facts.get("joules")
+    energy = "The energy is not known, as the machine does not tell."
+    if joules is not None:
+        energy = f"Its processors have used {joules / 1000:.1f} kJ meanwhile, for all programs on it."
+    return f"{_time(facts)} {energy}"
+
+
+def _time(facts: dict[str, Any]) -> str:
     if not facts["started"]:
         return "The time of the run is not known."
     seconds = (facts["now"] - facts["started"]).total_seconds()
