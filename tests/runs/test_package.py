@@ -88,6 +88,12 @@ def test_without_a_data_set_a_sentence_names_a_command_that_the_package_has(inst
     assert f"is not in {tmp_path / 'data/01_raw'}" in run.stderr
 
 
+def test_a_file_may_hold_the_options(installed, archive, tmp_path):
+    (tmp_path / "run.yml").write_text("run:\n  params: {dataset: sample, split: {folds: 1}}\n")
+    run = movie_recs(installed, tmp_path, "run", f"--conf-source={archive}", "--config=run.yml")
+    assert run.stderr == ("Error: Wrong parameters: split.folds is 1 but should be greater than or equal to 2.\n")
+
+
 def test_the_service_looks_for_models_below_the_working_folder(installed, tmp_path):
     run = movie_recs(installed, tmp_path, "serve")
     assert run.returncode == 1
