@@ -12,6 +12,8 @@ from movie_recs.data.movie_filters import MovieFacts, passes
 from movie_recs.data.parameters import FilterParameters
 from movie_recs.data.scale import HALF_STARS
 from movie_recs.data.titles import display_title
+from movie_recs.model.arrangement import BY_SCORE, Arrangement, arrange
+from movie_recs.model.exact_search import DOT, prepare_items
 from movie_recs.model.factor_model import ItemSide
 from movie_recs.model.pairs import score_pairs, take_vectors, to_scale
 from movie_recs.model.reasons import Reasons
@@ -55,7 +57,12 @@ class Listed(NamedTuple):
     because: list[list[int]]
 
 
-def python_list(models: Compact, rated: dict[int, tuple[float, int]], filters: FilterParameters = NO_FILTERS) -> Listed:
+def python_list(
+    models: Compact,
+    rated: dict[int, tuple[float, int]],
+    filters: FilterParameters = NO_FILTERS,
+    arrangement: Arrangement = BY_SCORE,
+) -> Listed:
     """The list of these ratings, (stars, seconds) by movie."""
     ranking, rating = expand(models)
     movies, stars, times = (np.array(column) for column in zip(*((m, *row) for m, row in rated.items()), strict=True))
@@ -70,7 +77,11 @@ def python_list(models: Compact, rated: dict[int, tuple[float, int]], filters: F
     allowed = passes(FACTS, filters)
     allowed[own.movies] = False
     ranked = scores(ranking)
-    best = np.lexsort((rows, np.where(allowed, -ranked, np.inf)))[: min(LENGTH, allowed.sum())]
+    best = np.lexsort((rows, np.where(allowed, -ranked, np.inf)))[: min(arrangement.candidates(LENGTH), allowed.sum())]
+    found = {"id": np.zeros(len(best)), "rank": 1 + np.arange(len(best)), "item_id": best, "value": ranked[best]}
+    items = prepare_items(rows, ranking.items.bias[:-1], ranking.items.features[:-1].astype(np.float32), DOT)
+    arrangement = arrangement._replace(movie_ids=rows[: len(arrangement.series)])
+    best = arrange(found, items, LENGTH, arrangement)["item_id"]
     because = Reasons(ranking.rule, ranking.items, ranking.intercept, REASONS, for_people=True)(own, models.ids[best])
     predicted = None if rating is None else to_scale(scores(rating)[best], HALF_STARS)
     return Listed(models.ids[best].tolist(), ranked[best], predicted, because)

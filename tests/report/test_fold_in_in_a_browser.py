@@ -11,8 +11,9 @@ from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.bayes.rule import PosteriorRule
 from movie_recs.data.parameters import FilterParameters
 from movie_recs.data.scale import HALF_STARS
+from movie_recs.model.arrangement import Arrangement
 from movie_recs.model.factor_model import ItemSide, Rule, with_zeros
-from movie_recs.ranking.compact import compact
+from movie_recs.ranking.compact import Compact, compact
 from movie_recs.ranking.parameters import RatingWeights
 from movie_recs.ranking.preferences import PreferenceRule
 from movie_recs.ranking.stars import StarsRule, join_items
@@ -61,13 +62,17 @@ MODELS: dict[str, tuple[Rule, Rule | None]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_lists_scores_stars_and_reasons_are_those_of_python(page, name):
+def models_of(name: str) -> Compact:
     own, stars = MODELS[name]
     rating = None if stars is None else make_side(stars, IDS, 3.5, seed=7)
     has_stars = name.startswith("with stars")
     ranking = with_stars(own, rating, 0.1) if has_stars else make_side(own, IDS, 0.0, seed=8)
-    there = pack(compact(ranking, rating, ease_rank=3), FilterParameters(), name)
+    return compact(ranking, rating, ease_rank=3)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_lists_scores_stars_and_reasons_are_those_of_python(page, name):
+    there = pack(models_of(name), FilterParameters(), name)
     rng = np.random.default_rng(9)
     for count in (1, 4, 30):
         movies = rng.choice(IDS, count, replace=False).tolist()
@@ -80,6 +85,20 @@ def test_lists_scores_stars_and_reasons_are_those_of_python(page, name):
         if expected.stars is not None:
             clipped = [min(max(row["stars"], HALF_STARS.least), HALF_STARS.most) for row in found]
             assert clipped == pytest.approx(expected.stars, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["EASE", "with stars of biases"])
+@pytest.mark.parametrize("diversity", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_the_order_is_that_of_recommend(page, name, diversity, is_apart):
+    models = models_of(name)
+    series = np.arange(len(IDS)) % 5 if is_apart else np.zeros(0, int)
+    arrangement = Arrangement(diversity, IDS[: len(series)], series)
+    there = pack(models, FilterParameters(), name, arrangement)
+    rated = {int(movie): (4.0, 1) for movie in IDS[10:14]}
+    expected = python_list(unpack(there, IDS), rated, arrangement=arrangement)
+    found = list_in(page, there, [[movie, *row] for movie, row in rated.items()])
+    assert [row["id"] for row in found] == expected.ids
 
 
 def list_in(page: WebDriver, there: dict, rows: list) -> list[dict]:

@@ -68,7 +68,7 @@ class TestPage:
         assert page.words().count(SCRIPT) == 4  # a recommendation, a favourite, and a reason for two people
         assert "<b>Ada</b>" in page.words()
         assert SCRIPT not in html
-        assert len(page.scripts) == 3 + 10  # figures; colours, explorer, models, Plotly, the page's own six
+        assert len(page.scripts) == 3 + 11  # figures; colours, explorer, models, Plotly, the page's own seven
         assert page.data("explorer-data")["movies"]["titles"][1] == SCRIPT
 
     def test_nothing_is_loaded_from_elsewhere(self, page):

@@ -30,14 +30,7 @@ DARK = {  # colours of figures on a light page: those on a dark one
 DASH, MINUS = "\u2013", "\u2212"
 NO_MARKUP = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 TITLE_HEIGHT = 60  # pixels, in figures.py; the page has titles of its own
-SCRIPTS = (
-    "explorer",
-    "algebra",
-    "fold_in",
-    "ratings_files",
-    "your_list",
-    "report",
-)  # templates, in their order
+SCRIPTS = ("explorer", "algebra", "fold_in", "list_maker", "ratings_files", "your_list", "report")  # templates
 SEEDS = ("split.seed", "rating.tuning.seed", "ranking.tuning.seed")
 
 

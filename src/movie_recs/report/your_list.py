@@ -13,6 +13,7 @@ import numpy as np
 from movie_recs.als.ridge import LEAST_PULL
 from movie_recs.bayes.rule import TOLERANCE
 from movie_recs.data.parameters import FilterParameters
+from movie_recs.model.arrangement import BY_SCORE, Arrangement
 from movie_recs.model.quantised import Quantised
 from movie_recs.model.reasons import MOST_USES
 from movie_recs.ranking.compact import Compact, CompactModel
@@ -23,17 +24,19 @@ LENGTH = 10  # of the list
 REASONS = 3  # of the person's own movies, shown with a recommendation
 
 
-def pack(models: Compact, filters: FilterParameters, name: str) -> dict[str, Any]:
+def pack(models: Compact, filters: FilterParameters, name: str, arrangement: Arrangement = BY_SCORE) -> dict[str, Any]:
     """What the page holds of the models, as plain JSON.
 
     Args:
         models: Both models, of the movies of the page's explorer.
         filters: Those with which the list begins.
         name: Of the data set, under which a browser keeps a person's ratings.
+        arrangement: The order of the list; the series, if there are any, are those of the movies of the models.
 
     Returns:
         `name`; `models`: each {intercept, rule, bias, steps, values}; `ranking`, `stars` and `rating`: their places
-        among the models, None where there is none; `stars_weight`; `constants` of the formulas; `filters`.
+        among the models, None where there is none; `stars_weight`; `constants` of the formulas; `diversity`, `series`
+        (a number a movie, or none) and `candidates`, how many the list is made of; `filters`.
     """
     packed: list[CompactModel] = []
     places = {name: _place(getattr(models, name), packed) for name in ("ranking", "stars", "rating")}
@@ -46,6 +49,9 @@ def pack(models: Compact, filters: FilterParameters, name: str) -> dict[str, Any
             **{"least_weight": LEAST_WEIGHT, "least_pull": LEAST_PULL, "tolerance": TOLERANCE},
             **{"length": LENGTH, "reasons": REASONS, "most_uses": MOST_USES},
         },
+        "diversity": arrangement.diversity,
+        "series": arrangement.series.tolist(),
+        "candidates": arrangement.candidates(LENGTH),
         "filters": filters.model_dump(),
     }
 

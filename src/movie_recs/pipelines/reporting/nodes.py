@@ -10,7 +10,9 @@ from pyspark.sql import functions as F
 
 from movie_recs.data.identifiers import originals_of, to_numbers, with_originals
 from movie_recs.data.scale import Scale
+from movie_recs.data.series import number_series
 from movie_recs.data.spark_titles import display_title
+from movie_recs.model.arrangement import Arrangement
 from movie_recs.model.factor_model import FactorModel, ItemSide
 from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
@@ -121,7 +123,9 @@ def pack_models(
     if ranking is None:
         return {}
     models = compact(ranking, rating, parameters.ease_rank)
-    return pack(models, recommend_parameters.filters, data_summary["name"])
+    series = number_series(explorer_movies["title"].tolist() if recommend_parameters.series_apart else [])
+    arrangement = Arrangement(recommend_parameters.diversity, models.ids, series)
+    return pack(models, recommend_parameters.filters, data_summary["name"], arrangement)
 
 
 def show_users(
