@@ -134,7 +134,9 @@ def recommend_to_new_users(
     numbers = {name: number for number, name in enumerate(names, start=1)}
     rows = matched_ratings.assign(user_id=matched_ratings["name"].map(numbers))
     own = spark.createDataFrame(rows[["user_id", "movie_id", "rating", "rated_at"]], RATINGS)
-    users = spark.createDataFrame(list(numbers.items()), "name string, user_id int")
+    own = own.cache()  # else Spark computes with all of its rows whenever it plans a query
+    table = pd.DataFrame(numbers.items(), columns=["name", "user_id"])
+    users = spark.createDataFrame(table, "name string, user_id int")
     ranking_model = _with_new_users(ranking_model, own, users)
     rating_model = None if rating_model is None else _with_new_users(rating_model, own, users)
     candidates = movies_to_recommend(movies, ratings, movie_ids, parameters)
