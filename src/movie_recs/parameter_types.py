@@ -1,7 +1,7 @@
 """Types of parameters: which values are allowed, and how a list is written on the command line."""
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -63,6 +63,10 @@ class Block(BaseModel):
     """A group of parameters; an unknown key is an error, true is no 1, and 1 is not true."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself, as nothing changes it: Kedro copies parameters for each node, 10,000 new users in half a second."""
+        return self
 
     @field_validator("*", mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from movie_recs.data.interactions import (
     select_seen,
     take,
     take_users,
+    users_apart,
 )
 from movie_recs.data.spark_interactions import interaction_columns, movie_ids
 
@@ -188,3 +189,10 @@ def test_rows_that_occur_have_places_among_themselves():
     assert occurs.tolist() == [False, True, False, True, True, False]
     assert (places.tolist(), places.dtype) == ([1, 0, 1, 2], np.int32)
     assert compact(np.zeros(0, np.int32), 2)[1].tolist() == []
+
+
+def test_users_apart_are_as_each_would_be_read_alone(interactions):
+    apart = list(users_apart(interactions))
+    alone = [read_interactions(table([row for row in ROWS if row[0] == user]), CATALOGUE) for user in (3, 5, 9)]
+    assert [lists(each[:-1]) for each in apart] == [lists(each[:-1]) for each in alone]
+    assert list(users_apart(take_users(interactions, np.zeros(0, int)))) == []

@@ -10,6 +10,7 @@ from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.als.spark_ml import factor_model, fit_als, prepare_fit
 from movie_recs.data.blocks import open_blocks
 from movie_recs.data.interactions import select_seen
+from movie_recs.model import users
 from movie_recs.model.factor_model import FACTORS, FactorModel, factor_table
 from movie_recs.model.scoring import score
 from movie_recs.model.top_n import top_n
@@ -21,9 +22,9 @@ FACTORS_ONLY = AlsParameters(rank=3, reg_param=0.1, max_iter=5)
 TWO_PARTS = RidgeRule((Ridge(2, 1.5, bias_damping=4.0), Ridge(3, 0.2, per_rating=True)))
 
 
-def vectors(users) -> dict[int, tuple[float, ...]]:
+def vectors(table) -> dict[int, tuple[float, ...]]:
     """Bias and features by id, in ascending order."""
-    return {row["id"]: (row["bias"], *row["features"]) for row in users.orderBy("id").collect()}
+    return {row["id"]: (row["bias"], *row["features"]) for row in table.orderBy("id").collect()}
 
 
 def assert_same_scores(one: FactorModel, other: FactorModel, pairs) -> None:
@@ -172,8 +173,12 @@ REASONS = {
 
 
 class TestExplain:
-    @pytest.mark.parametrize("reasons", [3, 1])
-    def test_reasons_are_the_ratings_that_add_most_strongest_first_and_only_those_that_add(self, spark, reasons):
+    @pytest.mark.parametrize(("reasons", "explained_by_a_task"), [(3, 2), (1, 100)])
+    def test_reasons_are_the_ratings_that_add_most_strongest_first_and_only_those_that_add(
+        self, spark, monkeypatch, reasons, explained_by_a_task
+    ):
+        """However many users a task explains."""
+        monkeypatch.setattr(users, "SCORES_EXPLAINED", explained_by_a_task)
         items = spark.createDataFrame(ITEMS, FACTORS)
         ratings = spark.createDataFrame(RATED, RATINGS)
         model = FactorModel(3.0, items, items, RidgeRule((Ridge(3, 0.5, per_rating=True),)))

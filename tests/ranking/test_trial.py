@@ -11,7 +11,7 @@ from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.metrics import measure_rankings
 from movie_recs.ranking.parameters import PreferenceParameters
 from movie_recs.ranking.preferences import weigh, weigh_stars
-from movie_recs.ranking.trial import Part, RankingFold, RankingTrialData
+from movie_recs.ranking.trial import AlsPart, Part, RankingFold, RankingTrialData
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.trial import Trial
 
@@ -157,6 +157,28 @@ class TestNdcg:
         (others,), (everybody,) = (measured(data_of(each), candidate) for each in (rest, pd.concat([own, rest])))
         measured_users = rest[rest["fold"] == 0]["user_id"].nunique()
         assert everybody == pytest.approx(others * measured_users / (measured_users + 1), abs=1e-9)
+
+
+class TestSharedAls:
+    def test_is_fitted_once_for_candidates_that_need_its_movies_alone(self, table):
+        data = data_of(table)
+        trials = [Trial(candidate, fold) for candidate in (RECENT_ALS, BLEND, EASE) for fold in (1, 0)]
+        missing = data.missing_parts(trials)
+        assert missing == [AlsPart(fold, BLEND.als) for fold in (0, 1)]
+        shared = data.with_shared({part: data.fit_shared(part) for part in missing})
+        assert shared.missing_parts(trials) == []
+        assert shared.only(1).als_items.keys() == {AlsPart(1, BLEND.als)}
+
+    def test_is_no_fit_more_where_one_candidate_needs_its_users_too(self, table):
+        assert data_of(table).missing_parts([Trial(IMPLICIT_ALS, 0), Trial(BLEND, 0)]) == []
+
+    def test_measures_are_those_of_a_fit_of_its_own(self, table, monkeypatch):
+        data = data_of(table)
+        expected = measured(data, RECENT_ALS, BLEND)
+        part = AlsPart(0, BLEND.als)
+        shared = data.with_shared({part: data.fit_shared(part)})
+        monkeypatch.setattr("movie_recs.ranking.trial.fit_factors", None)
+        assert measured(shared, RECENT_ALS, BLEND) == expected
 
 
 class TestSampleOfUsers:

@@ -63,8 +63,9 @@ def test_a_remote_data_folder_needs_a_named_data_set(monkeypatch):
 class TestJavaSizes:
     GIB = 2**30
 
-    def test_small_data_have_one_compiler_and_4_gb(self):
-        assert java_sizes(0, 24 * self.GIB) == {"driver_memory": "4096m", "java_compilers": "-XX:TieredStopAtLevel=1"}
+    def test_small_data_have_one_compiler_a_simple_collector_and_4_gb(self):
+        options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+        assert java_sizes(0, 24 * self.GIB) == {"driver_memory": "4096m", "java_options": options}
 
     def test_memory_grows_with_the_file_up_to_half_of_the_machine(self):
         sizes = [
@@ -75,7 +76,7 @@ class TestJavaSizes:
         assert java_sizes(0, self.GIB)["driver_memory"] == "1024m"
 
     def test_a_million_ratings_have_both_compilers(self):
-        assert java_sizes(25 * 10**6, 24 * self.GIB)["java_compilers"] == ""
+        assert java_sizes(25 * 10**6, 24 * self.GIB)["java_options"] == ""
 
     def test_a_folder_of_parts_is_as_large_as_they_are(self, monkeypatch, tmp_path):
         fill(tmp_path / "sets" / "parts")

@@ -109,6 +109,15 @@ def runner(spark, data) -> TrialRunner:
     return TrialRunner(spark, data, "local")
 
 
+def test_a_worker_keeps_the_folds_that_it_used_last_and_none_of_other_data(data, monkeypatch):
+    monkeypatch.setattr(carriers, "_folds", {})
+    pickled = PickledData(data, kept=2)
+    for fold in (0, 1, 0, 2, 0, 1):
+        assert pickled.open(fold).fold == fold
+    assert [fold for fold, _ in data.noted("opened")] == ["0", "1", "2", "1"]
+    assert PickledData(data.with_shared({0: 5.0}), kept=2).open(0).part == 5.0
+
+
 def errors(ended) -> dict[Trial, str]:
     return {trial: outcome.error for trial, outcome in ended}
 

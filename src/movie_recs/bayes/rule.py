@@ -32,6 +32,14 @@ class Posteriors(NamedTuple):
     taus: np.ndarray
 
 
+class _Matrices(NamedTuple):
+    """The matrices of a rule as arrays: T, P and B P."""
+
+    spread: np.ndarray
+    precision: np.ndarray
+    effects: np.ndarray
+
+
 class PosteriorRule(NamedTuple):
     """A `Rule` by which a user's vector is the mean of her posterior.
 
@@ -71,12 +79,7 @@ class PosteriorRule(NamedTuple):
             targets: (n,) float64, y.
             vectors: (m, 1 + features + rank) float64, x.
         """
-        precision = np.array(self.precision)
-        own = regressors(starts, movies, vectors[:, : 1 + self.features], self.centre)
-        means, taus = np.zeros((len(starts) - 1, len(precision))), np.zeros(len(starts) - 1)
-        prior = np.array(self.spread), precision, own, np.array(self.weights) @ precision, self.shape, self.rate
-        kernels.settle_users(starts, movies, targets, vectors, *prior, TOLERANCE, means, taus)
-        return Posteriors(means, taus)
+        return self._settle(self._matrices(), starts, movies, targets, vectors)
 
     def user_vectors(self, ratings: Interactions, items: Arrays, intercept: float) -> Vectors:
         """See `Rule`."""
@@ -87,10 +90,34 @@ class PosteriorRule(NamedTuple):
 
     def explainer(self, items: Arrays, intercept: float) -> Explainer:
         """See `Rule`."""
-        return partial(self._contributions, items, intercept, with_ones(items.features))
+        return partial(self._contributions, self._matrices(), items, intercept, with_ones(items.features))
+
+    def _matrices(self) -> "_Matrices":
+        precision = np.array(self.precision)
+        return _Matrices(np.array(self.spread), precision, np.array(self.weights) @ precision)
+
+    def _settle(
+        self,
+        matrices: "_Matrices",
+        starts: np.ndarray,
+        movies: np.ndarray,
+        targets: np.ndarray,
+        vectors: np.ndarray,
+    ) -> Posteriors:
+        own = regressors(starts, movies, vectors[:, : 1 + self.features], self.centre)
+        means, taus = np.zeros((len(starts) - 1, len(matrices.precision))), np.zeros(len(starts) - 1)
+        prior = matrices.spread, matrices.precision, own, matrices.effects, self.shape, self.rate
+        kernels.settle_users(starts, movies, targets, vectors, *prior, TOLERANCE, means, taus)
+        return Posteriors(means, taus)
 
     def _contributions(
-        self, items: Arrays, intercept: float, vectors: np.ndarray, ratings: Interactions, asked: np.ndarray
+        self,
+        matrices: "_Matrices",
+        items: Arrays,
+        intercept: float,
+        vectors: np.ndarray,
+        ratings: Interactions,
+        asked: np.ndarray,
     ) -> Contributions:
         """See `Explainer`.
 
@@ -102,14 +129,14 @@ class PosteriorRule(NamedTuple):
         number = len(targets)
         if not number:
             return Contributions(known.movies, np.zeros((len(asked), 0)))
-        tau = self.posteriors(np.array([0, number]), known.movies, targets, vectors).taus[0]
-        spread, precision, own = np.array(self.spread), np.array(self.precision), vectors[known.movies]
+        tau = self._settle(matrices, np.array([0, number]), known.movies, targets, vectors).taus[0]
+        (spread, precision, effects), own = matrices, vectors[known.movies]
         is_factor, factors = np.s_[1 + self.features :], np.s_[1:]
         system, terms = precision + tau * own.T @ own, tau * own * targets[:, None]
         system[is_factor, is_factor] += tau * number * spread[factors, factors]
         terms[:, is_factor] -= tau * spread[factors, 0]
         each = np.column_stack([own[:, : 1 + self.features], np.full(number, np.log(number) - self.centre)])
-        terms += each @ (np.array(self.weights) @ precision) / number
+        terms += each @ effects / number
         return Contributions(known.movies, vectors[asked] @ np.linalg.solve(system, terms.T))
 
 

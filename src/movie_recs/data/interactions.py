@@ -1,5 +1,7 @@
 """Ratings as arrays: the input of every formula of the engine."""
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -153,6 +155,21 @@ def take_users(interactions: Interactions, rows: np.ndarray) -> Interactions:
     places[rows] = np.arange(len(rows), dtype=np.int32)
     own = take(interactions, places[interactions.users] >= 0)
     return own._replace(users=places[own.users], user_ids=interactions.user_ids[rows])
+
+
+def users_apart(interactions: Interactions) -> Iterator[Interactions]:
+    """Each user's ratings by themselves, in the order of `user_ids`; views, nothing is copied."""
+    starts = starts_of(interactions.users, len(interactions.user_ids))
+    zeros = np.zeros(np.diff(starts).max(initial=0), np.int32)
+    for place, (first, last) in enumerate(pairwise(starts.tolist())):
+        yield interactions._replace(
+            users=zeros[: last - first],
+            movies=interactions.movies[first:last],
+            ratings=interactions.ratings[first:last],
+            folds=interactions.folds[first:last],
+            times=interactions.times[first:last],
+            user_ids=interactions.user_ids[place : place + 1],
+        )
 
 
 def is_in_sample(ids: np.ndarray, share: float, seed: int) -> np.ndarray:

@@ -50,6 +50,7 @@ class _ModelDataset(AbstractVersionedDataset[Model, Model]):
         A save leaves `keep_versions` complete versions, None all.
         """
         self.metadata, self._keep = metadata, keep_versions
+        self._checked: str | None = None  # a model does not change while a run uses it
         self._protocol, path = parse_spark_filepath(filepath)
         self._fs = get_spark_filesystem(self._protocol, credentials)
         super().__init__(
@@ -62,9 +63,12 @@ class _ModelDataset(AbstractVersionedDataset[Model, Model]):
     def _load(self) -> Model:
         path = str(self._get_load_path())
         try:
-            for table in self._TABLES:
-                self._check_numbers(f"{path}/{table}")
-            return self._read(to_spark_path(self._protocol, path))
+            if path != self._checked:
+                for table in self._TABLES:
+                    self._check_numbers(f"{path}/{table}")
+            model = self._read(to_spark_path(self._protocol, path))
+            self._checked = path
+            return model
         except (ValueError, KeyError, TypeError, OSError) as error:
             if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
                 raise
@@ -72,6 +76,7 @@ class _ModelDataset(AbstractVersionedDataset[Model, Model]):
 
     def _save(self, model: Model) -> None:
         path = str(self._get_save_path())
+        self._checked = None
         if self._fs.exists(path):
             self._fs.rm(path, recursive=True)
         self._write(model, to_spark_path(self._protocol, path))

@@ -18,6 +18,8 @@ class SparkTable(SparkDatasetV2):
 
     Spark's overwrite deletes the old table before it computes the new one, so a run that dies in between loses both.
     Here the old table stays until the new one is complete.
+
+    The schema of what was saved or loaded last is kept, so that the next load needs no Spark job to find it.
     """
 
     def __init__(self, **arguments: Any) -> None:
@@ -29,11 +31,14 @@ class SparkTable(SparkDatasetV2):
         spark_session()  # the base class uses the session that exists
         if not self._fs.exists(self._path) and self._fs.exists(self._replaced):
             return self._beside(self._replaced).load()
-        return super()._load()
+        table = super()._load()
+        self._schema = table.schema
+        return table
 
     def _save(self, data: DataFrame | pd.DataFrame) -> None:
         spark_session()
         self._beside(self._staged).save(data)
+        self._schema = data.schema if isinstance(data, DataFrame) else None
         if self._fs.exists(self._path):
             self._remove(self._replaced)
             self._fs.mv(self._path, self._replaced, recursive=True)

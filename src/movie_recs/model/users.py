@@ -1,18 +1,23 @@
 """Users' vectors and reasons for their scores, from their ratings by the model's `Rule`; nothing is fitted."""
 
+import math
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from movie_recs.data.interactions import Interactions, read_interactions
+from movie_recs.data.interactions import Interactions, read_interactions, users_apart
 from movie_recs.data.spark_interactions import interaction_columns
 from movie_recs.model.factor_model import FACTORS, Arrays, FactorModel, Rule, factor_rows
 from movie_recs.model.reasons import Reasons
 
+# Rows of a task, which starts in a tenth of a second and does these in some seconds. Without a number of partitions,
+# Spark would put them all into one, as they are small.
+RATINGS_FOLDED, SCORES_EXPLAINED = 50_000, 10_000
 REASONS = "user_id int, movie_id int, because_movie_ids array<int>"
 
 
@@ -32,7 +37,7 @@ def fold_in(model: FactorModel, ratings: DataFrame) -> DataFrame:
         ValueError: The model has no rule.
     """
     items, intercept, rule = model.item_side
-    by_user = interaction_columns(ratings).repartition("user_id")
+    by_user = interaction_columns(ratings).repartition(_parts(ratings, RATINGS_FOLDED), "user_id")
     return by_user.mapInArrow(partial(_fold_in_batches, rule, items, intercept), FACTORS)
 
 
@@ -77,10 +82,18 @@ def explain(
     """
     items, intercept, rule = model.item_side
     strongest = _ReasonRows(Reasons(rule, items, intercept, reasons, for_people), items.ids)
-    users = recommendations.select("user_id").distinct()
-    rated = interaction_columns(ratings.join(users, "user_id", how="left_semi")).groupBy("user_id")
-    asked = recommendations.select("user_id", "movie_id").groupBy("user_id")
-    return asked.cogroup(rated).applyInArrow(lambda asked, rated: strongest(asked, rated), REASONS)
+    rated = interaction_columns(ratings.join(recommendations.select("user_id"), "user_id", how="left_semi"))
+    parts = _parts(recommendations, SCORES_EXPLAINED)
+    part = F.pmod(F.xxhash64("user_id"), F.lit(parts))  # a call of Python for each user would cost milliseconds
+    by_part, rated_by_part = (
+        rows.withColumn("part", part).repartition(parts, "part").groupBy("part")
+        for rows in (recommendations.select("user_id", "movie_id"), rated)
+    )
+    return by_part.cogroup(rated_by_part).applyInArrow(lambda asked, rated: strongest(asked, rated), REASONS)
+
+
+def _parts(rows: DataFrame, at_a_time: int) -> int:
+    return max(math.ceil(rows.count() / at_a_time), 1)
 
 
 def _fold_in_batches(
@@ -94,15 +107,21 @@ def _fold_in_batches(
 
 
 class _ReasonRows:
-    """Finds the reasons in a task, for the recommendations of one user after the other."""
+    """Finds the reasons in a task, for the recommendations of some users."""
 
     def __init__(self, reasons: Reasons, movie_ids: np.ndarray):
         self._reasons, self._movie_ids = reasons, movie_ids
 
     def __call__(self, asked: pa.Table, rated: pa.Table) -> pa.Table:
-        """(user_id, movie_id, because_movie_ids) of one user: her recommendations, and all her ratings."""
+        """(user_id, movie_id, because_movie_ids) of these users: their recommendations, and all their ratings."""
+        asked = asked.sort_by("user_id")
+        movies = asked["movie_id"].to_numpy()
         because: list[list[int]] = [[] for _ in range(len(asked))]
-        if len(rated):
-            because = self._reasons(read_interactions(rated, self._movie_ids), asked["movie_id"].to_numpy())
+        user_ids, starts = np.unique(asked["user_id"].to_numpy(), return_index=True)
+        rows = dict(zip(user_ids.tolist(), pairwise([*starts.tolist(), len(asked)]), strict=True))
+        for own in users_apart(read_interactions(rated, self._movie_ids)):
+            first, last = rows.get(own.user_ids.item(), (0, 0))
+            if first < last:
+                because[first:last] = self._reasons(own, movies[first:last])
         lists = pa.array(because, pa.list_(pa.int32()))
         return pa.table({"user_id": asked["user_id"], "movie_id": asked["movie_id"], "because_movie_ids": lists})

@@ -24,7 +24,16 @@ from movie_recs.ranking.stars import predicted_stars, rating_vectors
 BY_STARS = "rating_by_stars"
 LISTS = TABLES["ranking.lists"]
 FOUND = ("id", "rank", "item_id", "value")  # columns of the results of `search`
-UserBlocks = Blocks[tuple[Interactions, Vectors]]
+
+
+class Rated(NamedTuple):
+    """A block's ratings, and its users in the rating model; None for events."""
+
+    ratings: Interactions
+    stars: Vectors | None
+
+
+UserBlocks = Blocks[tuple[Rated, Vectors]]
 
 
 class ListingTask(NamedTuple):
@@ -80,7 +89,8 @@ def list_movies(task: ListingTask, parameters: RankingParameters) -> DataFrame:
 
 def _models(task: ListingTask, parameters: RankingParameters) -> Iterator[tuple[ListedModel, UserBlocks]]:
     """Each model, with the vectors of the users of each block."""
-    parts, blocks, seed = task.parts, task.blocks, parameters.tuning.seed
+    parts, seed = task.parts, parameters.tuning.seed
+    blocks = task.blocks.map(partial(_rated, parts.stars))
     movies, no_bias = len(parts.ids), np.zeros(len(parts.ids))
     random_items = draw_on_sphere(0, movies, ~seed % 2**64, RANDOM_RANK)  # not the sequence of the users
     items = prepare_items(parts.ids, no_bias, random_items, DOT)
@@ -106,7 +116,7 @@ def _items_of(table: DataFrame) -> Items:
     return prepare_items(items.ids, items.bias[:-1], items.features[:-1].astype(np.float32), DOT)
 
 
-def _align(blocks: Blocks[Interactions], users: DataFrame, rank: int) -> UserBlocks:
+def _align(blocks: Blocks[Rated], users: DataFrame, rank: int) -> UserBlocks:
     """The blocks with the vectors of their users from a model's table."""
     return blocks.with_rows(users.select("id", "bias", "features"), "id").map(partial(_align_rows, rank))
 
@@ -114,34 +124,39 @@ def _align(blocks: Blocks[Interactions], users: DataFrame, rank: int) -> UserBlo
 # These run on each block.
 
 
-def _random_users(seed: int, block: Interactions) -> tuple[Interactions, Vectors]:
-    users = len(block.user_ids)
-    return block, Vectors(np.zeros(users), draw_on_sphere(block.first_user, users, seed % 2**64, RANDOM_RANK))
+def _rated(stars: ItemSide | None, block: Interactions) -> Rated:
+    return Rated(block, rating_vectors(stars, block))
 
 
-def _zeros(block: Interactions) -> tuple[Interactions, Vectors]:
-    return block, Vectors(np.zeros(len(block.user_ids)), np.zeros((len(block.user_ids), 0), np.float32))
+def _random_users(seed: int, block: Rated) -> tuple[Rated, Vectors]:
+    first, users = block.ratings.first_user, len(block.ratings.user_ids)
+    return block, Vectors(np.zeros(users), draw_on_sphere(first, users, seed % 2**64, RANDOM_RANK))
 
 
-def _fold_in(rule: Rule, items: Arrays, block: Interactions) -> tuple[Interactions, Vectors]:
-    return block, rule.user_vectors(block, items, 0.0)
+def _zeros(block: Rated) -> tuple[Rated, Vectors]:
+    users = len(block.ratings.user_ids)
+    return block, Vectors(np.zeros(users), np.zeros((users, 0), np.float32))
 
 
-def _align_rows(rank: int, pair: tuple[Interactions, pa.Table]) -> tuple[Interactions, Vectors]:
+def _fold_in(rule: Rule, items: Arrays, block: Rated) -> tuple[Rated, Vectors]:
+    return block, rule.user_vectors(block.ratings, items, 0.0)
+
+
+def _align_rows(rank: int, pair: tuple[Rated, pa.Table]) -> tuple[Rated, Vectors]:
     """A user that is not in the table gets zeros."""
     block, rows = pair
-    bias, vectors = np.zeros(len(block.user_ids)), np.zeros((len(block.user_ids), rank), np.float32)
+    user_ids = block.ratings.user_ids
+    bias, vectors = np.zeros(len(user_ids)), np.zeros((len(user_ids), rank), np.float32)
     if len(rows):
-        places = np.searchsorted(block.user_ids, rows["id"].to_numpy())
+        places = np.searchsorted(user_ids, rows["id"].to_numpy())
         bias[places], vectors[places] = rows["bias"].to_numpy(), feature_matrix(rows["features"].combine_chunks())
     return block, Vectors(bias, vectors)
 
 
-def _list_block(model: ListedModel, stars: ItemSide | None, k: int, pair: tuple[Interactions, Vectors]) -> pa.Table:
-    block, vectors = pair
+def _list_block(model: ListedModel, stars: ItemSide | None, k: int, pair: tuple[Rated, Vectors]) -> pa.Table:
+    (block, star_users), vectors = pair
     counts = np.bincount(block.users, minlength=len(block.user_ids))
     rows = _list_rows(model, k, block.user_ids, vectors, block.movie_ids[block.movies], counts)
-    star_users = rating_vectors(stars, block)
     if stars is None or star_users is None:
         return rows
     users = np.searchsorted(block.user_ids, rows["user_id"].to_numpy())

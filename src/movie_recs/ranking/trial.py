@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from functools import cached_property, lru_cache, partial
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from movie_recs.als.compiled import Factors, Targets, fit_factors
+from movie_recs.als.compiled import Targets, fit_factors
+from movie_recs.als.parameters import ImplicitAlsParameters
 from movie_recs.data.blocks import Blocks
 from movie_recs.data.interactions import (
     Interactions,
@@ -37,6 +38,13 @@ class Part(NamedTuple):
     rank: int
 
 
+class AlsPart(NamedTuple):
+    """A fit of ALS that trials share: of the preferences outside a fold. Its movies' factors are enough for them."""
+
+    fold: int
+    als: ImplicitAlsParameters
+
+
 class RankingTrialData(NamedTuple):
     """What ranking trials need.
 
@@ -47,7 +55,8 @@ class RankingTrialData(NamedTuple):
         k: Length of the lists.
         seed: Seed of initial factors and vectors, and of the sample of users.
         most_measured: About how many users' lists are measured, a sample of all.
-        spectra: Results of `fit_shared`, for each fold that of the highest rank so far.
+        spectra: Decompositions, for each fold that of the highest rank so far.
+        als_items: Movies' factors of fits of ALS, (m, rank) float32.
         side: (features, movies), see `ease.side_rows`.
         stars: By held-out fold, the rating model of the ratings outside it, of the catalogue's movies; empty without.
     """
@@ -61,9 +70,21 @@ class RankingTrialData(NamedTuple):
     spectra: dict[Part, Spectrum]
     side: csr_array | None = None
     stars: dict[int, ItemSide] = {}  # noqa: RUF012 - never changed
+    als_items: dict[AlsPart, np.ndarray] = {}  # noqa: RUF012 - never changed
 
-    def missing_parts(self, trials: list[Trial[RankingCandidate]]) -> list[Part]:
-        """For each fold the decomposition with the highest rank of these trials, where there is not one yet."""
+    def missing_parts(self, trials: list[Trial[RankingCandidate]]) -> list[Part | AlsPart]:
+        """What these trials share and is not there yet.
+
+        That is for each fold the decomposition with the highest rank; and each ALS whose movies' factors are all that
+        its trials need, as users' vectors follow from their ratings.
+        """
+        fits = {(trial, AlsPart(trial.fold, trial.candidate.als)) for trial in trials if trial.candidate.als}
+        paths = {trial.path for trial, _ in fits if trial.candidate.weights is None}  # which make a fit of their own
+        needed = {part for trial, part in fits if trial.path not in paths}
+        alternations = sorted(needed - set(self.als_items), key=lambda part: (part.fold, str(part.als)))
+        return [*self._missing_spectra(trials), *alternations]
+
+    def _missing_spectra(self, trials: list[Trial[RankingCandidate]]) -> list[Part]:
         ranks: dict[int, int] = {}
         for candidate, fold in trials:
             if candidate.ease_rank is not None:
@@ -71,20 +92,24 @@ class RankingTrialData(NamedTuple):
         known = {part.fold: part.rank for part in self.spectra}
         return [Part(fold, rank) for fold, rank in sorted(ranks.items()) if rank > known.get(fold, 0)]
 
-    def fit_shared(self, part: Part) -> Spectrum:
-        """The decomposition."""
-        return self.open(part.fold).decompose(part.rank)
+    def fit_shared(self, part: Part | AlsPart) -> Spectrum | np.ndarray:
+        """The decomposition, or the movies' factors."""
+        fold = self.open(part.fold)
+        return fold.fit_als(part.als) if isinstance(part, AlsPart) else fold.decompose(part.rank)
 
-    def with_shared(self, parts: dict[Part, Spectrum]) -> "RankingTrialData":
-        """The data with these decompositions as well."""
-        folds = {part.fold for part in parts}
+    def with_shared(self, parts: dict[Part | AlsPart, Any]) -> "RankingTrialData":
+        """The data with these results of `fit_shared` as well."""
+        fitted = {part: items for part, items in parts.items() if isinstance(part, AlsPart)}
+        new = {part: spectrum for part, spectrum in parts.items() if isinstance(part, Part)}
+        folds = {part.fold for part in new}
         others = {part: spectrum for part, spectrum in self.spectra.items() if part.fold not in folds}
-        return self._replace(spectra=others | parts)
+        return self._replace(spectra=others | new, als_items=self.als_items | fitted)
 
     def only(self, fold: int | None) -> "RankingTrialData":
-        """The data with the decomposition and the rating model of this fold alone."""
+        """The data with the shared fits and the rating model of this fold alone."""
         return self._replace(
             spectra={part: each for part, each in self.spectra.items() if part.fold == fold},
+            als_items={part: each for part, each in self.als_items.items() if part.fold == fold},
             stars={each: side for each, side in self.stars.items() if each == fold},
         )
 
@@ -140,27 +165,43 @@ class RankingFold:
 
     def measure(self, candidates: list[RankingCandidate]) -> Iterator[Measures]:
         """`ndcg`, the mean over the users that are asked, and its standard error; `below_mean` with a rating model."""
-        als = candidates[0].als
+        als, shared = candidates[0].als, [self._als_items(each) for each in candidates]
+        known = [items for items in shared if items is not None]
+        if als is None or len(known) == len(candidates):
+            for candidate, items in zip(candidates, known, strict=True):
+                yield self._measure(candidate, items)
+            return
         by_iterations = [(number, list(same)) for number, same in groupby(candidates, lambda each: each.iterations)]
         iterations = [number for number, _ in by_iterations]
-        fits = None if als is None else fit_factors(self._targets, als, iterations, self._data.seed, als.alpha)
-        for _, same in by_iterations:
-            factors = None if fits is None else next(fits)
+        fits = fit_factors(self._targets, als, iterations, self._data.seed, als.alpha)
+        for (_, same), factors in zip(by_iterations, fits, strict=True):
             for candidate in same:
-                yield self._measure(candidate, factors)
+                yield self._measure(candidate, factors.items, factors.users)
+
+    def fit_als(self, als: ImplicitAlsParameters) -> np.ndarray:
+        """The movies' factors, (m, rank) float32."""
+        (factors,) = fit_factors(self._targets, als, [als.max_iter], self._data.seed, als.alpha)
+        return factors.items
 
     def decompose(self, rank: int | None) -> Spectrum:
         """The decomposition of the preferences that a fit sees; None for all singular vectors."""
         return decompose(self._targets, rank, self._data.seed, self._data.side)
 
-    def _measure(self, candidate: RankingCandidate, factors: Factors | None) -> Measures:
-        als_items = self._nothing if factors is None else factors.items
+    def _als_items(self, candidate: RankingCandidate) -> np.ndarray | None:
+        """The movies' factors if no fit is needed for them: of no ALS, or of one whose movies are enough and known."""
+        if candidate.als is None:
+            return self._nothing
+        return None if candidate.weights is None else self._data.als_items.get(AlsPart(self._fold, candidate.als))
+
+    def _measure(
+        self, candidate: RankingCandidate, als_items: np.ndarray, als_users: Blocks[np.ndarray] | None = None
+    ) -> Measures:
         ease_items = self._nothing
         if candidate.ease_reg is not None:
             ease_items = self._ease(candidate.ease_rank, candidate.ease_reg, candidate.ease_diagonal or 0.0)
         items = np.hstack([als_items, ease_items])
-        if factors is not None and candidate.weights is None:
-            return self._measures(self._asked.zip(factors.users).map(_fitted_users), items)
+        if als_users is not None and candidate.weights is None:
+            return self._measures(self._asked.zip(als_users).map(_fitted_users), items)
         rule = make_rule(candidate, self._data.preference, als_items.shape[1], ease_items.shape[1])
         side = with_zeros(self._data.blocks.movie_ids, np.zeros(len(items)), items)
         users = self._asked.map(partial(_fold_users, rule, side))

@@ -1,5 +1,6 @@
 """Fits of rating models: a baseline, then ALS on its residuals; or a Bayesian factorisation of all in one."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -14,9 +15,10 @@ from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.als.spark_ml import Fit, add_factors, blocks_for, factor_model, fit_als, last_factors, prepare_fit
 from movie_recs.bayes.fit import BayesFit, fit_bayes, solve_users
 from movie_recs.bayes.parameters import BayesParameters
-from movie_recs.data.blocks import Blocks, open_blocks
+from movie_recs.data.block_types import Block, Blocks
+from movie_recs.data.blocks import open_blocks
 from movie_recs.data.interactions import Interactions, Seen, select_seen, take
-from movie_recs.model.factor_model import FACTORS, FactorModel, ItemSide, factor_rows, factor_table
+from movie_recs.model.factor_model import FACTORS, FactorModel, ItemSide, Rule, factor_rows, read_arrays
 from movie_recs.model.scoring import score
 from movie_recs.rating.biases import (
     MovieSide,
@@ -28,6 +30,7 @@ from movie_recs.rating.biases import (
 )
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import Catalogue, fit_audience, movie_features
+from movie_recs.threads import in_threads
 
 
 def fit_candidate(
@@ -99,7 +102,7 @@ def fit_compiled(
     """
     blocks = open_blocks(carrier, ratings, catalogue.ids)
     try:
-        return _fit_blocks(ratings.sparkSession, blocks, catalogue, candidate, seed)
+        return _fit_blocks(blocks, catalogue, candidate, seed).model(ratings.sparkSession)
     finally:
         blocks.close()
 
@@ -123,47 +126,73 @@ def fit_folds(
         carrier: `local` or `spark`.
     """
     blocks, numbers = open_blocks(carrier, ratings, catalogue.ids), range(folds) if isinstance(folds, int) else folds
+
+    def fit(fold: int) -> ItemSide:
+        return _fit_blocks(blocks.map(partial(_without, fold)), catalogue, candidate, seed).item_side
+
     try:
-        return {
-            fold: _fit_blocks(
-                ratings.sparkSession, blocks.map(partial(_without, fold)), catalogue, candidate, seed
-            ).item_side
-            for fold in numbers
-        }
+        # Through Spark, one fit keeps all cores busy by itself.
+        sides = in_threads(fit, numbers) if carrier == "local" else [fit(fold) for fold in numbers]
+        return dict(zip(numbers, sides, strict=True))
     finally:
         blocks.close()
+
+
+class _Fitted(NamedTuple):
+    """A fit before its tables are in Spark.
+
+    Args:
+        intercept: mu.
+        items: The movies' side, as `factor_rows` returns it.
+        rule: How a user's vector follows from her ratings.
+        users: Makes the table of the users, which the movies' side alone does not need.
+    """
+
+    intercept: float
+    items: pa.Table
+    rule: Rule
+    users: Callable[[SparkSession], DataFrame]
+
+    def model(self, spark: SparkSession) -> FactorModel:
+        return FactorModel(self.intercept, self.users(spark), spark.createDataFrame(self.items, FACTORS), self.rule)
+
+    @property
+    def item_side(self) -> ItemSide:
+        return ItemSide(read_arrays(self.items), self.intercept, self.rule)
 
 
 def _without(fold: int, interactions: Interactions) -> Interactions:
     return take(interactions, interactions.folds != fold)
 
 
-def _fit_blocks(
-    spark: SparkSession, blocks: Blocks[Interactions], catalogue: Catalogue, candidate: RatingCandidate, seed: int
-) -> FactorModel:
+def _fit_blocks(blocks: Blocks[Interactions], catalogue: Catalogue, candidate: RatingCandidate, seed: int) -> _Fitted:
     baseline, als = candidate.baseline, candidate.als
     seen = blocks.map(select_seen)
     if candidate.bayes is not None:
-        return _fit_bayes(spark, seen, catalogue, candidate.bayes, seed)
+        return _fit_bayes(seen, catalogue, candidate.bayes, seed)
     if baseline is None:
-        return _fit_plain_als(spark, seen, catalogue, candidate.part(AlsParameters), seed)
+        return _fit_plain_als(seen, catalogue, candidate.part(AlsParameters), seed)
     counts = count_ratings(seen)
     features = np.zeros((len(catalogue.ids), 0))
     if candidate.has_taste:
         features = _features(seen, catalogue, counts.by_movie, seed)
     side, users = fit_biases(prepare_users(seen, features), counts, features, baseline)
     if als is None:
-        items = factor_table(spark, catalogue.ids, side.bias, features)
-        return FactorModel(side.intercept, users.table(spark, _user_rows, FACTORS), items, RidgeRule((side.ridge,)))
+        items = factor_rows(catalogue.ids, side.bias, features)
+        return _Fitted(side.intercept, items, RidgeRule((side.ridge,)), _table(users, _user_rows))
     residuals = users.map(partial(_subtract, side)).keep()  # every alternation reads them
     try:
         (factors,) = fit_factors(residuals.map(_targets), als, [als.max_iter], seed)
-        user_table = residuals.zip(factors.users).table(spark, _user_rows_with_factors, FACTORS)
     finally:
         residuals.close()
-    items = factor_table(spark, catalogue.ids, side.bias, np.hstack([features, factors.items]))
+    items = factor_rows(catalogue.ids, side.bias, np.hstack([features, factors.items]))
     ridges = side.ridge, Ridge(als.rank, als.reg_param, per_rating=True)
-    return FactorModel(side.intercept, user_table, items, RidgeRule(ridges))
+    user_table = _table(residuals.zip(factors.users), _user_rows_with_factors)
+    return _Fitted(side.intercept, items, RidgeRule(ridges), user_table)
+
+
+def _table(blocks: Blocks[Block], formula: Callable[[Block], pa.Table]) -> Callable[[SparkSession], DataFrame]:
+    return lambda spark: blocks.table(spark, formula, FACTORS)
 
 
 def _features(seen: Blocks[Seen], catalogue: Catalogue, counts: np.ndarray, seed: int) -> np.ndarray:
@@ -171,24 +200,20 @@ def _features(seen: Blocks[Seen], catalogue: Catalogue, counts: np.ndarray, seed
     return movie_features(catalogue, counts, fit_audience(seen, seed) if catalogue.weights.audience else None)
 
 
-def _fit_bayes(
-    spark: SparkSession, seen: Blocks[Seen], catalogue: Catalogue, parameters: BayesParameters, seed: int
-) -> FactorModel:
+def _fit_bayes(seen: Blocks[Seen], catalogue: Catalogue, parameters: BayesParameters, seed: int) -> _Fitted:
     features = _features(seen, catalogue, count_ratings(seen).by_movie, seed)
     (fit,) = fit_bayes(seen, features, parameters, [parameters.max_iter], seed)
-    users = seen.table(spark, partial(_posterior_rows, fit), FACTORS)
-    return FactorModel(fit.intercept, users, factor_table(spark, catalogue.ids, fit.bias, fit.features), fit.rule)
+    items = factor_rows(catalogue.ids, fit.bias, fit.features)
+    return _Fitted(fit.intercept, items, fit.rule, _table(seen, partial(_posterior_rows, fit)))
 
 
-def _fit_plain_als(
-    spark: SparkSession, seen: Blocks[Seen], catalogue: Catalogue, als: AlsParameters, seed: int
-) -> FactorModel:
+def _fit_plain_als(seen: Blocks[Seen], catalogue: Catalogue, als: AlsParameters, seed: int) -> _Fitted:
     """ALS of the stars themselves, whose model has the rated users and movies only, as Spark ML's has."""
     (factors,) = fit_factors(seen.map(_stars), als, [als.max_iter], seed)
-    users = seen.zip(factors.users).table(spark, _plain_user_rows, FACTORS)
     rated = count_ratings(seen).by_movie > 0
-    items = factor_table(spark, catalogue.ids[rated], np.zeros(rated.sum()), factors.items[rated])
-    return FactorModel(0.0, users, items, RidgeRule((Ridge(als.rank, als.reg_param, per_rating=True),)))
+    items = factor_rows(catalogue.ids[rated], np.zeros(rated.sum()), factors.items[rated])
+    rule = RidgeRule((Ridge(als.rank, als.reg_param, per_rating=True),))
+    return _Fitted(0.0, items, rule, _table(seen.zip(factors.users), _plain_user_rows))
 
 
 class _Residuals(NamedTuple):

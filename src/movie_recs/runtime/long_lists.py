@@ -23,6 +23,19 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
+    def __init__(self, stream: str):
+        super().__init__(stream)
+        self._tags: dict[tuple[str, tuple[bool, bool]], str] = {}
+
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
+        """The tag of a node; that of a scalar is found once, as the same ids and stars come again and again."""
+        if kind is not yaml.ScalarNode or value is None:
+            return super().resolve(kind, value, implicit)
+        tag = self._tags.get((value, implicit))
+        if tag is None:
+            tag = self._tags[value, implicit] = super().resolve(kind, value, implicit)
+        return tag
+
 
 class LongLists:
     """A file system of configuration files without their long lists, which it keeps."""
@@ -51,8 +64,9 @@ class LongLists:
         return {**parameters, PATH[0]: {**block, key: self._lists[block[key]]}}
 
     def _cut(self, path: str, text: str) -> str:
+        loader = _Loader(text)
         try:
-            node = yaml.compose(text, Loader=_Loader)
+            node = loader.get_single_node()
         except yaml.YAMLError:  # Kedro's loader says what is wrong
             return text
         key = None
@@ -62,10 +76,9 @@ class LongLists:
         if key is None or not isinstance(node, yaml.SequenceNode):
             return text
         start, end = node.start_mark, node.end_mark
-        section = " " * start.column + text[start.index : end.index]
-        if "${" in section:  # OmegaConf's to resolve
+        if "${" in text[start.index : end.index]:  # OmegaConf's to resolve
             return text
         name = f"the list in {path}"
-        self._lists[name] = yaml.load(section, Loader=_Loader)  # noqa: S506 - a safe loader
+        self._lists[name] = loader.construct_document(node)
         after = text[end.index :]
         return f"{text[: key.end_mark.index]}: {name!r}\n{' ' * end.column if after.strip() else ''}{after}"

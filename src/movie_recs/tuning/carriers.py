@@ -3,8 +3,9 @@
 Trials that share a fit are a path through a fold. A pool of threads runs the paths and yields their outcomes as they
 end. With local blocks a path is a Spark job of one task on one thread, whose outcome does not depend on what else runs.
 It gets the data of its fold from a file where tasks are on this machine, else in its closure, and a Python worker
-caches the fold that it used last. With blocks in Spark the path runs in this process, and its passes over the blocks
-are the jobs. With local blocks it may do so as well, where two copies of the data would be too much.
+keeps the folds that it used last, as many as memory allows. With blocks in Spark the path runs in this process, and its
+passes over the blocks are the jobs. With local blocks it may do so as well, where two copies of the data would be too
+much.
 """
 
 import gc
@@ -29,6 +30,7 @@ from movie_recs.tuning.candidate import Kind
 from movie_recs.tuning.memory import IN_THIS_PROCESS
 from movie_recs.tuning.trial import Measures, Outcome, Trial, attempt, failed
 
+MEMORY_FOR_FOLDS = 0.5  # of what trials leave free
 POLL = 0.05  # seconds between attempts to interrupt jobs that have not begun yet
 JOBS_PER_TASK = 2  # so that one is planned while another runs
 Result = TypeVar("Result")
@@ -81,6 +83,7 @@ class TrialRunner(Generic[Kind]):
         self._threads = JOBS_PER_TASK * tasks if self._is_local else 1
         if at_a_time and at_a_time < tasks:
             self._threads = at_a_time
+        self._kept = max(int(MEMORY_FOR_FOLDS * (at_a_time or 0) / tasks), 1)
 
     def run(self, trials: list[Trial[Kind]]) -> Generator[tuple[Trial[Kind], Outcome], None, None]:
         """Each trial with its outcome, failed ones included, as soon as its path has ended.
@@ -106,7 +109,7 @@ class TrialRunner(Generic[Kind]):
         if key not in self._handles:
             folder = None if self._folder is None else Path(self._folder.name)
             self._handles[key] = (
-                PickledData(self._data.only(fold), folder) if self._is_local else DriverData(self._data)
+                PickledData(self._data.only(fold), folder, self._kept) if self._is_local else DriverData(self._data)
             )
         return self._handles[key]
 
@@ -161,12 +164,13 @@ class PickledData:
     Args:
         data: What the tasks need.
         folder: Where this process and all workers find the pickled data; None to send it with each task.
+        kept: Most folds that a worker keeps, those that it used last.
     """
 
-    def __init__(self, data: TrialData, folder: Path | None = None):
+    def __init__(self, data: TrialData, folder: Path | None = None, kept: int = 1):
         self._pickled = pickle.dumps(data, protocol=5)
         self._key = hashlib.sha256(self._pickled).hexdigest()
-        self._path = None if folder is None else folder / self._key
+        self._path, self._kept = None if folder is None else folder / self._key, kept
         if self._path is not None:
             self._path.write_bytes(self._pickled)
             self._pickled = b""
@@ -189,8 +193,14 @@ class PickledData:
         return pickle.loads(pickled)  # noqa: S301 - made by this run's driver
 
     def open(self, fold: int) -> Fold:
-        """The fold, cached in the worker for the next trials of the same one."""
-        return _open_in_worker(self, fold)
+        """The fold, kept in the worker for the next trials of the same one."""
+        key, opened = _folds.pop(fold, ("", None))
+        if opened is None or key != self._key:
+            while len(_folds) >= self._kept:
+                del _folds[next(iter(_folds))]  # the one that was used first
+            opened = _load_in_worker(self).open(fold)
+        _folds[fold] = self._key, opened
+        return opened
 
     def fit_shared(self, part: Any) -> Any:
         """See `TrialData`."""
@@ -221,6 +231,8 @@ def _paths(trials: Iterable[Trial[Kind]]) -> list[list[Trial[Kind]]]:
     return [list(same) for _, same in groupby(ordered, lambda trial: trial.path)]
 
 
+_folds: dict[int, tuple[str, Fold]] = {}  # of a worker: the key of its data, and the fold, that used last at the end
+
 # These run in a task with local blocks, in this process with blocks in Spark.
 
 
@@ -242,11 +254,6 @@ def _run_path(argument: tuple[PickledData | DriverData, list[Trial]]) -> list[Ou
 def _fit_shared(argument: tuple[PickledData | DriverData, Any]) -> Any:
     data, part = argument
     return data.fit_shared(part)
-
-
-@lru_cache(maxsize=1)
-def _open_in_worker(data: PickledData, fold: int) -> Fold:
-    return _load_in_worker(data).open(fold)
 
 
 @lru_cache(maxsize=1)

@@ -134,10 +134,11 @@ def recommend_to_new_users(
     numbers = {name: number for number, name in enumerate(names, start=1)}
     rows = matched_ratings.assign(user_id=matched_ratings["name"].map(numbers))
     own = spark.createDataFrame(rows[["user_id", "movie_id", "rating", "rated_at"]], RATINGS)
-    users = spark.createDataFrame(list(numbers.items()), "name string, user_id int")
-    ranking_model = add_newcomers(ranking_model._replace(users=fold_in(ranking_model, own)), users)
-    if rating_model is not None:
-        rating_model = add_newcomers(rating_model._replace(users=fold_in(rating_model, own)), users)
+    own = own.cache()  # else Spark computes with all of its rows whenever it plans a query
+    table = pd.DataFrame(numbers.items(), columns=["name", "user_id"])
+    users = spark.createDataFrame(table, "name string, user_id int")
+    ranking_model = _with_new_users(ranking_model, own, users)
+    rating_model = None if rating_model is None else _with_new_users(rating_model, own, users)
     candidates = movies_to_recommend(movies, ratings, movie_ids, parameters)
     rated, arrangement = own.select("user_id", "movie_id"), arrangement_of(movies, parameters)
     best = top_n(ranking_model, users.select("user_id"), rated, parameters.top_n, candidates, arrangement)
@@ -205,6 +206,12 @@ def _name(ids: list[Id]) -> str:
 
 def _is_requested(requested: Sequence[Id] | Literal["all"], ids: DataFrame) -> Column:
     return F.lit(True) if requested == "all" else F.col("id").isin(list(numbers_of(requested, ids).values()))
+
+
+def _with_new_users(model: FactorModel, ratings: DataFrame, users: DataFrame) -> FactorModel:
+    """The model with these users (name, user_id) alone, folded in by their ratings."""
+    folded = fold_in(model, ratings).cache()  # read to find who has none, to make lists and to give them stars
+    return add_newcomers(model._replace(users=folded), users)
 
 
 def movies_to_recommend(
