@@ -99,3 +99,10 @@ class TestJavaSizes:
         assert options["spark.driver.extraJavaOptions"].count("TieredStopAtLevel") == compilers
         memory = int(options["spark.driver.memory"].removesuffix("m"))
         assert memory > 4096 if dataset == "large" else memory <= 4096
+
+
+def test_parameters_that_differ_from_the_defaults_are_known_but_for_new_users():
+    users = [{"name": "Ada", "ratings": {1: 5}}]
+    given = {"dataset": "sample", "split": {"seed": 7}, "recommend": {"new_users": users}}
+    loader = ConfigLoader(str(ROOT / "conf"), runtime_params=given, **CONFIG_LOADER_ARGS)
+    assert loader["catalog"]["run_facts"]["changed"] == {"dataset": "sample", "split.seed": 7}
