@@ -21,7 +21,6 @@ EXCEPTIONS = {  # (module, what): why it is safe
         "tuning/carriers.py",
         "pickle",
     ): "trial data of this run's own driver, checked by their hash, and results of its tasks",
-    ("runtime/long_lists.py", "yaml.load"): "its loader is a safe one, which makes plain values alone",
     ("data/movielens.py", "extractall"): "each name in the archive is checked before anything is written",
 }
 

@@ -42,7 +42,7 @@ NODES = {  # that make what is tested
     "rating.evaluation": ("fit_reference", "fit_rivals", "predict_test", "evaluate_models"),
     "ranking.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train", "fit_on_all"),
     "ranking.evaluation": ("list_movies", "measure_lists"),
-    "recommend": ("recommend_movies", "recommend_to_new_users", "find_similar_movies"),
+    "recommend": ("match_new_ratings", "recommend_movies", "recommend_to_new_users", "find_similar_movies"),
 }
 NEW_USERS = {
     "Grace": [("Toy Story (1995)", 5.0), ("finding nemo", 5.0), ("The Incredibles", 4.5), (4306, 5.0)],

@@ -129,10 +129,10 @@ class ConfigLoader(OmegaConfigLoader):
 
 
 def changed(parameters: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The parameters that differ from the defaults, by their names with dots."""
+    """The parameters that differ from the defaults, by their names with dots, in the order of the defaults."""
     found: dict[str, Any] = {}
-    for name, value in parameters.items():
-        default = defaults.get(name)
+    for name in [*(name for name in defaults if name in parameters), *sorted(parameters.keys() - defaults.keys())]:
+        value, default = parameters[name], defaults.get(name)
         if isinstance(value, Mapping) and isinstance(default, Mapping):
             found.update(changed(value, default, f"{prefix}{name}."))
         elif value != default or name not in defaults:
