@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from movie_recs.model.arrangement import BY_SCORE, Arrangement, arrange, search_lists
+from movie_recs.model.arrangement import BY_SCORE, Arrangement, arrange
 from movie_recs.model.exact_search import DOT, prepare_items
-from movie_recs.model.search import BLOCK, search
+from movie_recs.model.search import search
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +23,14 @@ def queries():
     return np.array([3, 8, 9]), np.zeros(3), rng.normal(size=(3, 4)).astype(np.float32), np.tile(seen, 3), np.full(3, 5)
 
 
+def search_lists(queries, items, n, arrangement):
+    for found in search(*queries, items, min(arrangement.candidates(n), len(items.ids))):
+        yield arrange(found, items, n, arrangement)
+
+
 def lists_of(queries, items, n, arrangement) -> dict[int, list[tuple[int, float]]]:
     lists: dict[int, list[tuple[int, float]]] = {}
-    for part in search_lists(*queries, items, n, BLOCK, arrangement):
+    for part in search_lists(queries, items, n, arrangement):
         for query, rank, item, value in zip(*(part[name] for name in ("id", "rank", "item_id", "value")), strict=True):
             lists.setdefault(int(query), []).append((int(item), float(value)))
             assert rank == len(lists[int(query)])
@@ -35,7 +40,7 @@ def lists_of(queries, items, n, arrangement) -> dict[int, list[tuple[int, float]
 def test_by_score_lists_are_those_of_the_search_to_the_bit(queries, items):
     (expected,) = search(*queries, items, 7)
     for arrangement in (BY_SCORE, Arrangement(0.0, items.ids, np.arange(60))):
-        (found,) = search_lists(*queries, items, 7, BLOCK, arrangement)
+        (found,) = search_lists(queries, items, 7, arrangement)
         for name, column in expected.items():
             np.testing.assert_array_equal(found[name], column)
 

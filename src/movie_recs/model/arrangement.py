@@ -1,12 +1,10 @@
 """The order of a list that is more than one of scores: not too much of the same, no two parts of a series in a row."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from movie_recs.model.exact_search import Items
-from movie_recs.model.search import search
 
 NEAR, FAR = 2, 10  # candidates for each place of a list, by scores alone and where it should be diverse
 
@@ -32,23 +30,6 @@ class Arrangement(NamedTuple):
 
 
 BY_SCORE = Arrangement()
-
-
-def search_lists(
-    ids: np.ndarray,
-    bias: np.ndarray,
-    features: np.ndarray,
-    seen: np.ndarray,
-    seen_counts: np.ndarray,
-    items: Items,
-    n: int,
-    block: tuple[int, int],
-    arrangement: Arrangement,
-) -> Iterator[dict[str, np.ndarray]]:
-    """As `search.search`, with lists of at most n movies that are arranged."""
-    candidates = min(arrangement.candidates(n), len(items.ids))
-    for found in search(ids, bias, features, seen, seen_counts, items, candidates, block):
-        yield arrange(found, items, n, arrangement)
 
 
 def arrange(found: dict[str, np.ndarray], items: Items, n: int, arrangement: Arrangement) -> dict[str, np.ndarray]:

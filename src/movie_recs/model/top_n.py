@@ -13,10 +13,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from movie_recs.data.blocks import tasks_at_a_time
-from movie_recs.model.arrangement import BY_SCORE, Arrangement, search_lists
+from movie_recs.model.arrangement import BY_SCORE, Arrangement, arrange
 from movie_recs.model.exact_search import DOT, Items, prepare_items
 from movie_recs.model.factor_model import FactorModel, feature_matrix
-from movie_recs.model.search import BLOCK, METRICS
+from movie_recs.model.search import BLOCK, METRICS, search
 
 
 def top_n(
@@ -135,9 +135,10 @@ def _search_batches(
     batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
     """The rows of `_best_items`, one block of queries at a time."""
+    candidates = min(arrangement.candidates(n), len(items.ids))
     for batch in batches:
         bias = intercept + batch["bias"].to_numpy(zero_copy_only=False).astype(float)  # null becomes NaN
         seen, seen_counts = batch["seen"].flatten().to_numpy(), batch["seen"].value_lengths().to_numpy()
         ids, features = batch["id"].to_numpy(), feature_matrix(batch["features"])
-        for columns in search_lists(ids, bias, features, seen, seen_counts, items, n, block, arrangement):
-            yield pa.RecordBatch.from_pydict(columns)
+        for found in search(ids, bias, features, seen, seen_counts, items, candidates, block):
+            yield pa.RecordBatch.from_pydict(arrange(found, items, n, arrangement))

@@ -10,11 +10,11 @@ from movie_recs.data.interactions import read_interactions
 from movie_recs.data.movie_filters import passes
 from movie_recs.data.parameters import FilterParameters
 from movie_recs.errors import UserError
-from movie_recs.model.arrangement import BY_SCORE, Arrangement, search_lists
+from movie_recs.model.arrangement import BY_SCORE, Arrangement, arrange
 from movie_recs.model.exact_search import Items
 from movie_recs.model.factor_model import Arrays
 from movie_recs.model.pairs import score_pairs, take_vectors, to_scale
-from movie_recs.model.search import BLOCK
+from movie_recs.model.search import search
 from movie_recs.saved_models import SavedModel
 from movie_recs.serve.histories import rating_rows
 from movie_recs.serve.snapshot import Snapshot
@@ -137,10 +137,11 @@ def _best(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The movies and values of one query's list."""
     query = np.array([NEW_USER]), bias, features, seen, np.array([len(seen)])
-    parts = list(search_lists(*query, items, n, BLOCK, arrangement))
+    parts = list(search(*query, items, min(arrangement.candidates(n), len(items.ids))))
     if not parts:
         return np.zeros(0, np.int32), np.zeros(0)
-    return parts[0]["item_id"], parts[0]["value"]
+    best = arrange(parts[0], items, n, arrangement)
+    return best["item_id"], best["value"]
 
 
 def _stars(snapshot: Snapshot, person: Person, movies: np.ndarray) -> list[float | None]:
