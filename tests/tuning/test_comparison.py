@@ -9,11 +9,7 @@ from pyspark.sql import functions as F
 from scipy import stats
 
 from movie_recs.tuning import comparison
-from movie_recs.tuning.comparison import compare, holm, pairs_of, standard_errors, sums_by_user
-
-
-def p_of(differences: np.ndarray, seed: int = 0) -> np.ndarray:
-    return compare(pd.DataFrame(index=range(differences.shape[1])), differences, seed)["p"].to_numpy()
+from movie_recs.tuning.comparison import holm, pairs_of, permutation_p, standard_errors, sums_by_user
 
 
 def test_p_is_the_share_of_signs_that_make_as_large_a_sum():
@@ -21,7 +17,7 @@ def test_p_is_the_share_of_signs_that_make_as_large_a_sum():
     differences = np.array([[3.0], [2.0], [1.0], [-0.5]])
     sums = [np.dot(signs, differences[:, 0]) for signs in product([1, -1], repeat=4)]
     assert np.mean(np.abs(sums) >= 5.5) == 4 / 16
-    assert p_of(differences) == pytest.approx(4 / 16, abs=0.02)
+    assert permutation_p(differences) == pytest.approx(4 / 16, abs=0.02)
 
 
 def test_p_is_that_of_scipy():
@@ -30,12 +26,12 @@ def test_p_is_that_of_scipy():
     theirs = stats.permutation_test(
         (differences,), lambda values, axis: values.sum(axis=axis), permutation_type="samples", vectorized=True, rng=2
     )
-    assert p_of(differences) == pytest.approx(theirs.pvalue, abs=0.02)
-    assert p_of(differences, seed=1) == pytest.approx(p_of(differences, seed=2), abs=0.02)
+    assert permutation_p(differences) == pytest.approx(theirs.pvalue, abs=0.02)
+    assert permutation_p(differences, seed=1) == pytest.approx(permutation_p(differences, seed=2), abs=0.02)
 
 
 def test_of_equally_good_models_one_in_twenty_pairs_seems_to_differ():
-    p = p_of(np.random.default_rng(3).normal(0, 1, (80, 200)))
+    p = permutation_p(np.random.default_rng(3).normal(0, 1, (80, 200)))
     assert stats.binomtest(int((p < 0.05).sum()), 200, 0.05).pvalue > 0.01
     assert stats.kstest(p, "uniform").pvalue > 0.01
 
@@ -43,7 +39,7 @@ def test_of_equally_good_models_one_in_twenty_pairs_seems_to_differ():
 def test_a_real_difference_is_found_and_none_is_none():
     rng = np.random.default_rng(4)
     real, none = rng.normal(0.5, 1, 200), np.zeros(200)
-    assert p_of(np.column_stack([real, none])).tolist() == [1 / 10_000, 1]
+    assert permutation_p(np.column_stack([real, none])).tolist() == [1 / 10_000, 1]
 
 
 def test_holm_by_hand():

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from movie_recs.data.scale import EVENTS, HALF_STARS, Scale
 from movie_recs.data.schemas import NO_GENRES
-from movie_recs.tuning.comparison import compare, standard_errors, sums_by_user
+from movie_recs.tuning.comparison import compare, sums_by_user
 
 RELEVANCE = {"all": "ndcg", "liked": "ndcg_liked", "graded": "ndcg_graded"}  # what is relevant, and its measure
 ACCURACY = (*RELEVANCE.values(), "recall", "precision", "map", "mrr", "hit_rate")
@@ -160,12 +160,7 @@ def accuracy_gains(
     n = users.sum()
     with np.errstate(invalid="ignore", divide="ignore"):  # no users
         means = values.sum(axis=0) / n
-    deviations = values - users[:, None] * means
-    before, after = (np.array([models.index(pair[side]) for pair in pairs], int) for side in (0, 1))
-    gains = pd.DataFrame(pairs, columns=["other", "model"]).assign(
-        gain=means[after] - means[before], gain_se=standard_errors(deviations[:, after] - deviations[:, before], n)
-    )
-    return compare(gains[["model", "other", "gain", "gain_se"]], values[:, after] - values[:, before])
+    return compare(pairs, models, -means, users[:, None] * means - values, -values, n)
 
 
 def ndcg_of_lists(gains: np.ndarray, best: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from movie_recs.data.groups import count_group, explode_groups
 from movie_recs.data.scale import HALF_STARS, Scale
 from movie_recs.model.scoring import to_stars
-from movie_recs.tuning.comparison import compare, standard_errors, sums_by_user
+from movie_recs.tuning.comparison import compare, sums_by_user
 
 COUNT_BINS = {"0": 0, "1": 1, "2-3": 3, "4-9": 9, "10-49": 49}  # label: largest number of ratings
 MANY = "50+"
@@ -100,7 +100,7 @@ def rmse_gains(predictions: DataFrame, pairs: Iterable[tuple[str, str]], scale: 
         z_n = (e_before,n^2 - rmse_before^2) / (2 rmse_before) - (e_after,n^2 - rmse_after^2) / (2 rmse_after)
 
     `gain_se` is `standard_errors` of z, which is the delta method on paired rows. The sum of both models' squared
-    errors is the same whatever the signs in `compare` are, so that their RMSE differ as their squared errors do.
+    errors is the same whatever the signs in `permutation_p` are, so that their RMSE differ as their squared errors do.
 
     Args:
         predictions: (user_id, rating in stars, a column of scores for each model).
@@ -120,8 +120,4 @@ def rmse_gains(predictions: DataFrame, pairs: Iterable[tuple[str, str]], scale: 
     with np.errstate(invalid="ignore", divide="ignore"):  # no rows, or a perfect model
         rmse = np.sqrt(squares.sum(axis=0) / n)
         influences = (squares - rows[:, None] * rmse**2) / (2 * rmse)
-    before, after = (np.array([models.index(pair[side]) for pair in pairs], int) for side in (0, 1))
-    gains = pd.DataFrame(pairs, columns=["other", "model"]).assign(
-        gain=rmse[before] - rmse[after], gain_se=standard_errors(influences[:, before] - influences[:, after], n)
-    )
-    return compare(gains[["model", "other", "gain", "gain_se"]], squares[:, before] - squares[:, after])
+    return compare(pairs, models, rmse, influences, squares, n)

@@ -34,32 +34,61 @@ def sums_by_user(rows: DataFrame, sums: dict[str, Column]) -> pd.DataFrame:
     return found.sort_values(key, ignore_index=True).drop(columns=key).fillna(0)
 
 
-def compare(gains: pd.DataFrame, differences: np.ndarray, seed: int = 0) -> pd.DataFrame:
-    """The gains with the probability of ones as large, or as small, between models of the same quality.
+def compare(
+    pairs: Sequence[tuple[str, str]],
+    models: Sequence[str],
+    losses: np.ndarray,
+    deviations: np.ndarray,
+    sums: np.ndarray,
+    n: int,
+) -> pd.DataFrame:
+    """How much better one model is than another on the same rows, and the probability of such a gain by chance.
 
-    `p` is that of a paired permutation test (Fisher 1935; Smucker, Allan & Carterette 2007): if the models are as good
-    as each other, each user's difference could as well have the other sign. `p_holm` is adjusted for the number of
-    comparisons in the table (Holm 1979).
+    Args:
+        pairs: (before, after), names of models.
+        models: The models (k,) in the order of the columns.
+        losses: (k,), each model's loss over all rows, of which lower is better.
+        deviations: (users or groups, k), sums of the rows' deviations from the loss (`standard_errors`).
+        sums: (users or groups, k), what adds up to the losses.
+        n: Number of rows.
+
+    Returns:
+        (model, other, gain, gain_se, p, p_holm), one row per pair: `gain` is the loss of `other`, the one before, minus
+        that of `model`; `p` is `permutation_p`, and `p_holm` adjusted for the number of pairs (Holm 1979).
+    """
+    before, after = (np.array([models.index(pair[side]) for pair in pairs], int) for side in (0, 1))
+    p = permutation_p(sums[:, before] - sums[:, after])
+    return pd.DataFrame(
+        {
+            "model": [pair[1] for pair in pairs],
+            "other": [pair[0] for pair in pairs],
+            "gain": losses[before] - losses[after],
+            "gain_se": standard_errors(deviations[:, before] - deviations[:, after], n),
+            "p": p,
+            "p_holm": holm(p),
+        }
+    )
+
+
+def permutation_p(differences: np.ndarray, seed: int = 0) -> np.ndarray:
+    """(pairs,): the probability of sums of differences as large as these between models that are as good as each other.
+
+    A paired permutation test (Fisher 1935; Smucker, Allan & Carterette 2007): each user's difference could as well have
+    the other sign.
 
         p = (1 + permutations with |sum of differences| at least as large) / (1 + permutations)
 
     Args:
-        gains: (model, other, gain, gain_se), a row for each pair of models.
-        differences: (users or groups, pairs), differences of what adds up to the models' measures.
+        differences: (users or groups, pairs); p is 1 where no user differs.
         seed: Seed of the signs.
-
-    Returns:
-        (model, other, gain, gain_se, p, p_holm); p is 1 where no user differs.
     """
     rng = np.random.default_rng(seed)
-    observed = np.abs(differences.sum(axis=0))
-    threshold = observed - ROUNDING * np.abs(differences).sum(axis=0)
-    as_large = np.zeros(len(observed), np.int64)
+    threshold = np.abs(differences.sum(axis=0)) - ROUNDING * np.abs(differences).sum(axis=0)
+    as_large = np.zeros(differences.shape[1], np.int64)
     for start in range(0, PERMUTATIONS, AT_A_TIME):
         signs = rng.integers(0, 2, (min(AT_A_TIME, PERMUTATIONS - start), len(differences)), np.int8) * 2.0 - 1
         as_large += (np.abs(signs @ differences) >= threshold).sum(axis=0)
-    p = (1 + as_large) / (1 + PERMUTATIONS)
-    return gains.assign(p=p, p_holm=holm(p))
+    return (1 + as_large) / (1 + PERMUTATIONS)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
