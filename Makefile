@@ -68,4 +68,5 @@ $(READY): pyproject.toml requirements.lock
 		&& PYTHONPATH=build/virtualenv $(PYTHON) -m virtualenv .venv; }  # Debian ships venv in a package of its own
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock  # pip and setuptools themselves as well
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	-@$(BIN)/python -m movie_recs.runtime.class_archive  # Java starts faster with it
 	touch $@

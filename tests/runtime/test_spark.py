@@ -94,6 +94,15 @@ def test_spark_inside_this_process_answers_nobody_else():
     assert "spark.authenticate=true" in os.environ["PYSPARK_SUBMIT_ARGS"]
 
 
+@pytest.mark.parametrize("folder", [None, "/etc/spark"])
+def test_spark_logs_by_the_projects_configuration_unless_another_is_named(monkeypatch, folder):
+    monkeypatch.delenv("SPARK_CONF_DIR", raising=False)
+    if folder is not None:
+        os.environ["SPARK_CONF_DIR"] = folder
+    configure_spark({"spark.master": "local[2]"}, BASE)
+    assert ((BASE / "log4j2.properties").as_uri() in os.environ["PYSPARK_SUBMIT_ARGS"]) == (folder is None)
+
+
 def test_spark_remote_is_ignored_where_there_is_a_master(caplog):
     os.environ["SPARK_REMOTE"] = "sc://host/;token=secret"
     configure_spark({"spark.master": "local[2]"}, BASE)

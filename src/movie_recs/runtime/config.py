@@ -14,11 +14,11 @@ from movie_recs.data.sources.description import SourceDescription
 from movie_recs.data.sources.layouts import find_test_file, resolve
 from movie_recs.errors import UserError
 from movie_recs.project import PROJECT
+from movie_recs.runtime.java import LOG4J
 from movie_recs.runtime.long_lists import LongLists
 from movie_recs.scratch import scratch_folder
 from movie_recs.tuning.memory import MIB, machine_memory
 
-LOG4J = "log4j2.properties"
 LARGE = 128 * MIB  # of ratings.csv: five million ratings
 LONG = 16 * MIB  # of ratings.csv: runs of minutes
 

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from movie_recs.errors import UserError
 from movie_recs.scratch import scratch_folder
 
+LOG4J = "log4j2.properties"  # Spark's logging
 OLDEST_JAVA = 17
 VECTOR_MODULE = "jdk.incubator.vector"
 REMOVED_IN_24 = "java.base/sun.security.action"

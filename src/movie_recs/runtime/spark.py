@@ -21,11 +21,13 @@ from weakref import WeakSet
 from pyspark.sql import SparkSession, is_remote
 
 from movie_recs.errors import UserError
-from movie_recs.runtime.java import find_java, wrap_java
+from movie_recs.runtime.class_archive import archive_options
+from movie_recs.runtime.java import LOG4J, find_java, wrap_java
 from movie_recs.scratch import scratch_folder
 
 logger = logging.getLogger(__name__)
 
+JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 WORKER_DAEMON = "movie_recs.runtime.worker_daemon"
 UNIX_SOCKET = "spark.python.unix.domain.socket.enabled"
 LONGEST_FOLDER = 60  # characters: a Unix socket's path, with 42 for its name, may have 104
@@ -117,7 +119,7 @@ def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
     if "spark.master" not in options:
         raise UserError("Which Spark cluster? Set SPARK_MASTER_URL to its master's address, as spark://host:7077.")
     if options["spark.master"].startswith("local"):
-        os.environ.setdefault("SPARK_CONF_DIR", str(conf_dir))  # a cluster has its own configuration
+        options[JAVA_OPTIONS] = " ".join([options.get(JAVA_OPTIONS, ""), archive_options(), _logging(conf_dir)])
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # without a network the host name may not resolve
         for name in ("SPARK_HOME", "PYSPARK_PYTHON"):  # of another Spark, or of a Python without these packages
             if (value := os.environ.pop(name, None)) not in (None, sys.executable):
@@ -141,6 +143,13 @@ def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
     os.environ["JAVA_HOME"] = str(wrap_java(find_java().home))
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     _silence_accumulators()
+
+
+def _logging(conf_dir: Path) -> str:
+    """Java's option for log4j2.properties. SPARK_CONF_DIR would do, but forbids an archive of classes."""
+    file = conf_dir / LOG4J
+    is_own = "SPARK_CONF_DIR" not in os.environ and file.exists()
+    return f"-Dlog4j2.configurationFile={file.resolve().as_uri()}" if is_own else ""
 
 
 def _silence_accumulators() -> None:
