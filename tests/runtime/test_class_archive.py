@@ -52,7 +52,7 @@ def test_an_archive_that_java_cannot_use_is_ignored_without_a_word(folder):
 
 def test_a_run_that_fails_leaves_no_archive(folder, monkeypatch):
     monkeypatch.setattr(class_archive, "NODES", "no.such_node")
-    with pytest.raises(UserError, match="no.such_node"):
+    with pytest.raises(UserError, match=r"no\.such_node"):
         make_archive()
     assert not list(folder.glob("spark*"))
     assert archive_options() == ""
