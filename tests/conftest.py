@@ -57,14 +57,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
+FOR_FEW_ROWS = {  # a quarter of the CPU time less; the runs in processes of their own have what users have
+    "spark.master": "local[2]",
+    "spark.sql.shuffle.partitions": 2,
+    "spark.sql.adaptive.enabled": False,
+    "spark.sql.codegen.wholeStage": False,
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+
+
 @pytest.fixture(scope="session")
 def spark() -> SparkSession:
-    """The session of conf/base/spark.yml, on two cores on every machine, and with Java's cheapest garbage collector."""
+    """The session of conf/base/spark.yml, on two cores on every machine, and quick with the few rows of tests."""
     options = ConfigLoader(str(ROOT / "conf"), **{**CONFIG_LOADER_ARGS, "default_run_env": "base"})["spark"]
     java = f"{options['spark.driver.extraJavaOptions']} -XX:+UseSerialGC"
-    configure_spark(
-        {**options, "spark.master": "local[2]", "spark.driver.extraJavaOptions": java}, ROOT / "conf" / "base"
-    )
+    configure_spark({**options, **FOR_FEW_ROWS, "spark.driver.extraJavaOptions": java}, ROOT / "conf" / "base")
     return SparkSession.builder.getOrCreate()
 
 
