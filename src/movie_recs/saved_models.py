@@ -5,6 +5,7 @@ them, and reads them into Spark.
 """
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from movie_recs.model.factor_model import Arrays, Rule, read_arrays
+from movie_recs.model.factor_model import Arrays, Rule, feature_matrix, read_arrays
 from movie_recs.ranking.rules import read_rule
 
 MARKER = "_SUCCESS"
+ROWS_AT_A_TIME = 2**14
 
 
 class Version(NamedTuple):
@@ -42,8 +44,42 @@ def newest_version(folder: Path) -> Version | None:
 def read_model(folder: Path) -> SavedModel:
     """The model in the folder of a version; its movies in float32, as they are saved."""
     numbers = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    items = read_arrays(pq.read_table(folder / "item_factors"), np.float32)
-    return SavedModel(numbers["intercept"], items, read_rule(numbers))
+    return SavedModel(numbers["intercept"], read_factors(parts(folder / "item_factors")), read_rule(numbers))
+
+
+def parts(table: Path) -> list[Path]:
+    """The Parquet files of a table, in order."""
+    return sorted(table.glob("*.parquet"))
+
+
+def read_factors(files: Sequence[Path], zeros: Callable[..., np.ndarray] = np.zeros) -> Arrays:
+    """The rows (id, bias, features) in Parquet files, in any order, as `read_arrays` has them; features in float32.
+
+    They are read a batch at a time into their places, which is several times faster than whole.
+
+    Args:
+        files: The files.
+        zeros: Makes the array of features, from its shape and type.
+    """
+    ids = np.concatenate([pq.read_table(file, columns=["id"])["id"].to_numpy() for file in files])
+    order, rank = np.argsort(ids), None
+    places = np.empty(len(ids), np.int64)
+    places[order] = np.arange(len(ids))
+    bias, features, first = np.zeros(len(ids) + 1), zeros((len(ids) + 1, 0), np.float32), 0
+    for file in files:
+        with pq.ParquetFile(file) as table:
+            for batch in table.iter_batches(ROWS_AT_A_TIME, columns=["bias", "features"]):
+                values = feature_matrix(batch["features"])
+                if rank is None and len(values):
+                    rank = values.shape[1]
+                    features = zeros((len(ids) + 1, rank), np.float32)
+                rows = places[first : first + len(values)]
+                first += len(values)
+                if len(rows):
+                    features[rows], bias[rows] = values, batch["bias"].to_numpy(zero_copy_only=False)
+    if len(ids):
+        features[-1], bias[-1] = features[:-1].mean(axis=0, dtype=float), bias[:-1].mean()
+    return Arrays(ids[order], bias, features)
 
 
 def read_als_items(folder: Path) -> Arrays:

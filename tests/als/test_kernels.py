@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from movie_recs.als import kernels
+from movie_recs.als.compiled import base_of
 
 EXPLICIT = -1.0
 
@@ -38,7 +39,8 @@ def expected_factors(starts, others, ratings, fixed, reg_param, alpha):
 
 def solve(starts, others, ratings, fixed, solved, reg_param, alpha) -> int:
     is_dual = kernels.use_dual(starts, len(fixed), fixed.shape[1], reg_param, alpha)
-    return kernels.solve_factors(starts, others, ratings, fixed, solved, reg_param, alpha, is_dual)
+    base = base_of(fixed, alpha)
+    return kernels.solve_factors(starts, others, ratings, fixed, base, solved, reg_param, alpha, is_dual)
 
 
 @pytest.mark.parametrize("rank", [1, 3, 8])

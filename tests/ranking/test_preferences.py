@@ -176,6 +176,12 @@ def by_user(rated: pd.DataFrame, rule: PreferenceRule) -> tuple[np.ndarray, np.n
     return starts_of(*counts), (movie_ids // 10 - 1).astype(np.int32), weights
 
 
+def fold(
+    rule: PreferenceRule, starts: np.ndarray, rows: np.ndarray, weights: np.ndarray, items: np.ndarray
+) -> np.ndarray:
+    return rule.fold(starts, rows, weights, rule.movies(items))
+
+
 def folded(model: FactorModel, ratings) -> dict[int, tuple[float, ...]]:
     """Bias and features by id."""
     rows = fold_in(model, ratings).orderBy("id").collect()
@@ -192,7 +198,7 @@ class TestUserVectors:
             system = y.T @ y + sum(2.0 * each * np.outer(x, x) for each, x in zip(w, own, strict=True))
             right = sum((1 + 2.0 * each) * x for each, x in zip(w, own, strict=True))
             expected.append(np.linalg.solve(system + 0.1 * (last - first) * np.eye(ALS), right))
-        found = rule.fold(starts, rows, weights, np.ascontiguousarray(items[:, :ALS]))
+        found = fold(rule, starts, rows, weights, items[:, :ALS])
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
@@ -203,18 +209,18 @@ class TestUserVectors:
         expected = [
             sum(weights[n] * d[rows[n]] * f[rows[n]] for n in range(first, last)) for first, last in pairwise(starts)
         ]
-        found = RULES["ease"].fold(starts, rows, weights, items[:, ALS:])
+        found = fold(RULES["ease"], starts, rows, weights, items[:, ALS:])
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
     def test_the_parts_stand_side_by_side_als_times_its_weight(self, rated, items):
         starts, rows, weights = by_user(rated, RULES["blend"])
-        als = RULES["als"].fold(starts, rows, weights, items[:, :ALS])
-        ease = RULES["ease"].fold(starts, rows, weights, items[:, ALS:])
-        both = RULES["blend"].fold(starts, rows, weights, items)
+        als = fold(RULES["als"], starts, rows, weights, items[:, :ALS])
+        ease = fold(RULES["ease"], starts, rows, weights, items[:, ALS:])
+        both = fold(RULES["blend"], starts, rows, weights, items)
         np.testing.assert_allclose(both, np.hstack([0.7 * als, ease]), rtol=1e-6)
 
     def test_who_has_no_preference_has_zeros(self, items):
-        found = RULES["blend"].fold(np.array([0, 0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32), items)
+        found = fold(RULES["blend"], np.array([0, 0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32), items)
         assert found.shape == (2, ALS + EASE)
         assert not found[0].any()
         assert found[1].all()
@@ -224,7 +230,7 @@ class TestUserVectors:
         rule = PreferenceRule(2, 0, "all", EQUAL, 1.0, 0.0, 1.0)
         one = np.array([[1, 2]], np.float32)
         with pytest.raises(ArithmeticError, match="singular"):
-            rule.fold(np.array([0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32), one)
+            fold(rule, np.array([0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32), one)
 
 
 class TestFoldIn:
@@ -232,7 +238,7 @@ class TestFoldIn:
     def test_in_spark_it_is_user_vectors_of_the_users_preferences(self, models, rated, ratings, items, name):
         rule = RULES[name]
         part = {"als": items[:, :ALS], "ease": items[:, ALS:], "blend": items}[name]
-        expected = rule.fold(*by_user(rated, rule), part)
+        expected = fold(rule, *by_user(rated, rule), part)
         found = folded(models[name], ratings)
         assert list(found) == list(range(1, USERS + 1))
         np.testing.assert_allclose(
@@ -245,7 +251,7 @@ class TestFoldIn:
         starts, rows, weights = by_user(rated, rule)
         assert len(rows) < len(rated)
         found = folded(models["blend"]._replace(rule=rule), ratings)
-        expected = rule.fold(starts, rows, weights, items)
+        expected = fold(rule, starts, rows, weights, items)
         np.testing.assert_allclose(np.array(list(found.values()))[:, 1:], expected, rtol=1e-6)
 
     def test_neither_the_order_nor_the_partitions_nor_other_users_change_a_bit(self, models, ratings):

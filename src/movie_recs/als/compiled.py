@@ -108,22 +108,35 @@ def _solve_users(items: np.ndarray, reg_param: float, alpha: float, block: Targe
     return solve_side(reg_param, alpha, block.seen.user_starts, block.seen.movies, block.values, items)
 
 
+def base_of(fixed: np.ndarray, alpha: float) -> np.ndarray:
+    """(rank, rank): what the normal equations of all groups share, the other side (h, rank) being fixed."""
+    return np.zeros((fixed.shape[1], fixed.shape[1])) if alpha < 0 else kernels.gram(fixed)
+
+
 def solve_side(
-    reg_param: float, alpha: float, starts: np.ndarray, others: np.ndarray, values: np.ndarray, fixed: np.ndarray
+    reg_param: float,
+    alpha: float,
+    starts: np.ndarray,
+    others: np.ndarray,
+    values: np.ndarray,
+    fixed: np.ndarray,
+    base: np.ndarray | None = None,
 ) -> np.ndarray:
     """Half an alternation: the factors of one side, zeros for a group without ratings; see `kernels.solve_factors`.
 
-    Groups are solved on all cores, each in the same way whatever their number.
+    Groups are solved on all cores, each in the same way whatever their number. `base` is `base_of(fixed, alpha)`, for
+    callers that solve for the same fixed side again and again.
 
     Raises:
         ArithmeticError: A system of normal equations is singular.
     """
+    base = base_of(fixed, alpha) if base is None else base
     solved = np.zeros((len(starts) - 1, fixed.shape[1]), np.float32)
     is_dual = kernels.use_dual(starts, len(fixed), fixed.shape[1], reg_param, alpha)
 
     def solve_some(groups: tuple[int, int]) -> bool:
         first, last = groups
-        own = starts[first : last + 1], others, values, fixed, solved[first:last]
+        own = starts[first : last + 1], others, values, fixed, base, solved[first:last]
         return kernels.solve_factors(*own, reg_param, alpha, is_dual) < 0
 
     edges = np.searchsorted(starts, np.linspace(0, starts[-1], cores() + 1)[1:-1])  # about as many ratings in each part

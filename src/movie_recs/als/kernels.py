@@ -74,6 +74,7 @@ def solve_factors(
     others: np.ndarray,
     ratings: np.ndarray,
     fixed: np.ndarray,
+    base: np.ndarray,
     solved: np.ndarray,
     reg_param: float,
     alpha: float,
@@ -91,6 +92,7 @@ def solve_factors(
         others: (n,) the row in `fixed` of each rating.
         ratings: (n,) float32.
         fixed: (h, rank) float32; zeros for what has no ratings.
+        base: (rank, rank), `gram(fixed)` in the implicit model, else zeros.
         solved: (g, rank) float32, written; a group without ratings stays as it is.
         reg_param: lambda.
         alpha: The implicit model's confidence is 1 + alpha |r|; negative for the explicit model.
@@ -103,13 +105,11 @@ def solve_factors(
     matrix, right = np.empty((rank, rank)), np.empty(rank)
     vectors, weights = np.zeros((max(rank, AT_A_TIME), rank)), np.ones(max(rank, AT_A_TIME))
     roots, rotated = np.empty(rank), np.empty(rank)
-    base, axes, spread, turned = np.zeros((rank, rank)), np.zeros((0, 0)), np.zeros(rank), np.zeros((0, rank))
-    if not is_explicit:
-        base = _gram(fixed)
-        if is_dual:  # the dual system needs a diagonal base, as it is along its eigenvectors
-            spread, axes = np.linalg.eigh(base)  # reads the lower triangle
-            spread = np.maximum(spread, 0)
-            turned = _multiply(fixed, axes)
+    axes, spread, turned = np.zeros((0, 0)), np.zeros(rank), np.zeros((0, rank))
+    if is_dual and not is_explicit:  # the dual system needs a diagonal base, as it is along its eigenvectors
+        spread, axes = np.linalg.eigh(base)  # reads the lower triangle
+        spread = np.maximum(spread, 0)
+        turned = _multiply(fixed, axes)
     for group in range(len(starts) - 1):
         first, count = starts[group], starts[group + 1] - starts[group]
         if count == 0:
@@ -265,7 +265,7 @@ def _multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 @_compiled
-def _gram(vectors: np.ndarray) -> np.ndarray:
+def gram(vectors: np.ndarray) -> np.ndarray:
     """The lower triangle of the sum of y y^T over the rows y, (rank, rank)."""
     size = vectors.shape[1]
     matrix, block, weights = np.zeros((size, size)), np.zeros((AT_A_TIME, size)), np.ones(AT_A_TIME)

@@ -16,7 +16,7 @@ import numpy as np
 
 from movie_recs.als import kernels
 from movie_recs.data.interactions import Interactions, compact, starts_of, take
-from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Vectors
+from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Folder, Vectors
 
 LEAST_PULL = 1e-9  # without it the system of a user with few ratings is singular
 
@@ -103,8 +103,15 @@ class RidgeRule(NamedTuple):
         """See `Rule`."""
         return tuple(ridge.size for ridge in self.ridges)
 
+    def folder(self, items: Arrays, intercept: float) -> Folder:
+        """See `Rule`."""
+        return partial(self._vectors, items, intercept)
+
     def user_vectors(self, ratings: Interactions, items: Arrays, intercept: float) -> Vectors:
         """See `Rule`."""
+        return self.folder(items, intercept)(ratings)
+
+    def _vectors(self, items: Arrays, intercept: float, ratings: Interactions) -> Vectors:
         known = _known(ratings, items)
         starts = starts_of(known.users, len(known.user_ids))
         targets = known.ratings.astype(float) - intercept - items.bias[known.movies]

@@ -18,7 +18,7 @@ import numpy as np
 
 from movie_recs.bayes import kernels
 from movie_recs.data.interactions import Interactions, starts_of, take
-from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Vectors
+from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Folder, Vectors
 
 TOLERANCE = 1e-4  # relative change of tau at which a user is settled
 
@@ -81,16 +81,25 @@ class PosteriorRule(NamedTuple):
         """
         return self._settle(self._matrices(), starts, movies, targets, vectors)
 
+    def folder(self, items: Arrays, intercept: float) -> Folder:
+        """See `Rule`."""
+        return partial(self._vectors, self._matrices(), items, intercept, with_ones(items.features))
+
     def user_vectors(self, ratings: Interactions, items: Arrays, intercept: float) -> Vectors:
         """See `Rule`."""
-        known, targets = _known(ratings, items, intercept)
-        starts = starts_of(known.users, len(known.user_ids))
-        means = self.posteriors(starts, known.movies, targets, with_ones(items.features)).means
-        return Vectors(means[:, 0], means[:, 1:])
+        return self.folder(items, intercept)(ratings)
 
     def explainer(self, items: Arrays, intercept: float) -> Explainer:
         """See `Rule`."""
         return partial(self._contributions, self._matrices(), items, intercept, with_ones(items.features))
+
+    def _vectors(
+        self, matrices: "_Matrices", items: Arrays, intercept: float, vectors: np.ndarray, ratings: Interactions
+    ) -> Vectors:
+        known, targets = _known(ratings, items, intercept)
+        starts = starts_of(known.users, len(known.user_ids))
+        means = self._settle(matrices, starts, known.movies, targets, vectors).means
+        return Vectors(means[:, 0], means[:, 1:])
 
     def _matrices(self) -> "_Matrices":
         precision = np.array(self.precision)

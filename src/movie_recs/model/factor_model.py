@@ -54,6 +54,13 @@ class Contributions(NamedTuple):
     terms: np.ndarray
 
 
+class Folder(Protocol):
+    """Folds in the users of one block after the other."""
+
+    def __call__(self, ratings: Interactions) -> Vectors:
+        """The vectors of the users of these ratings, as `Rule.user_vectors`."""
+
+
 class Explainer(Protocol):
     """Explains the scores of one user after the other."""
 
@@ -73,8 +80,18 @@ class Rule(Protocol):
     def sizes(self) -> tuple[int, ...]:
         """Number of features of each part of a vector, in their order; they add up to its length."""
 
+    def folder(self, items: Arrays, intercept: float) -> Folder:
+        """Folds users in; what all users share is computed once, here.
+
+        Args:
+            items: The movies' side.
+            intercept: The intercept of the model.
+        """
+
     def user_vectors(self, ratings: Interactions, items: Arrays, intercept: float) -> Vectors:
         """The vectors of the users of these ratings; zeros for a user without a rating that counts.
+
+        That is `folder(items, intercept)(ratings)`, for one block.
 
         Args:
             ratings: All ratings of some users, with `items.ids` as `movie_ids`; those of unknown movies are ignored.

@@ -22,15 +22,29 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from movie_recs.als.compiled import Targets, solve_side
+from movie_recs.als.compiled import Targets, base_of, solve_side
 from movie_recs.data.interactions import Interactions, compact, select_seen, starts_of, take
 from movie_recs.data.scale import HALF_STARS
-from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Vectors
+from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Folder, Vectors
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import self_influence
 from movie_recs.ranking.parameters import PreferenceParameters, RatingWeights
 
 LEAST_WEIGHT = 0.1  # of a preference of few stars: the movie was watched and rated
+
+
+class Movies(NamedTuple):
+    """The movies' side as the rule uses it: what the systems of all users share.
+
+    Args:
+        factors: (m, als_size) float32, contiguous: ALS's part.
+        own: (m, ease_size) float32: EASE's part.
+        base: (als_size, als_size): the lower triangle of the sum of y y^T over all movies.
+    """
+
+    factors: np.ndarray
+    own: np.ndarray
+    base: np.ndarray
 
 
 class PreferenceRule(NamedTuple):
@@ -63,29 +77,37 @@ class PreferenceRule(NamedTuple):
         """See `Rule`."""
         return self.als_size, self.ease_size
 
-    def user_vectors(self, ratings: Interactions, items: Arrays, intercept: float) -> Vectors:  # noqa: ARG002 - see `Rule`
+    def folder(self, items: Arrays, intercept: float) -> Folder:  # noqa: ARG002 - see `Rule`
         """See `Rule`."""
-        starts, movies, weights = self._weighted(ratings, items)
-        vectors = self.fold(starts, movies, weights, items.features[:-1].astype(np.float32, copy=False))
-        return Vectors(np.zeros(len(vectors)), vectors)
+        return partial(self._vectors, self.movies(items.features[:-1]))
 
-    def fold(self, starts: np.ndarray, movies: np.ndarray, weights: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def user_vectors(self, ratings: Interactions, items: Arrays, intercept: float) -> Vectors:
+        """See `Rule`."""
+        return self.folder(items, intercept)(ratings)
+
+    def movies(self, features: np.ndarray) -> Movies:
+        """The movies' side from its vectors, (m, als_size + ease_size), ALS's part first."""
+        factors, own = np.split(features.astype(np.float32, copy=False), [self.als_size], axis=1)
+        factors = np.ascontiguousarray(factors)
+        return Movies(factors, own, base_of(factors, self.alpha))
+
+    def fold(self, starts: np.ndarray, rated: np.ndarray, weights: np.ndarray, movies: Movies) -> np.ndarray:
         """(u, k) float32: the users' vectors.
 
         Args:
             starts: (u + 1,), where each user's preferences begin.
-            movies: (n,) int32, rows of `items`.
+            rated: (n,) int32, rows of `movies`.
             weights: (n,) float32.
-            items: (m, k) float32, ALS's part first.
+            movies: The movies' side.
         """
         users = len(starts) - 1
         factors = np.zeros((users, self.als_size), np.float32)
         if self.als_size:
-            als_items = np.ascontiguousarray(items[:, : self.als_size])
-            factors = solve_side(self.reg_param, self.alpha, starts, movies, weights, als_items)
+            systems = starts, rated, weights, movies.factors, movies.base
+            factors = solve_side(self.reg_param, self.alpha, *systems)
             factors *= np.float32(self.als_weight)
-        rated, places = compact(movies, len(items))  # of one user few, so that a service can answer at once
-        own = items[rated, self.als_size :]
+        occurs, places = compact(rated, len(movies.own))  # of one user few, so that a service can answer at once
+        own = movies.own[occurs]
         rows = csr_array(
             (weights * self_influence(own, self.ease_diagonal)[places], places, starts), shape=(users, len(own))
         )
@@ -93,39 +115,33 @@ class PreferenceRule(NamedTuple):
 
     def explainer(self, items: Arrays, intercept: float) -> Explainer:  # noqa: ARG002 - see `Rule`
         """See `Rule`."""
-        factors, own = np.split(items.features[:-1], [self.als_size], axis=1)
-        factors = factors.astype(float)
-        return partial(self._contributions, items, factors, factors.T @ factors, own)
+        return partial(self._contributions, self.movies(items.features[:-1]))
 
-    def _contributions(
-        self,
-        items: Arrays,
-        factors: np.ndarray,
-        gram: np.ndarray,
-        own: np.ndarray,
-        ratings: Interactions,
-        asked: np.ndarray,
-    ) -> Contributions:
+    def _vectors(self, movies: Movies, ratings: Interactions) -> Vectors:
+        vectors = self.fold(*self._weighted(ratings, movies), movies)
+        return Vectors(np.zeros(len(vectors)), vectors)
+
+    def _contributions(self, side: Movies, ratings: Interactions, asked: np.ndarray) -> Contributions:
         """See `Explainer`.
 
         The term of her preference j is, of ALS's part, als_weight y_i^T (...)^-1 y_j (1 + alpha w_j), the exact
         decomposition of Hu, Koren & Volinsky 2008, section 5; of EASE's, w_j d_j f_j . f_i.
         """
-        _, movies, weights = self._weighted(ratings, items)
-        mine = own[movies].astype(float)
-        terms = own[asked].astype(float) @ (mine * (weights * self_influence(mine, self.ease_diagonal))[:, None]).T
+        _, movies, weights = self._weighted(ratings, side)
+        mine = side.own[movies].astype(float)
+        terms = side.own[asked].astype(float) @ (mine * (weights * self_influence(mine, self.ease_diagonal))[:, None]).T
         if self.als_size and len(movies):
-            rated_factors, more = factors[movies], self.alpha * weights
-            system = gram + (rated_factors.T * more) @ rated_factors
+            rated_factors, more = side.factors[movies].astype(float), self.alpha * weights
+            system = side.base + np.tril(side.base, -1).T + (rated_factors.T * more) @ rated_factors
             system += self.reg_param * len(movies) * np.eye(self.als_size)
             effect = np.linalg.solve(system, rated_factors.T * (1 + more))
-            terms += self.als_weight * factors[asked] @ effect
+            terms += self.als_weight * side.factors[asked].astype(float) @ effect
         return Contributions(movies, terms)
 
-    def _weighted(self, ratings: Interactions, items: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _weighted(self, ratings: Interactions, movies: Movies) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The users' preferences among the known movies: starts (u + 1,), movies (n,), weights (n,)."""
         preferred = select_preferred(ratings, self.preferred, self.liked)
-        known = take(preferred, preferred.movies < len(items.ids))
+        known = take(preferred, preferred.movies < len(movies.own))
         starts = starts_of(known.users, len(known.user_ids))
         stars = known.ratings.astype(float)
         return starts, known.movies, weigh(starts, stars, known.times, known.movies, self.weights)

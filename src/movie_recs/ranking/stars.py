@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from movie_recs.data.interactions import Interactions
-from movie_recs.model.factor_model import Arrays, Contributions, Explainer, ItemSide, Rule, Vectors
+from movie_recs.model.factor_model import Arrays, Contributions, Explainer, Folder, ItemSide, Rule, Vectors
 from movie_recs.model.pairs import score_pairs, take_vectors
 from movie_recs.ranking.preferences import PreferenceRule
 
@@ -38,19 +38,25 @@ class StarsRule(NamedTuple):
         """See `Rule`."""
         return *self.preference.sizes, *self.rating.sizes, 1
 
-    def user_vectors(self, ratings: Interactions, items: Arrays, intercept: float) -> Vectors:  # noqa: ARG002 - see `Rule`
+    def folder(self, items: Arrays, intercept: float) -> Folder:  # noqa: ARG002 - see `Rule`
         """See `Rule`."""
         own, rating = self.split(items)
-        vectors = self.preference.user_vectors(ratings, own, 0.0)
-        stars = self.rating.user_vectors(ratings, rating, self.intercept)
-        has_ratings = np.bincount(ratings.users, minlength=len(ratings.user_ids)) > 0
-        return join_users(vectors.features, stars, self.intercept, self.weight, has_ratings)
+        return partial(self._vectors, self.preference.folder(own, 0.0), self.rating.folder(rating, self.intercept))
+
+    def user_vectors(self, ratings: Interactions, items: Arrays, intercept: float) -> Vectors:
+        """See `Rule`."""
+        return self.folder(items, intercept)(ratings)
 
     def explainer(self, items: Arrays, intercept: float) -> Explainer:  # noqa: ARG002 - see `Rule`
         """See `Rule`; what the stars owe to the movie's bias and to the intercept is no rating's, and in no term."""
         own, rating = self.split(items)
         both = self.preference.explainer(own, 0.0), self.rating.explainer(rating, self.intercept)
         return partial(self._contributions, *both)
+
+    def _vectors(self, of_preferences: Folder, of_stars: Folder, ratings: Interactions) -> Vectors:
+        vectors, stars = of_preferences(ratings), of_stars(ratings)
+        has_ratings = np.bincount(ratings.users, minlength=len(ratings.user_ids)) > 0
+        return join_users(vectors.features, stars, self.intercept, self.weight, has_ratings)
 
     def _contributions(
         self, of_preferences: Explainer, of_stars: Explainer, ratings: Interactions, asked: np.ndarray

@@ -15,9 +15,8 @@ from movie_recs.model.exact_search import Items
 from movie_recs.model.factor_model import Arrays
 from movie_recs.model.pairs import score_pairs, take_vectors, to_scale
 from movie_recs.model.search import search
-from movie_recs.saved_models import SavedModel
 from movie_recs.serve.histories import rating_rows
-from movie_recs.serve.snapshot import Snapshot
+from movie_recs.serve.snapshot import Served, Snapshot
 
 NEW_USER = 1  # her number in arrays that hold nobody else
 MICROSECONDS = 1_000_000
@@ -47,8 +46,8 @@ def new_person(snapshot: Snapshot, movies: Sequence[int], stars: Sequence[float]
     times = np.array([place for place, _ in last.values()], np.int64) * MICROSECONDS
     values = np.array([value for _, value in last.values()], np.float32)
     rated = rating_rows(NEW_USER, np.array(list(last), np.int32), values, times)
-    rating = None if snapshot.rating is None else _folded(snapshot.rating.model, rated)
-    return Person(NEW_USER, rated, _folded(snapshot.ranking.model, rated), rating)
+    rating = None if snapshot.rating is None else _folded(snapshot.rating, rated)
+    return Person(NEW_USER, rated, _folded(snapshot.ranking, rated), rating)
 
 
 def recommend(
@@ -104,15 +103,15 @@ def similar_movies(snapshot: Snapshot, movie: int, n: int, metric: str) -> list[
     ]
 
 
-def _folded(model: SavedModel, rated: pa.Table) -> Arrays:
+def _folded(served: Served, rated: pa.Table) -> Arrays:
     """The users of a model who have these ratings; zeros without one that counts."""
-    if model.rule is None:
+    if served.fold_in is None:
         raise UserError("The model has no rule, so that it cannot make users' vectors from ratings.")
-    items = model.items
+    items = served.model.items
     if not len(rated):
         return Arrays(np.array([NEW_USER]), np.zeros(2), np.zeros((2, items.features.shape[1]), np.float32))
     ratings = read_interactions(rated, items.ids)
-    bias, features = model.rule.user_vectors(ratings, items, model.intercept)
+    bias, features = served.fold_in(ratings)
     bias, features = bias.astype(np.float32).astype(float), features.astype(np.float32)  # as a table of users has them
     return Arrays(ratings.user_ids, np.append(bias, bias), np.vstack([features, features]))
 

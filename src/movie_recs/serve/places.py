@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from movie_recs.errors import UserError
-from movie_recs.saved_models import MARKER
+from movie_recs.saved_models import MARKER, parts
 
 OBJECTIVES = ("ranking", "rating")
 
@@ -27,7 +27,7 @@ class Places(NamedTuple):
 
     def parts(self, name: str) -> list[Path]:
         """The Parquet files of a table, in order."""
-        return sorted(self.table(name).glob("*.parquet"))
+        return parts(self.table(name))
 
     def model(self, objective: str, name: str = "factor_model") -> Path:
         """The folder of the versions of a model."""

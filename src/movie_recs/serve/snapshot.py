@@ -10,10 +10,10 @@ from movie_recs.data.id_numbers import IdNumbers
 from movie_recs.data.scale import Scale
 from movie_recs.errors import UserError
 from movie_recs.model.exact_search import DOT, Items, prepare_items
-from movie_recs.model.factor_model import Arrays, has_vectors
+from movie_recs.model.factor_model import Arrays, Folder, has_vectors
 from movie_recs.model.reasons import Reasons
 from movie_recs.model.search import METRICS
-from movie_recs.saved_models import SavedModel, newest_version, read_als_items, read_model
+from movie_recs.saved_models import SavedModel, newest_version, parts, read_als_items, read_model
 from movie_recs.serve.catalogue import Catalogue
 from movie_recs.serve.histories import Histories, read_histories
 from movie_recs.serve.places import OBJECTIVES, Places
@@ -24,10 +24,11 @@ TABLES = ("ratings", "movies", "user_ids", "movie_ids")
 
 
 class Served(NamedTuple):
-    """A model with its users."""
+    """A model with its users, and what folds others in; None without a rule."""
 
     model: SavedModel
     users: Users
+    fold_in: Folder | None
 
 
 class Snapshot(NamedTuple):
@@ -112,7 +113,9 @@ def _load(places: Places, objective: str) -> Served:
     version = newest_version(places.model(objective))
     if version is None:
         raise UserError(f"There is no complete {objective} model of {places.dataset}: run kedro run first.")
-    return Served(read_model(version.folder), read_users(sorted((version.folder / "user_factors").glob("*.parquet"))))
+    model = read_model(version.folder)
+    fold_in = None if model.rule is None else model.rule.folder(model.items, model.intercept)
+    return Served(model, read_users(parts(version.folder / "user_factors")), fold_in)
 
 
 def _reasons(model: SavedModel) -> Reasons:
