@@ -22,7 +22,8 @@ FLOORS = (
     {"report", "saved_models"},
     {"parameters"},
     {"runtime"},
-    {"datasets", "pipelines", "sample", "serve"},
+    {"serve"},
+    {"datasets", "pipelines", "sample"},
     {"tracking"},
     {"pipeline_registry", "settings", "__main__"},
 )

@@ -12,7 +12,7 @@ from movie_recs.errors import UserError
 from movie_recs.parameter_types import EITHER, Block, CarrierChoice
 from movie_recs.ranking.parameters import RankingParameters
 from movie_recs.rating.parameters import RatingParameters
-from movie_recs.report.parameters import EdaParameters, RecommendParameters, ReportingParameters
+from movie_recs.report.parameters import EdaParameters, RecommendParameters, RefreshParameters, ReportingParameters
 
 MOST_SHOWN = 200  # characters of a wrong value
 
@@ -29,6 +29,7 @@ class Parameters(Block):
     eda: EdaParameters
     rating: RatingParameters
     ranking: RankingParameters
+    refresh: RefreshParameters = RefreshParameters()
     recommend: RecommendParameters
     reporting: ReportingParameters
 

@@ -1,11 +1,11 @@
-"""The registered pipelines; `kedro run` runs all of them, in the order of their data.
+"""The registered pipelines; `kedro run` runs all of them but `refresh`, in the order of their data.
 
 Of events without ratings they leave the objective `rating` out.
 """
 
 from kedro.pipeline import Pipeline
 
-from movie_recs.pipelines import data_processing, eda, evaluation, recommend, reporting, tuning
+from movie_recs.pipelines import data_processing, eda, evaluation, recommend, refresh, reporting, tuning
 from movie_recs.runtime.objectives import has_ratings
 
 
@@ -21,4 +21,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "recommend": recommend.create_pipeline(rated),
         "reporting": reporting.create_pipeline(rated),
     }
-    return {**pipelines, "__default__": sum(pipelines.values(), start=Pipeline([]))}
+    default = sum(pipelines.values(), start=Pipeline([]))
+    return {**pipelines, "refresh": refresh.create_pipeline(rated), "__default__": default}

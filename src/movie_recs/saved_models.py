@@ -7,7 +7,7 @@ them, and reads them into Spark.
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,14 @@ class Version(NamedTuple):
 
     name: str
     folder: Path
+
+
+class FactorTables(NamedTuple):
+    """A `FactorModel` as it is saved: `model.json`, and the tables (id, bias, features) of users and of items."""
+
+    numbers: dict[str, Any]
+    users: pa.Table
+    items: pa.Table
 
 
 class SavedModel(NamedTuple):

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import JSONPreview
 from kedro_datasets._utils.databricks_utils import parse_spark_filepath, to_spark_path
@@ -27,7 +28,7 @@ from movie_recs.errors import UserError
 from movie_recs.model.factor_model import FactorModel
 from movie_recs.ranking.rules import describe_rule, read_rule
 from movie_recs.runtime.spark import spark_session
-from movie_recs.saved_models import MARKER
+from movie_recs.saved_models import MARKER, FactorTables
 
 Model = TypeVar("Model")
 
@@ -105,6 +106,10 @@ class _ModelDataset(AbstractVersionedDataset[Model, Model]):
                 if values.null_count or not np.isfinite(values.to_numpy(zero_copy_only=False)).all():
                     raise ValueError(f"{name} in {path.rsplit('/', 1)[-1]} has a value that is no finite number")
 
+    def _read_numbers(self) -> dict[str, Any]:
+        with self._fs.open(f"{self._get_load_path()}/model.json") as file:
+            return json.load(file)
+
     def _read(self, path: str) -> Model:
         raise NotImplementedError
 
@@ -142,12 +147,33 @@ class FactorModelDataset(_ModelDataset[FactorModel]):
         users, items = (spark.read.parquet(f"{path}/{side}_factors") for side in ("user", "item"))
         return FactorModel(numbers["intercept"], users, items, read_rule(numbers))
 
-    def _read_numbers(self) -> dict[str, Any]:
-        with self._fs.open(f"{self._get_load_path()}/model.json") as file:
-            return json.load(file)
-
     def _write(self, model: FactorModel, path: str) -> None:
         model.users.write.parquet(f"{path}/user_factors")
         model.items.write.parquet(f"{path}/item_factors")
         with self._fs.open(f"{self._get_save_path()}/model.json", "w") as file:
             json.dump({"intercept": model.intercept, **describe_rule(model.rule)}, file)
+
+
+class FactorTablesDataset(_ModelDataset[FactorTables]):
+    """What `FactorModelDataset` saves and loads, in memory and without Spark."""
+
+    _TABLES = ("user_factors", "item_factors")
+
+    def preview(self) -> JSONPreview:
+        """Everything but the vectors, for kedro-viz."""
+        return JSONPreview(json.dumps(self._read_numbers()))
+
+    def _read(self, path: str) -> FactorTables:  # noqa: ARG002 - in the form that Spark takes
+        folder = str(self._get_load_path())
+        return FactorTables(
+            self._read_numbers(),
+            *(pq.read_table(f"{folder}/{side}_factors", filesystem=self._fs) for side in ("user", "item")),
+        )
+
+    def _write(self, model: FactorTables, path: str) -> None:  # noqa: ARG002 - in the form that Spark takes
+        folder = str(self._get_save_path())
+        for side, table in (("user", model.users), ("item", model.items)):
+            self._fs.makedirs(f"{folder}/{side}_factors")
+            pq.write_table(table, f"{folder}/{side}_factors/part-00000.parquet", filesystem=self._fs)
+        with self._fs.open(f"{folder}/model.json", "w") as file:
+            json.dump(model.numbers, file)

@@ -1,6 +1,7 @@
 """A source as it was described, and each of its tables as rows of text."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
@@ -9,7 +10,9 @@ from pyspark.sql import DataFrame
 
 from movie_recs.data.sources.description import SourceDescription, Table
 from movie_recs.data.sources.layouts import Source, resolve
+from movie_recs.data.sources.plain import PlainTable
 from movie_recs.data.sources.reading import file_system_of, read_rows, read_table
+from movie_recs.errors import UserError
 from movie_recs.runtime.spark import spark_session
 
 Described = Mapping[str, Any]
@@ -76,3 +79,44 @@ class SourceTable(AbstractDataset[None, DataFrame]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "table": self._table, "description": self._description, "file": self._file}
+
+
+class PlainTableDataset(AbstractDataset[None, PlainTable]):
+    """A table of a source, to be read without Spark; arguments as `SourceTable`, but that `file` is a path."""
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        table: Table,
+        description: Described,
+        file: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """`filepath` is the folder; `file` another file that is written like the table's own."""
+        self.metadata = metadata
+        self._filepath, self._table, self._description, self._file = filepath, table, description, file
+
+    def _load(self) -> PlainTable:
+        source = find_source(self._filepath, self._description)
+        table = source.description.table(self._table)
+        own = f"{self._filepath}/{table.file}" if table and table.file else None
+        return PlainTable(self._file or own, source, self._table)
+
+    def check(self) -> None:
+        """Looks for the file, so that a missing one is reported before anything starts.
+
+        Raises:
+            UserError: There is none.
+        """
+        if self._file and not Path(self._file).exists():
+            raise UserError(f"refresh.ratings: there is no file {self._file}.")
+
+    def _save(self, data: None) -> None:  # noqa: ARG002 - required by the base class
+        raise DatasetError("raw files are read-only")
+
+    def _exists(self) -> bool:
+        return True  # loading says what is missing, and a table may be
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "table": self._table, "file": self._file}

@@ -10,6 +10,7 @@ from kedro_datasets.spark import SparkDatasetV2
 from pyspark.sql import DataFrame
 
 from movie_recs.datasets.previews import preview_table
+from movie_recs.datasets.whole_folders import beside, move_whole
 from movie_recs.runtime.spark import spark_session
 
 
@@ -25,7 +26,7 @@ class SparkTable(SparkDatasetV2):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._fs = get_spark_filesystem(self._protocol, self._credentials)
-        self._staged, self._replaced = f"{self._path}.staged", f"{self._path}.replaced"
+        self._staged, self._replaced = beside(self._path)
 
     def _load(self) -> DataFrame:
         spark_session()  # the base class uses the session that exists
@@ -39,11 +40,7 @@ class SparkTable(SparkDatasetV2):
         spark_session()
         self._beside(self._staged).save(data)
         self._schema = data.schema if isinstance(data, DataFrame) else None
-        if self._fs.exists(self._path):
-            self._remove(self._replaced)
-            self._fs.mv(self._path, self._replaced, recursive=True)
-        self._fs.mv(self._staged, self._path, recursive=True)
-        self._remove(self._replaced)
+        move_whole(self._fs, self._staged, self._path)
 
     def _exists(self) -> bool:
         # A run that dies between the two moves of a save leaves the old table under its other name.
@@ -60,7 +57,3 @@ class SparkTable(SparkDatasetV2):
             save_args={**self._save_args, "mode": "overwrite"},
             credentials=self._credentials,
         )
-
-    def _remove(self, path: str) -> None:
-        if self._fs.exists(path):
-            self._fs.rm(path, recursive=True)

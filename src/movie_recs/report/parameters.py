@@ -34,6 +34,13 @@ class RecommendParameters(Block):
     new_user_ratings: str | None = None
 
 
+class RefreshParameters(Block):
+    """`ratings`: a file of new ratings; None for the raw ones. `most_since_fit`: share from which a fit is due."""
+
+    ratings: str | None = Field(default=None, min_length=1)
+    most_since_fit: Share = 0.1
+
+
 class ReportingParameters(Block):
     """How much of the lists the HTML page holds: all of it is one file, which a browser loads at once."""
 

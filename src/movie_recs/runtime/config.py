@@ -27,7 +27,8 @@ class ConfigLoader(OmegaConfigLoader):
     """`OmegaConfigLoader` that gives the catalog `${globals:dataset}`, `raw_dir`, `source` and what else it needs.
 
     To conf/*/spark.yml it gives `${globals:driver_memory}` and `java_options`, by the size of the data set's ratings.
-    They follow from parameters (`dataset`, `source`, `split`, `keep_versions`, `recommend.new_user_ratings`), and only
+    They follow from parameters (`dataset`, `source`, `split`, `keep_versions`, `recommend.new_user_ratings`,
+    `refresh.ratings`), and only
     the loader sees those of all files and of the command line before the catalog is read, with and without hooks.
     """
 
@@ -49,6 +50,7 @@ class ConfigLoader(OmegaConfigLoader):
             # Without those of `recommend`, which change no model: OmegaConf takes a minute for 10,000 new users.
             lasting = {name: value for name, value in self["parameters"].items() if name != "recommend"}
             named["changed_parameters"] = changed(lasting, self._defaults())
+            named["refresh_ratings"] = (self["parameters"].get("refresh") or {}).get("ratings")
             named["keep_versions"] = self["parameters"].get("keep_versions")
             self["globals"] = {**super().__getitem__("globals"), **found, **sizes, **named}
         return super().__getitem__(key)

@@ -25,7 +25,6 @@ from movie_recs.runtime.spark import configure_spark
 
 logger = logging.getLogger(__name__)
 
-NEW_USER_RATINGS = "new_user_ratings"
 IN_MEMORY = "only in memory"
 
 
@@ -56,9 +55,9 @@ class ProjectHooks:
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Stops a run whose inputs do not exist, or whose outputs cannot be written, before Spark starts."""
-        person = catalog.get(NEW_USER_RATINGS) if NEW_USER_RATINGS in pipeline.inputs() else None
         try:
-            getattr(person, "check", lambda: None)()
+            for name in sorted(pipeline.inputs()):
+                getattr(catalog.get(name), "check", lambda: None)()
         except UserError as error:
             raise ClickException(str(error)) from error
         missing = [

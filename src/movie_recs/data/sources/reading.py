@@ -77,7 +77,7 @@ def read_table(spark: SparkSession, folder: str, source: Source, name: Table, fi
     if source.description.format == "json":
         fields = ", ".join(f"`{column}` string" for column in table.columns().values())
         return spark.read.json(path, schema=f"{fields}, {MALFORMED} string", columnNameOfCorruptRecord=MALFORMED)
-    names, encoding = _columns(path, table, source, name), _encoding(path, table)
+    names, encoding = columns_of(path, table, source, name), encoding_of(path, table)
     quote = table.quote or NO_QUOTE
     options: dict[str, Any] = {
         "sep": table.separator, "header": table.header, "encoding": encoding, "maxColumns": MOST_FIELDS,
@@ -96,7 +96,9 @@ def read_rows(folder: str, source: Source, name: Table, rows: int) -> dict[str, 
     path = f"{folder}/{table.file}"
     if source.description.format == "csv":
         head = (
-            b"".join(_blocks(path, HEAD_BYTES)).decode(_encoding(path, table), errors="replace").removeprefix("\ufeff")
+            b"".join(_blocks(path, HEAD_BYTES))
+            .decode(encoding_of(path, table), errors="replace")
+            .removeprefix("\ufeff")
         )
         lines = [_split(line, table) for line in LINE_END.split(head)[: rows + 1] if line]
         columns = lines.pop(0) if table.header and lines else list(table.columns())
@@ -132,12 +134,12 @@ def text_rows(raw: DataFrame, source: Source, name: Table) -> DataFrame:
         del columns["time"]  # the one column that GroupLens' files may lack
     flags = table.flags if isinstance(table, ItemsDescription) else {}
     _check_columns(raw, [*columns.values(), *flags.values()], source, name)
-    texts = {role: _as_text(raw, _name_of(column)) for role, column in columns.items()}
+    texts = {role: _as_text(raw, name_of(column)) for role, column in columns.items()}
     if flags:
-        chosen = (F.when(F.trim(_quoted(_name_of(column))) == "1", genre) for genre, column in flags.items())
+        chosen = (F.when(F.trim(_quoted(name_of(column))) == "1", genre) for genre, column in flags.items())
         texts["genres"] = F.concat_ws(LIST_SEPARATOR, *chosen)
     elif isinstance(table, ItemsDescription) and "genres" in texts:
-        texts["genres"] = _as_list(raw, _name_of(columns["genres"]), table.genre_separator)
+        texts["genres"] = _as_list(raw, name_of(columns["genres"]), table.genre_separator)
     if table.decimal == "," and "rating" in texts:
         texts["rating"] = F.replace(texts["rating"], F.lit(","), F.lit("."))
     written = [F.coalesce(_as_text(raw, each), F.lit("")) for each in raw.columns if each != MALFORMED]
@@ -170,7 +172,8 @@ def find_encoding(path: str) -> str:
     return FALLBACK if bad > good else "UTF-8"
 
 
-def _encoding(path: str, table: TableDescription) -> str:
+def encoding_of(path: str, table: TableDescription) -> str:
+    """The encoding of a text file: as described, else found, which is logged if it is not UTF-8."""
     if table.encoding:
         return table.encoding
     found = find_encoding(path)
@@ -201,7 +204,7 @@ def _check_parquet(path: str, name: str | None) -> None:
         raise UserError(f"{name} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
 
 
-def _columns(path: str, table: TableDescription, source: Source, name: Table) -> list[str]:
+def columns_of(path: str, table: TableDescription, source: Source, name: Table) -> list[str]:
     """The names of a text file's columns.
 
     Raises:
@@ -216,7 +219,7 @@ def _columns(path: str, table: TableDescription, source: Source, name: Table) ->
     if not line:
         if name in NEEDED:
             raise UserError(f"{table.file} is empty: replace it with a complete file.")
-        return [_name_of(column) for column in table.columns().values()]
+        return [name_of(column) for column in table.columns().values()]
     fields = _split(line, table)
     if not table.header:
         return [f"_{place}" for place in range(1, len(fields) + 1)]
@@ -239,7 +242,7 @@ def _split(line: str, table: TableDescription) -> list[str]:
 
 def _check_columns(raw: DataFrame, columns: list[Column], source: Source, name: Table) -> None:
     there = [column for column in raw.columns if column != MALFORMED]
-    missing = [str(column) for column in columns if _name_of(column) not in there]
+    missing = [str(column) for column in columns if name_of(column) not in there]
     if not missing:
         return
     table, file = source.description.table(name), file_name(source, name)
@@ -253,8 +256,8 @@ def _check_columns(raw: DataFrame, columns: list[Column], source: Source, name: 
     raise UserError(f"{file} has no column {' and no '.join(missing)}; its columns are {shown}. Correct source.{name}.")
 
 
-def _name_of(column: Column) -> str:
-    """A place counts from 1, as `_1` does."""
+def name_of(column: Column) -> str:
+    """The name of a column in a table that was read; a place counts from 1, as `_1` does."""
     return f"_{column}" if isinstance(column, int) or str(column).isdecimal() else str(column)
 
 
