@@ -1,17 +1,19 @@
 """Tables of a source as rows of bytes, read without Spark: one column for each role, a batch at a time."""
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.dataset
 
 from movie_recs.data.sources.description import ItemsDescription, Table
 from movie_recs.data.sources.layouts import Source
-from movie_recs.data.sources.reading import LIST_SEPARATOR, RECORD, ROLES, columns_of, encoding_of, name_of
+from movie_recs.data.sources.reading import LINE_END, LIST_SEPARATOR, RECORD, ROLES, columns_of, encoding_of, name_of
 
 UNIT_SEPARATOR = b"\x1f"  # for a separator of several characters, which Arrow does not read
 BLOCK_BYTES = 2**24
@@ -38,7 +40,9 @@ class PlainTable:
         described = self.source.description.table(self._name)
         if described is None or not self.is_there:
             return
-        read = self._csv if self.source.description.format == "csv" else self._other
+        read = self._other
+        if self.source.description.format == "csv":
+            read = self._ratings if self._name == "ratings" else self._lines
         columns = {role: name_of(column) for role, column in described.columns().items()}
         for rows, malformed in read():
             texts = {role: rows[name] for role, name in columns.items() if name in rows.column_names}
@@ -66,7 +70,23 @@ class PlainTable:
         path = Path(self._path)
         return [str(part) for part in sorted(path.glob("[!_.]*"))] if path.is_dir() else [self._path]
 
-    def _csv(self) -> Iterator[tuple[pa.Table, list[bytes]]]:
+    def _lines(self) -> Iterator[tuple[pa.Table, list[bytes]]]:
+        """Of a text file of few rows, whose texts may be quoted: each line is a row, whatever is in it."""
+        described = self.source.description.table(self._name)
+        assert described is not None
+        names = columns_of(self._path, described, self.source, self._name)
+        encoding, separator = encoding_of(self._path, described), described.separator or ","
+        for part in self._parts():
+            text = _content(part).decode(encoding, errors="replace").removeprefix("\ufeff")
+            lines = [line for line in LINE_END.split(text) if line.strip()][int(described.header or 0) :]
+            rows = [_fields(line, separator, described.quote) for line in lines]
+            good = [row for row in rows if row is not None and len(row) == len(names)]
+            bad = [line for line, row in zip(lines, rows, strict=True) if row is None or len(row) != len(names)]
+            columns = [pa.array([row[place].encode() for row in good], pa.binary()) for place in range(len(names))]
+            yield pa.table(columns, names), [line.encode() for line in bad]
+
+    def _ratings(self) -> Iterator[tuple[pa.Table, list[bytes]]]:
+        """Of a text file of many rows without texts: by Arrow."""
         described = self.source.description.table(self._name)
         assert described is not None
         names = columns_of(self._path, described, self.source, self._name)
@@ -87,7 +107,7 @@ class PlainTable:
                 ),
                 pyarrow.csv.ParseOptions(
                     delimiter=separator if len(separator) == 1 else UNIT_SEPARATOR.decode(),
-                    quote_char=described.quote or False,
+                    quote_char=False,
                     invalid_row_handler=set_aside,
                 ),
                 pyarrow.csv.ConvertOptions(
@@ -95,7 +115,8 @@ class PlainTable:
                 ),
             )
             for batch in reader:
-                yield pa.Table.from_batches([batch]), malformed[:]
+                table = pa.Table.from_batches([batch])
+                yield _unquoted(table, described.quote) if described.quote else table, malformed[:]
                 malformed.clear()
         if malformed:
             yield pa.table({name: pa.array([], pa.binary()) for name in names}), malformed[:]
@@ -108,11 +129,35 @@ class PlainTable:
             yield pa.table(texts), []
 
 
+def _fields(line: str, separator: str, quote: str | None) -> list[str] | None:
+    """The fields of a line; None where a quote is not one around a whole field, or doubled within."""
+    if not quote or quote not in line:
+        return line.split(separator)
+    one, own = re.escape(separator), re.escape(quote)
+    field = rf"(?:{own}((?:[^{own}]|{own}{own})*){own}|([^{own}{one}]*))"
+    if not re.fullmatch(rf"{field}(?:{one}{field})*", line):
+        return None
+    found = re.finditer(rf"(?:^|{one}){field}", line)
+    return [each[1].replace(quote * 2, quote) if each[1] is not None else each[2] for each in found]
+
+
+def _unquoted(table: pa.Table, quote: str) -> pa.Table:
+    """The fields without quotes around them; quotes elsewhere stay, so that one that is never closed hides no row."""
+    pattern = rf"^{re.escape(quote)}([^{re.escape(quote)}]*){re.escape(quote)}$"
+    fields = [pc.replace_substring_regex(column, pattern, r"\1") for column in table.columns]
+    return pa.table(fields, table.column_names)
+
+
+def _content(part: str) -> bytes:
+    with pa.input_stream(part, compression="detect") as file:
+        return file.read()
+
+
 def _single_separator(part: str, separator: str) -> Any:
     """The file, or its content with a separator of one character."""
     if len(separator) == 1:
         return part
-    return io.BytesIO(Path(part).read_bytes().replace(separator.encode(), UNIT_SEPARATOR))
+    return io.BytesIO(_content(part).replace(separator.encode(), UNIT_SEPARATOR))
 
 
 def _with_roles(name: Table, texts: dict[str, Any], records: pa.ChunkedArray) -> pa.Table:
@@ -121,8 +166,6 @@ def _with_roles(name: Table, texts: dict[str, Any], records: pa.ChunkedArray) ->
 
 
 def _records(rows: pa.Table, separator: str | None) -> pa.ChunkedArray:
-    import pyarrow.compute as pc
-
     if not rows.num_columns:
         return pa.chunked_array([], pa.binary())
     columns = [pc.fill_null(column, b"") for column in rows.columns]
