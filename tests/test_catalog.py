@@ -4,7 +4,9 @@ import pytest
 from conftest import ROOT
 from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
 
-from movie_recs.datasets.models import ALSModelDataset
+from movie_recs.datasets.models import ALSModelDataset, FactorModelDataset
+from movie_recs.datasets.source_table import SourceTable
+from movie_recs.datasets.spark_table import SparkTable
 from movie_recs.pipeline_registry import register_pipelines
 from movie_recs.runtime.config import ConfigLoader
 from movie_recs.settings import CONFIG_LOADER_ARGS
@@ -18,15 +20,21 @@ WITHOUT_PREVIEW = {
     "model_card",
     "rating.finished_trials",
     "ranking.finished_trials",
+    "plain_ratings",
+    "plain_movies",
+    "plain_links",
+    "snapshot",
 }
 PIPELINE = register_pipelines()["__default__"]
+REFRESH = register_pipelines()["refresh"]
 
 
 @pytest.fixture(scope="module")
 def datasets() -> dict[str, AbstractDataset]:
     loader = ConfigLoader(str(ROOT / "conf"), runtime_params={"dataset": "sample"}, **CONFIG_LOADER_ARGS)
     catalog = DataCatalog.from_config(loader["catalog"])
-    return {name: catalog.get(name) for name in sorted(PIPELINE.datasets()) if not name.startswith("param")}
+    names = PIPELINE.datasets() | REFRESH.datasets()
+    return {name: catalog.get(name) for name in sorted(names) if not name.startswith("param")}
 
 
 def layer(dataset: AbstractDataset) -> str | None:
@@ -38,7 +46,7 @@ def test_every_dataset_has_a_layer(datasets):
 
 
 def test_no_node_leads_back_to_an_earlier_layer(datasets):
-    for node in PIPELINE.nodes:
+    for node in [*PIPELINE.nodes, *REFRESH.nodes]:
         before, after = (
             [LAYERS.index(layer(datasets[name])) for name in names if name in datasets]
             for names in (node.inputs, node.outputs)
@@ -50,6 +58,28 @@ def test_every_table_figure_and_summary_has_a_preview(datasets):
     not_shown = {name for name, dataset in datasets.items() if not hasattr(dataset, "preview")}
     expected = {name for name in datasets if isinstance(datasets[name], MemoryDataset | ALSModelDataset)}
     assert not_shown == expected | WITHOUT_PREVIEW
+
+
+def test_a_refresh_reads_and_writes_without_spark(datasets):
+    used = [datasets[name] for name in REFRESH.datasets() if name in datasets]
+    assert len(used) > 20
+    assert [each for each in used if isinstance(each, SparkTable | SourceTable | FactorModelDataset)] == []
+
+
+def test_a_refresh_writes_where_the_pipelines_read(datasets):
+    """Each of its outputs is where the other pipelines and the service have the dataset of that name."""
+    places = {
+        name: str(getattr(dataset, "_filepath", None) or getattr(dataset, "_path", ""))
+        for name, dataset in datasets.items()
+    }
+    for name in ("movies", "user_ids", "movie_ids", "ratings", "data_summary", "recommendations"):
+        assert places[f"refreshed.{name}"] == places[name]
+        assert places[f"known.{name}"] == places[name]
+    for objective in ("ranking", "rating"):
+        for kind in ("known", "refreshed"):
+            assert places[f"{kind}.{objective}_model"] == places[f"{objective}.factor_model"]
+    assert places["refreshed.recommendations_csv"] == places["recommendations_csv"]
+    assert places["known.set_aside"] == places["set_aside"]
 
 
 def test_the_graph_folds_into_one_box_per_objective_and_pipeline():
