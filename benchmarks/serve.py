@@ -4,7 +4,8 @@
 
 50 clients on loopback post 20 ratings of random movies each, over connections that stay open: first at 100 requests a
 second in all, each timed from the moment when it was due; then as fast as they are answered; then at 100 a second while
-a new version of the models appears. The folder is not written to: the service reads a copy of it.
+a new version of the models appears; then while the service is killed (SIGKILL) and started again, each answer being
+compared with the one before. The folder is not written to: the service reads a copy of it.
 `--large` makes a data set instead, of ml-32m's 87,000 movies and random vectors; `--histories 10` only reads 10 million
 made-up ratings, as a start does.
 """
@@ -52,14 +53,14 @@ class Client:
         """Connects."""
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
 
-    async def post(self, body: bytes) -> int:
-        """The status of the answer, which is read to its end."""
+    async def post(self, body: bytes) -> tuple[int, bytes]:
+        """The status and the body of the answer."""
         head = f"POST /recommendations HTTP/1.1\r\nHost: x\r\n{JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
         self._writer.write(head.encode() + body)
         header = await self._reader.readuntil(b"\r\n\r\n")
         fields = dict(line.lower().split(b": ", 1) for line in header.split(b"\r\n")[1:] if b": " in line)
-        await self._reader.readexactly(int(fields[b"content-length"]))
-        return int(header.split(b" ", 2)[1])
+        answer = await self._reader.readexactly(int(fields[b"content-length"]))
+        return int(header.split(b" ", 2)[1]), answer
 
 
 async def load(port: int, bodies: list[bytes], seconds: float, rate: float | None) -> tuple[list[float], list[int]]:
@@ -77,7 +78,7 @@ async def load(port: int, bodies: list[bytes], seconds: float, rate: float | Non
             if due > start + seconds:
                 return
             await asyncio.sleep(max(due - time.perf_counter(), 0))
-            statuses.append(await client.post(bodies[turn % len(bodies)]))
+            statuses.append((await client.post(bodies[turn % len(bodies)]))[0])
             times.append(time.perf_counter() - due)
             turn += CLIENTS
 
@@ -131,15 +132,77 @@ async def swap(places: Places, port: int, bodies: list[bytes], seconds: float) -
     return times, statuses
 
 
+class Outcomes:
+    """What became of requests to a service that is killed: right answers, others, and those without one."""
+
+    def __init__(self) -> None:
+        self.right, self.wrong, self.lost, self.refused = 0, 0, 0, 0
+        self.times: list[float] = []  # of right answers
+
+
+async def ask_through(
+    port: int, bodies: list[bytes], expected: list[tuple[int, bytes]], seconds: float, outcomes: Outcomes
+) -> None:
+    """The clients ask at `RATE`, and connect again whenever the service is gone."""
+    start = time.perf_counter()
+
+    async def run(place: int) -> None:
+        client, is_open, turn = Client(port), False, place
+        while (due := start + turn / RATE) < start + seconds:
+            await asyncio.sleep(max(due - time.perf_counter(), 0))
+            try:
+                if not is_open:
+                    await client.open()
+                    is_open = True
+            except OSError:
+                outcomes.refused += 1
+            else:
+                try:
+                    answer = await client.post(bodies[turn % len(bodies)])
+                    is_right = answer == expected[turn % len(bodies)]
+                    outcomes.right, outcomes.wrong = outcomes.right + is_right, outcomes.wrong + (not is_right)
+                    outcomes.times.append(time.perf_counter())
+                except (OSError, EOFError):
+                    outcomes.lost, is_open = outcomes.lost + 1, False
+            turn += CLIENTS
+
+    await asyncio.gather(*(run(place) for place in range(CLIENTS)))
+
+
+async def crash(
+    service: subprocess.Popen, command: list[str], port: int, bodies: list[bytes], seconds: float
+) -> subprocess.Popen:
+    """Kills the service after a third of the time and starts it again at once, under load; prints what was answered."""
+    client, expected, outcomes = Client(port), list[tuple[int, bytes]](), Outcomes()
+    await client.open()
+    for body in bodies:
+        expected.append(await client.post(body))
+
+    async def kill_and_start() -> tuple[subprocess.Popen, float]:
+        await asyncio.sleep(seconds / 3)
+        service.kill()
+        await asyncio.to_thread(service.wait)
+        return await asyncio.to_thread(subprocess.Popen, command), time.perf_counter()
+
+    _, (again, killed) = await asyncio.gather(ask_through(port, bodies, expected, seconds, outcomes), kill_and_start())
+    back = min((each for each in outcomes.times if each > killed), default=float("nan")) - killed
+    print(
+        f"killed and started again: {outcomes.right} right answers, {outcomes.wrong} wrong ones, {outcomes.lost} "
+        f"connections lost, {outcomes.refused} refused; the first answer {back:.1f} s after the kill"
+    )
+    return again
+
+
 def measure(data_dir: Path, dataset: str, seconds: float, port: int) -> None:
     """Starts a service on a copy of the data set, measures it and stops it."""
     with tempfile.TemporaryDirectory() as folder:
         for layer in LAYERS:
             shutil.copytree(data_dir / layer.format(dataset), Path(folder) / layer.format(dataset))
         command = [sys.executable, "-m", "movie_recs", "serve", "--dataset", dataset, "--data-dir", folder]
+        command += ["--port", str(port), "--poll", "1"]
         for number in ("first", "second"):
             began = time.perf_counter()
-            service = subprocess.Popen([*command, "--port", str(port), "--poll", "1"])
+            service = subprocess.Popen(command)
             while service.poll() is None:
                 try:
                     read(port, "/health")
@@ -163,6 +226,7 @@ def measure(data_dir: Path, dataset: str, seconds: float, port: int) -> None:
                 before = gauge(port, "process_cpu_seconds_total")
                 times, statuses = asyncio.run(run)
                 report(name, times, statuses, seconds, gauge(port, "process_cpu_seconds_total") - before)
+            service = asyncio.run(crash(service, command, port, bodies, max(seconds, 15)))
             print(f"served then: {json.loads(read(port, '/health'))['models']['ranking']['version']}, {memory(port)}")
         finally:
             service.terminate()
