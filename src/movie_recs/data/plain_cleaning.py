@@ -20,7 +20,7 @@ LAST_SECOND = 253_402_300_799  # as in `cleaning`
 IN_A_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 RATING = r"^-?[0-9]{1,9}(\.[0-9]{1,9})?$"
 TIME = r"^[0-9]{1,18}$"
-ISO = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2})?$"
+ISO = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?)?$"
 
 
 class Ratings(NamedTuple):

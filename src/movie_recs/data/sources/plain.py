@@ -177,5 +177,5 @@ def _as_bytes(column: pa.ChunkedArray) -> pa.ChunkedArray:
         texts = [None if each is None else LIST_SEPARATOR.join(map(str, each)) for each in column.to_pylist()]
         return pa.chunked_array([pa.array(texts, pa.string())]).cast(pa.binary())
     if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("s"), safe=False)
+        column = column.cast(pa.timestamp("us"), safe=False)
     return column.cast(pa.string()).cast(pa.binary())

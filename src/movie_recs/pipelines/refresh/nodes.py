@@ -68,9 +68,11 @@ def find_new_rows(
     """The clean tables with what is new in the raw ones, or in a file of new ratings.
 
     Raises:
-        UserError: The data are events.
+        UserError: The data are events, or their ratings are in no file.
     """
     profile, source = Profile.of(source_profile), raw_ratings.source
+    if not raw_ratings.is_there:
+        raise UserError("The ratings of this data set are in no file: name one of new ratings by refresh.ratings.")
     if profile.scale is None:
         raise UserError("refresh needs ratings: the strength of events is a sum over all of them, so use `kedro run`.")
     users, items, known = IdTable(user_ids), IdTable(movie_ids), Ratings.of_table(ratings)
