@@ -54,6 +54,15 @@ def test_no_node_leads_back_to_an_earlier_layer(datasets):
         assert max(before) <= min(after), node.name
 
 
+def test_no_box_of_a_pipeline_leads_back_to_an_earlier_layer(datasets):
+    """As kedro-viz shows a pipeline that is folded: all that it reads before all that it makes."""
+    before, after = (
+        [LAYERS.index(layer(datasets[name])) for name in names if name in datasets]
+        for names in (REFRESH.inputs(), REFRESH.all_outputs())
+    )
+    assert max(before) <= min(after)
+
+
 def test_every_table_figure_and_summary_has_a_preview(datasets):
     not_shown = {name for name, dataset in datasets.items() if not hasattr(dataset, "preview")}
     expected = {name for name in datasets if isinstance(datasets[name], MemoryDataset | ALSModelDataset)}

@@ -10,8 +10,9 @@ from fuzz import oracle, rows
 from fuzz.comparison import SOURCE
 
 from movie_recs.data.id_numbers import IdTable
+from movie_recs.data.interactions import NO_TIME
 from movie_recs.data.merging import Merger
-from movie_recs.data.plain_cleaning import NO_TIME, Ratings, plain_ratings
+from movie_recs.data.plain_cleaning import Ratings, plain_ratings
 from movie_recs.data.plain_movies import new_movies
 from movie_recs.data.scale import HALF_STARS
 from movie_recs.data.sources.plain import PlainTable

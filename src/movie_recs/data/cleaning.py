@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from movie_recs.data.id_numbers import UNREADABLE
 from movie_recs.data.identifiers import to_numbers
 from movie_recs.data.schemas import NO_GENRES
 from movie_recs.data.sources.profile import Profile, is_on, number
@@ -27,7 +28,6 @@ TMDB_ID = r"\A(\d{1,10})(?:\.0*)?\z"  # tools write 862.0 beside gaps
 WHOLE_TIME = r"\A(\d{1,19})(?:\.0*)?\z"  # tools write 1420070400.0 beside gaps
 LAST_SECOND = 253_402_300_799  # 9999-12-31, the last date that Spark prints
 WHITESPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())  # all of Unicode's
-UNREADABLE = "\ufffd"  # what Spark reads where bytes are not of the file's encoding
 
 
 class Cleaned(NamedTuple):

@@ -9,6 +9,7 @@ import pyarrow as pa
 from numba import njit
 
 NO_FOLD = -1  # no fold is held out
+NO_TIME = -(2**63)  # the time of a rating without one, which counts as the oldest
 
 
 class Interactions(NamedTuple):
@@ -19,7 +20,7 @@ class Interactions(NamedTuple):
         movies: (n,) int32, rows of `movie_ids`; `len(movie_ids)` for a movie that is not among them.
         ratings: (n,) float32 in stars.
         folds: (n,) int16.
-        times: (n,) int64 in microseconds; the lowest integer for a rating without a time.
+        times: (n,) int64 in microseconds; `NO_TIME` for a rating without one.
         user_ids: (u,) int32, ascending.
         movie_ids: (m,) int32, ascending: the whole catalogue, the same for every block.
         first_user: Number of users in the blocks before this one.

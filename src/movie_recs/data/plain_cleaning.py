@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from movie_recs.data.cleaning import LAST_SECOND
 from movie_recs.data.id_numbers import IdTable
+from movie_recs.data.interactions import NO_TIME
 from movie_recs.data.scale import Scale
 
-NO_TIME = -(2**63)  # of a rating without one, as `spark_interactions.microseconds` has it
-LAST_SECOND = 253_402_300_799  # as in `cleaning`
 IN_A_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 RATING = r"^-?[0-9]{1,9}(\.[0-9]{1,9})?$"
 TIME = r"^[0-9]{1,18}$"

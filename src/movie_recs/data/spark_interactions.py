@@ -4,6 +4,8 @@ import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from movie_recs.data.interactions import NO_TIME
+
 
 def interaction_columns(ratings: DataFrame) -> DataFrame:
     """(user_id, movie_id, rating float, fold short, time long), the columns that `read_interactions` reads.
@@ -19,7 +21,7 @@ def interaction_columns(ratings: DataFrame) -> DataFrame:
 
 def microseconds() -> Column:
     """`rated_at` as a long `time`; a rating without a time counts as the oldest."""
-    return F.coalesce(F.unix_micros("rated_at"), F.lit(-(2**63))).alias("time")
+    return F.coalesce(F.unix_micros("rated_at"), F.lit(NO_TIME)).alias("time")
 
 
 def movie_ids(movies: DataFrame) -> np.ndarray:

@@ -9,12 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from movie_recs.data.interactions import group_rows, rows_of
+from movie_recs.data.interactions import NO_TIME, group_rows, rows_of
 from movie_recs.serve.spill import spilled
 
 ROWS_AT_A_TIME = 2**20
 LARGEST_IN_TABLE = 2**24  # an id, of a table of 64 MB at most
-OLDEST = -(2**63)  # the time of a rating without one, as `spark_interactions.microseconds` has it
 
 
 class Histories(NamedTuple):
@@ -98,4 +97,4 @@ def _rows(ids: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 
 def _microseconds(times: pa.Array) -> np.ndarray:
     whole = times.cast(pa.timestamp("us", times.type.tz)).cast(pa.int64())
-    return whole.fill_null(OLDEST).to_numpy()
+    return whole.fill_null(NO_TIME).to_numpy()
