@@ -87,7 +87,8 @@ def fuzz(port: int, seed: int, numbers: range | list[int], data_dir: Path, is_sh
         )
         print(f"{kind}: {listed}")
     print(f"{sum(counts.values()):,} requests in {time.perf_counter() - began:.0f} s, {len(problems)} problems")
-    print(*problems[:20], sep="\n")
+    for problem in problems[:20]:
+        print(problem)
     return problems
 
 
