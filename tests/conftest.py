@@ -24,6 +24,7 @@ LONGEST_FIRST = [  # under tests/; with two workers, no long file is left for th
     "ranking/test_search.py",
     "runs/test_recommend.py",
     "runs/test_serve.py",
+    "runs/test_refresh.py",
     "runs/test_killed_run.py",
     "runs/test_faults.py",
     "runs/test_new_users.py",
