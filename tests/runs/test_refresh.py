@@ -18,11 +18,12 @@ from movie_recs.serve.places import Places
 
 OUTPUT = "07_model_output/sample"
 NO_JAVA = """
-import atexit
+import atexit, sys
 from kedro.framework.cli.cli import main
 from pyspark import SparkContext
 atexit.register(lambda: print("gateway", SparkContext._gateway))
-main(["run", "--pipeline=refresh", "--params", "dataset=sample"])
+sys.argv = ["kedro", "run", "--pipeline=refresh", "--params", "dataset=sample"]
+main()
 """
 NEW_USER, NEW_MOVIE, NOW = 900_001, 900_002, 1_900_000_000
 
