@@ -60,3 +60,12 @@ def test_ease_keeps_no_more_singular_vectors_than_are_asked_for():
     assert models.ranking.rule.sizes == (2, 4)
     assert models.ranking.features.values.shape == (6, 40)
     assert (models.stars, models.rating) == (None, None)
+
+
+def test_nor_does_what_is_added_to_ease_which_keeps_the_same_ones():
+    rule = PREFERENCE._replace(sequential_weight=1.5)
+    side = make_side(rule, IDS, 0.0, seed=3)
+    found, _ = expand(compact(side, None, ease_rank=4))
+    assert found.rule == rule._replace(ease_size=4)
+    kept = side.items.features[:-1, 2 + 6 + 2 :]
+    assert np.abs(found.items.features[:-1, 2 + 4 :] - kept).max() <= np.abs(kept).max() / 254 * 1.001

@@ -22,6 +22,7 @@ from movie_recs.ranking.fit import (
     fit_als,
     fit_candidate,
     fit_ease,
+    fit_sequential,
     make_parts,
 )
 from movie_recs.ranking.parameters import RankingParameters
@@ -50,6 +51,8 @@ IMPLICIT_ALS = RankingCandidate(model="implicit_als", **ALS.model_dump())
 RECENT_ALS = RankingCandidate(model="recent_als", **ALS.model_dump(), **WEIGHTS)
 EASE = RankingCandidate(model="ease", ease_reg=2, **WEIGHTS)
 BLEND = RankingCandidate(model="blend", **ALS.model_dump(), ease_reg=2, als_weight=0.5, **WEIGHTS)
+NEXT = {"model": "sequential", "sequential_reg": 3, "sequential_weight": 1.5}
+SEQUENTIAL, OF_BLEND = (each.model_copy(update=NEXT) for each in (EASE, BLEND))
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +85,9 @@ def blocks(ratings, carrier):
 @pytest.fixture(scope="module")
 def parts(spark, ratings, local) -> RankingParts:
     als_model = fit_als(local, ALS, PARAMETERS, spark)
-    return make_parts(als_model, ratings, MOVIE_IDS, fit_ease(local, EASE, PARAMETERS))
+    ease_items = fit_ease(local, EASE, PARAMETERS)
+    following = fit_sequential(local, SEQUENTIAL, PARAMETERS, ease_items)
+    return make_parts(als_model, ratings, MOVIE_IDS, ease_items)._replace(sequential_items=following)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +194,7 @@ class TestFitCandidate:
         for movie, features in found.items():
             np.testing.assert_allclose(features, factors[1][movie], atol=1e-6)
 
-    @pytest.mark.parametrize("candidate", [IMPLICIT_ALS, RECENT_ALS, EASE, BLEND], ids=str)
+    @pytest.mark.parametrize("candidate", [IMPLICIT_ALS, RECENT_ALS, EASE, BLEND, OF_BLEND], ids=str)
     def test_both_carriers_fit_the_same_model(self, ratings, carrier, parts, candidate, local, spark, fitted_als):
         """Signs of singular vectors are arbitrary; scores are not."""
         found = fit_candidate(ratings, MOVIE_IDS, candidate, ALS, PARAMETERS, carrier).factor_model
@@ -210,7 +215,7 @@ class TestFitCandidate:
         model = fit_candidate(ratings, MOVIE_IDS, RECENT_ALS, ALS, PARAMETERS).factor_model
         assert model.rule.sizes == (RANK, 0)
 
-    @pytest.mark.parametrize("candidate", [RECENT_ALS, BLEND], ids=str)
+    @pytest.mark.parametrize("candidate", [RECENT_ALS, BLEND, OF_BLEND], ids=str)
     def test_a_known_users_ratings_give_her_vector_back(self, ratings, candidate, fitted_als):
         model = fit_candidate(ratings, MOVIE_IDS, candidate, ALS, PARAMETERS).factor_model
         users, again = arrays(model.users), arrays(fold_in(model, ratings))
@@ -244,6 +249,21 @@ class TestCollectParts:
         np.testing.assert_array_equal(found.ease_items, parts.ease_items)
         np.testing.assert_array_equal(found.als_items, parts.als_items)
         np.testing.assert_array_equal(found.bias, parts.bias)
+
+    @pytest.mark.parametrize("candidate", [SEQUENTIAL, OF_BLEND], ids=str)
+    def test_so_are_the_sequential_ones(self, spark, ratings, blocks, local, parts, candidate, monkeypatch):
+        winner = compose(parts, candidate, PREFERENCE, local, spark)
+        monkeypatch.setattr(ranking_fit, "fit_sequential", None)
+        found = collect_parts(parts.als_model, winner, blocks, ratings, EASE, PARAMETERS, sequential=candidate)
+        np.testing.assert_array_equal(found.ease_items, parts.ease_items)
+        np.testing.assert_array_equal(found.sequential_items, parts.sequential_items)
+
+    @pytest.mark.parametrize("candidate", [EASE, RECENT_ALS], ids=str)
+    def test_or_fitted_on_the_same_ease(self, spark, ratings, blocks, local, parts, candidate):
+        winner = compose(parts, candidate, PREFERENCE, local, spark)
+        found = collect_parts(parts.als_model, winner, blocks, ratings, EASE, PARAMETERS, sequential=SEQUENTIAL)
+        products = (each.ease_items.astype(float) @ each.sequential_items.T for each in (found, parts))
+        np.testing.assert_allclose(*products, atol=1e-6)
 
     def test_without_them_the_preferences_are_decomposed_once(self, spark, ratings, blocks, local, parts, decomposed):
         winner = compose(parts, RECENT_ALS, PREFERENCE, local, spark)
@@ -286,6 +306,14 @@ class TestCompose:
         assert np.ptp(als) > 0.1
         assert np.ptp(ease) > 0.1
         np.testing.assert_allclose(both, 0.5 * als + ease, atol=1e-6)
+
+    def test_what_is_rated_next_is_added_with_its_weight(self, spark, blocks, parts):
+        model = compose(parts, OF_BLEND, PREFERENCE, blocks, spark)
+        blend = compose(parts, BLEND, PREFERENCE, blocks, spark)
+        both, alone = (arrays(each.users).features @ arrays(each.items).features.T for each in (model, blend))
+        following = arrays(blend.users).features[:, RANK:] @ parts.sequential_items.T
+        assert np.ptp(following) > 0.1
+        np.testing.assert_allclose(both, alone + 1.5 * following, atol=1e-6)
 
     def test_who_has_no_history_gets_what_was_rated_most_of_late(self, spark, blocks, parts, ratings):
         model = add_newcomers(

@@ -36,6 +36,12 @@ def test_a_matrix_that_is_not_decomposed_whole_needs_no_gram_matrix():
     assert estimate_memory(size, 1, 20) == 350 * 2**20 + 4 * 4 * 3 * 20 * 2000 + sides
 
 
+def test_a_sequential_part_has_as_many_vectors_again_and_a_place_for_each_rating():
+    size = DataSize(1000, 100, 50)
+    more = 100 * 1000 + 8 * (50 * 3 * 50 + 100 * 2 * 50)
+    assert estimate_memory(size, 10, 20, by_time=True) == estimate_memory(size, 10, 20) + more
+
+
 @pytest.mark.parametrize(("missing", "expected"), [(0, "local"), (1, "spark")])
 def test_auto_is_local_where_the_richest_candidate_fits_into_a_tasks_memory(monkeypatch, missing, expected):
     needed = estimate_memory(DataSize(10**6, 5000, 8000), 30, 100)

@@ -18,7 +18,7 @@ from movie_recs.ranking.ease import self_influence
 from movie_recs.ranking.parameters import PreferenceParameters, RatingWeights
 from movie_recs.ranking.preferences import PreferenceRule, are_preferred, make_rule, weigh, weigh_stars
 
-USERS, MOVIES, ALS, EASE = 30, 20, 4, 6
+USERS, MOVIES, ALS, EASE, SEQUENTIAL = 30, 20, 4, 6, 3
 MOVIE_IDS = np.arange(10, 10 * MOVIES + 10, 10, dtype=np.int32)
 DAY_ONE = datetime(2020, 1, 1)
 EQUAL = RatingWeights()
@@ -27,6 +27,7 @@ RULES = {
     "als": PreferenceRule(ALS, 0, "all", RECENT, 1.0, 0.1, 2.0),
     "ease": PreferenceRule(0, EASE, "all", RECENT),
     "blend": PreferenceRule(ALS, EASE, "all", RECENT, 0.7, 0.1, 2.0),
+    "sequential": PreferenceRule(1, SEQUENTIAL, "all", RECENT, 0.7, 0.1, 2.0, sequential_weight=1.5),
 }
 
 
@@ -156,12 +157,15 @@ def ratings(spark, rated):
     return spark.createDataFrame(rated, RATINGS).cache()
 
 
+def parts_of(items: np.ndarray) -> dict[str, np.ndarray]:
+    return {"als": items[:, :ALS], "ease": items[:, ALS:], "blend": items, "sequential": items[:, ALS - 1 :]}
+
+
 @pytest.fixture(scope="module")
 def models(spark, items) -> dict[str, FactorModel]:
     """Movies 10, 20 ... 200 with random vectors and biases, and no users."""
     ids, bias = MOVIE_IDS, np.random.default_rng(5).normal(size=MOVIES)
-    parts = {"als": items[:, :ALS], "ease": items[:, ALS:], "blend": items}
-    tables = {name: factor_table(spark, ids, bias, part).cache() for name, part in parts.items()}
+    tables = {name: factor_table(spark, ids, bias, part).cache() for name, part in parts_of(items).items()}
     return {name: FactorModel(0.0, each.limit(0), each, rule=RULES[name]) for name, each in tables.items()}
 
 
@@ -219,6 +223,14 @@ class TestUserVectors:
         both = fold(RULES["blend"], starts, rows, weights, items)
         np.testing.assert_allclose(both, np.hstack([0.7 * als, ease]), rtol=1e-6)
 
+    def test_the_sequential_part_is_eases_once_more_times_its_weight(self, rated, items):
+        rule = RULES["sequential"]
+        assert rule.sizes == (1, SEQUENTIAL, SEQUENTIAL)
+        arguments = by_user(rated, rule)
+        plain = fold(rule._replace(sequential_weight=0.0), *arguments, items[:, ALS - 1 : ALS + SEQUENTIAL])
+        found = fold(rule, *arguments, items[:, ALS - 1 :])
+        np.testing.assert_allclose(found, np.hstack([plain, 1.5 * plain[:, 1:]]), rtol=1e-6)
+
     def test_who_has_no_preference_has_zeros(self, items):
         found = fold(RULES["blend"], np.array([0, 0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32), items)
         assert found.shape == (2, ALS + EASE)
@@ -237,8 +249,7 @@ class TestFoldIn:
     @pytest.mark.parametrize("name", RULES)
     def test_in_spark_it_is_user_vectors_of_the_users_preferences(self, models, rated, ratings, items, name):
         rule = RULES[name]
-        part = {"als": items[:, :ALS], "ease": items[:, ALS:], "blend": items}[name]
-        expected = fold(rule, *by_user(rated, rule), part)
+        expected = fold(rule, *by_user(rated, rule), parts_of(items)[name])
         found = folded(models[name], ratings)
         assert list(found) == list(range(1, USERS + 1))
         np.testing.assert_allclose(

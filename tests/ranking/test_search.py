@@ -14,7 +14,7 @@ from movie_recs.data.schemas import RATINGS
 from movie_recs.model.factor_model import ItemSide, with_zeros
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.parameters import RankingParameters
-from movie_recs.ranking.search import WINNERS, WITHOUT_STARS, choose_winner, search
+from movie_recs.ranking.search import BELOW, WINNERS, WITHOUT_STARS, _weigh_stars, choose_winner, search
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.memory import Choice
@@ -33,6 +33,8 @@ PARAMETERS = RankingParameters.model_validate(
             "ease_rank": 100,
             "weight_grid": {"star_weight": [0.2, 0.4], "half_life": 4, "old_weight": [0.3, 1]},
             "als_weight": [0.5, 1],
+            "sequential_reg": [1, 10],
+            "sequential_weight": [0.5, 1],
             "relevance": "all",
             "beyond_edges": False,
             "seed": 1,
@@ -219,6 +221,50 @@ class TestPredictedStars:
     def test_where_every_rated_movie_is_a_hit_there_is_no_such_weight(self, ratings, stars):
         results = self.found(ratings, stars, relevance="all")
         assert set(results["model"]) == set(WITHOUT_STARS)
+
+
+class TestByTime:
+    @pytest.fixture(scope="class")
+    def results(self, ratings) -> pd.DataFrame:
+        small = with_tuning(weight_grid=WEIGHT_GRID, als_weight=[0.5])
+        return search(ratings, MOVIE_IDS, small, [0], by_time=True)
+
+    def test_what_is_rated_next_is_added_to_the_best_with_ease(self, results):
+        added = of_model(results, "sequential")
+        best = best_candidate(results, RankingCandidate, "ease", "blend")
+        values = added[["sequential_reg", "sequential_weight"]].to_numpy().tolist()
+        assert values == [[1, 0.5], [1, 1], [10, 0.5], [10, 1]]
+        nothing = {"model": best.model, "sequential_reg": None, "sequential_weight": None}
+        for _, row in added.iterrows():
+            assert RankingCandidate.from_row(row).model_copy(update=nothing) == best
+        assert added["mean_ndcg"].nunique() > 1
+        assert (added["error"] == "").all()
+
+    def test_the_rest_of_the_search_is_as_without(self, ratings, results):
+        small = with_tuning(weight_grid=WEIGHT_GRID, als_weight=[0.5])
+        expected = search(ratings, MOVIE_IDS, small, [0]).drop(columns="seconds")
+        others = results[results["model"] != "sequential"].drop(columns="seconds")
+        pd.testing.assert_frame_equal(others, expected)
+
+    def test_stars_weigh_more_beside_it_until_few_are_below_the_mean(self):
+        """The share below the mean is 0.3 without stars, and falls by a tenth of it with each tenth of their weight."""
+        base = RankingCandidate(model="sequential", ease_reg=2, star_weight=0, sequential_reg=1, sequential_weight=1)
+        asked = []
+
+        def run(strategies):
+            (strategy,) = strategies
+            candidates = strategy.ask()
+            asked.extend(each.stars_weight for each in candidates)
+            rows = [{**each.model_dump(), BELOW: 0.3 * (1 - each.stars_weight), "error": ""} for each in candidates]
+            return pd.DataFrame(rows)
+
+        limited = with_tuning(relevance="graded", stars_weight=[0.1, 0.2], most_below_mean=0.16).tuning
+        found = _weigh_stars(base, limited, run)
+        assert asked == pytest.approx([0.1, 0.2, 0.3, 0.45, 0.675])
+        assert found["stars_weight"].tolist() == asked
+        asked.clear()
+        _weigh_stars(base.model_copy(update={"sequential_weight": None}), limited, run)
+        assert asked == [0.1, 0.2]
 
 
 def test_the_spark_carrier_finds_the_same_winner_with_the_same_ndcg(ratings, monkeypatch):

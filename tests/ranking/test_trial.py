@@ -11,6 +11,7 @@ from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.metrics import measure_rankings
 from movie_recs.ranking.parameters import PreferenceParameters
 from movie_recs.ranking.preferences import weigh, weigh_stars
+from movie_recs.ranking.sequential import CUTS, HALF_LIFE
 from movie_recs.ranking.trial import AlsPart, Part, RankingFold, RankingTrialData
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.trial import Trial
@@ -24,7 +25,9 @@ RECENT_ALS = RankingCandidate(model="recent_als", **FACTORS, **WEIGHTS)
 EASE = RankingCandidate(model="ease", ease_reg=3, star_weight=0)
 RECENT_EASE = RankingCandidate(model="ease", ease_reg=3, **WEIGHTS)
 BLEND = RankingCandidate(model="blend", **FACTORS, ease_reg=3, als_weight=0.6, **WEIGHTS)
-CANDIDATES = [IMPLICIT_ALS, RECENT_ALS, EASE, RECENT_EASE, BLEND, EASE.model_copy(update={"ease_reg": 30.0})]
+SEQUENTIAL = RankingCandidate(model="sequential", ease_reg=3, sequential_reg=2, sequential_weight=1.5, **WEIGHTS)
+OTHER_EASE = EASE.model_copy(update={"ease_reg": 30.0})
+CANDIDATES = [IMPLICIT_ALS, RECENT_ALS, EASE, RECENT_EASE, BLEND, SEQUENTIAL, OTHER_EASE]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +91,30 @@ def scores_of(table: pd.DataFrame, candidate: RankingCandidate) -> np.ndarray:
         closed = -inverse / np.diag(inverse)
         np.fill_diagonal(closed, 0)
         scores += rated @ closed
+        if candidate.sequential_reg:
+            pasts, futures = cut_histories(table, candidate)
+            squares, vectors = np.linalg.eigh(x.T @ x)
+            root = (vectors * np.sqrt(np.maximum(squares, 0) / (squares + candidate.ease_reg))) @ vectors.T
+            z = pasts @ root
+            next_ones = np.linalg.solve(z.T @ z + candidate.sequential_reg * np.eye(MOVIES), z.T @ futures)
+            scores += candidate.sequential_weight * rated @ root @ next_ones
     return scores
+
+
+def cut_histories(table: pd.DataFrame, candidate: RankingCandidate) -> tuple[np.ndarray, np.ndarray]:
+    """(users * cuts, movies) each: weights of what was rated before a cut, and of what after."""
+    pasts, futures = [], []
+    for _, own in table.sort_values(["user_id", "time", "movie_id"]).groupby("user_id"):
+        rows, stars = own["movie_id"].to_numpy() // 10 - 1, own["rating"].to_numpy()
+        for cut in CUTS:
+            size, past, future = int(cut * len(rows)), np.zeros(MOVIES), np.zeros(MOVIES)
+            starts, times = np.array([0, size]), np.arange(size)
+            if size:
+                past[rows[:size]] = weigh(starts, stars[:size], times, rows[:size], candidate.weights)
+            future[rows[size:]] = 2.0 ** (-np.arange(len(rows) - size) / HALF_LIFE)
+            pasts.append(past)
+            futures.append(future)
+    return np.array(pasts), np.array(futures)
 
 
 def ndcg_by_hand(scores: np.ndarray, excluded: pd.DataFrame, held_out: pd.DataFrame, k: int) -> tuple[float, float]:
@@ -125,7 +151,7 @@ class TestNdcg:
 
     def test_candidates_of_one_fit_are_measured_one_after_the_other(self, table):
         data = data_of(table)
-        for same_fit in ([IMPLICIT_ALS, RECENT_ALS, BLEND], [EASE, RECENT_EASE, CANDIDATES[-1], EASE]):
+        for same_fit in ([IMPLICIT_ALS, RECENT_ALS, BLEND], [EASE, SEQUENTIAL, RECENT_EASE, OTHER_EASE, EASE]):
             together = [found["ndcg"] for found in RankingFold(data, 0).measure(same_fit)]
             assert together == measured(data, *same_fit)
             assert len(set(together)) == len(set(same_fit))
@@ -273,7 +299,7 @@ def data_in(blocks, preferred: str = "all") -> RankingTrialData:
 def test_both_carriers_measure_the_same(ratings, table, carrier, preferred):
     """Two alternations only, each of which is some jobs of Spark."""
     few = {"max_iter": 2}
-    candidates = [each.model_copy(update=few) if each.rank else each for each in (IMPLICIT_ALS, BLEND, RECENT_EASE)]
+    candidates = [each.model_copy(update=few) if each.rank else each for each in (IMPLICIT_ALS, BLEND, SEQUENTIAL)]
     blocks = open_blocks(carrier, ratings, MOVIE_IDS)
     found = [dict(*data_in(blocks, preferred).open(0).measure([each])) for each in candidates]
     blocks.close()

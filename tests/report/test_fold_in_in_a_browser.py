@@ -56,7 +56,8 @@ MODELS: dict[str, tuple[Rule, Rule | None]] = {
     ),
     "EASE": (PreferenceRule(0, 5, "liked", PLAIN, ease_diagonal=0.3), BIASES),
     "blend of events": (BLEND._replace(weights=PLAIN), None),
-    "with stars of biases": (BLEND, BIASES),
+    "what is rated next": (BLEND._replace(sequential_weight=1.5), BIASES),
+    "with stars of biases": (BLEND._replace(sequential_weight=0.7), BIASES),
     "with stars of tastes and ALS": (BLEND, TASTE_ALS),
     "with stars of a posterior": (BLEND, posterior_rule(3, 2)),
 }  # fmt: skip

@@ -6,7 +6,7 @@ from movie_recs.tuning.candidate import Candidate, Measure, sortable
 
 
 class RankingCandidate(Candidate):
-    """Implicit ALS, EASE, or both, and how much each of a user's ratings counts in her vector."""
+    """Implicit ALS, EASE, or both, what is added to their score, and how much each of a user's ratings counts."""
 
     MEASURE = Measure("ndcg", is_error=False, least_gain=0.0005, others=("below_mean",))
     SIMPLER = {  # noqa: RUF012 - annotated in the class above
@@ -21,6 +21,8 @@ class RankingCandidate(Candidate):
         "old_weight": False,
         "half_life": False,
         "star_weight": True,
+        "sequential_reg": False,
+        "sequential_weight": True,
         "stars_weight": False,
     }
     FREE_RANK = 50
@@ -34,6 +36,8 @@ class RankingCandidate(Candidate):
         "star_weight": (0.05, 2),
         "half_life": (1, 1000),
         "old_weight": (0.01, 1),
+        "sequential_reg": (1, 100_000),
+        "sequential_weight": (0.1, 5),
         "stars_weight": (0.01, 2),
     }
 
@@ -48,6 +52,8 @@ class RankingCandidate(Candidate):
     star_weight: float | None = None
     half_life: float | None = None
     old_weight: float | None = None
+    sequential_reg: float | None = None
+    sequential_weight: float | None = None
     stars_weight: float | None = None  # of predicted stars
 
     @property

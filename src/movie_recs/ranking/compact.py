@@ -77,8 +77,9 @@ def _with_largest(side: ItemSide, ease_rank: int) -> ItemSide:
     rule, items = side.rule, side.items
     if not isinstance(rule, PreferenceRule) or rule.ease_size <= ease_rank:
         return side
-    factors, own = np.split(items.features[:-1], [rule.als_size], axis=1)
-    features = np.hstack([factors, largest_features(own, ease_rank, rule.ease_diagonal)])
+    factors, own, following = rule.split(items.features[:-1])
+    largest = largest_features(own, ease_rank, rule.ease_diagonal)
+    features = np.hstack([factors, largest, following[:, -ease_rank:]])
     return ItemSide(
         with_zeros(items.ids, items.bias[:-1], features), side.intercept, rule._replace(ease_size=ease_rank)
     )

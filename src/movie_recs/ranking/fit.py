@@ -1,4 +1,4 @@
-"""Ranking models: implicit ALS, EASE, and both together, all of which are `FactorModel`s.
+"""Ranking models: implicit ALS, EASE, both together, and what is added, all of which are `FactorModel`s.
 
 Ties are ordered by recent popularity, which is also the ranking for a user without ratings.
 """
@@ -35,6 +35,7 @@ from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import decompose, ease_features
 from movie_recs.ranking.parameters import PreferenceParameters, RankingParameters
 from movie_recs.ranking.preferences import PreferenceRule, make_rule, weighted_targets
+from movie_recs.ranking.sequential import sequence_moments, sequential_features
 from movie_recs.ranking.stars import StarsRule, join_items
 
 TIE_BREAK = 1e-6  # the bias of the most popular movie: below any difference that matters between scores
@@ -65,6 +66,7 @@ class RankingParts(NamedTuple):
         ease_items: (m, r) float32; (m, 0) if no model needs them.
         bias: (m,), breaks ties.
         stars: The movies' side of the rating model of the same ratings, of the same movies; None for events.
+        sequential_items: (m, r) float32, see `sequential`; None if no model needs them.
     """
 
     als_model: ALSModel | AlsFactors
@@ -73,6 +75,7 @@ class RankingParts(NamedTuple):
     ease_items: np.ndarray
     bias: np.ndarray
     stars: ItemSide | None = None
+    sequential_items: np.ndarray | None = None
 
 
 def fit_als(
@@ -131,6 +134,8 @@ def fit_candidate(
         als_model = fit_als(blocks, als, parameters, spark)
         ease_items = None if candidate.ease_reg is None else fit_ease(blocks, candidate, parameters, known.features)
         parts = make_parts(als_model, ratings, movie_ids, ease_items, known.stars)
+        if candidate.sequential_reg is not None:
+            parts = parts._replace(sequential_items=fit_sequential(blocks, candidate, parameters, parts.ease_items))
         return Fit(als_model, compose(parts, candidate, parameters.preference, blocks, spark))
     finally:
         blocks.close()
@@ -144,6 +149,7 @@ def collect_parts(
     ease: RankingCandidate | None,
     parameters: RankingParameters,
     known: KnownSides = NOTHING_KNOWN,
+    sequential: RankingCandidate | None = None,
 ) -> RankingParts:
     """The parts of a saved fit, from which the other models can be composed.
 
@@ -155,16 +161,22 @@ def collect_parts(
         ease: Hyperparameters of EASE, the winner's if it has some; None if no model needs EASE.
         parameters: Preferences and the seed.
         known: What is known of the movies apart from the preferences.
+        sequential: Hyperparameters of the best model with a sequential part, on the same EASE; None if there is none.
     """
-    rule, ease_items = factor_model.rule, None
+    rule, ease_items, sequential_items = factor_model.rule, None, None
     if isinstance(rule, StarsRule):
         rule = rule.preference
     if isinstance(rule, PreferenceRule) and rule.ease_size:
         items = factor_model.items.select("id", "features").toArrow().sort_by("id")
-        ease_items = feature_matrix(items["features"].combine_chunks())[:, rule.als_size : sum(rule.sizes)]
+        features = feature_matrix(items["features"].combine_chunks())[:, : sum(rule.sizes)]
+        _, ease_items, saved = rule.split(features)
+        sequential_items = saved if rule.sequential_weight else None
     elif ease is not None:
         ease_items = fit_ease(blocks, ease, parameters, known.features)
-    return make_parts(als_model, ratings, blocks.movie_ids, ease_items, known.stars)
+    if sequential is not None and sequential_items is None:
+        sequential_items = fit_sequential(blocks, sequential, parameters, ease_items)
+    parts = make_parts(als_model, ratings, blocks.movie_ids, ease_items, known.stars)
+    return parts._replace(sequential_items=sequential_items)
 
 
 def make_parts(
@@ -218,6 +230,29 @@ def fit_ease(
     return ease_features(spectrum, ease.ease_reg, ease.ease_diagonal or 0.0)
 
 
+def fit_sequential(
+    blocks: Blocks[Interactions],
+    candidate: RankingCandidate,
+    parameters: RankingParameters,
+    ease_items: np.ndarray | None,
+) -> np.ndarray:
+    """The features of `sequential`, (m, r) float32.
+
+    Args:
+        blocks: The ratings.
+        candidate: Hyperparameters, those of EASE and of the sequential part among them.
+        parameters: Preferences.
+        ease_items: Result of `fit_ease`.
+
+    Raises:
+        ValueError: The candidate has no sequential part, or there is no EASE.
+    """
+    if candidate.sequential_reg is None or ease_items is None:
+        raise ValueError(f"{candidate} has no sequential part.")
+    rule = make_rule(candidate, parameters.preference, 0, ease_items.shape[1])
+    return sequential_features(sequence_moments(blocks, rule, ease_items), candidate.sequential_reg)
+
+
 def compose(
     parts: RankingParts,
     candidate: RankingCandidate,
@@ -248,13 +283,18 @@ def compose_items(
     """The movies' side, float32 and ALS's part first, and how a user's vector is made; arguments as in `compose`.
 
     Raises:
-        ValueError: The candidate has a weight of predicted stars, and there is no rating model.
+        ValueError: The candidate has a weight of what the parts lack: predicted stars, or sequential features.
     """
     nothing = np.zeros((len(parts.ids), 0), np.float32)
     als_items = nothing if candidate.als is None else parts.als_items
     ease_items = nothing if candidate.ease_reg is None else parts.ease_items
     rule = make_rule(candidate, preference, als_items.shape[1], ease_items.shape[1])
-    features, bias = np.hstack([als_items, ease_items]), parts.bias.astype(np.float32)
+    following = nothing
+    if candidate.sequential_weight is not None:
+        if parts.sequential_items is None:
+            raise ValueError(f"{candidate} needs sequential features.")
+        following = parts.sequential_items
+    features, bias = np.hstack([als_items, ease_items, following]), parts.bias.astype(np.float32)
     if candidate.stars_weight is None:
         return with_zeros(parts.ids, bias, features), rule
     if parts.stars is None:

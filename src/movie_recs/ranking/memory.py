@@ -6,36 +6,45 @@ from movie_recs.ranking.ease import SUBSPACE, is_exact
 from movie_recs.ranking.parameters import RankingTuningParameters
 from movie_recs.tuning.memory import PER_NUMBER, PER_RATING, PROCESS, Choice, DataSize, choose_carrier
 
+PER_PLACE = 100  # bytes of a rating in the regression of futures: a copy of it, its order, place and weight
 STARS = 80  # features of a rating model, at most: genres, years, popularity, audience and factors
 
 
 def choose_ranking_carrier(
-    choice: str, size: DataSize, tuning: RankingTuningParameters, spark: SparkSession, in_tasks: bool = False
+    choice: str,
+    size: DataSize,
+    tuning: RankingTuningParameters,
+    spark: SparkSession,
+    in_tasks: bool = False,
+    by_time: bool = False,
 ) -> Choice:
-    """See `choose_carrier`; for a search of its trials, `in_tasks`."""
-    return choose_carrier(
-        choice, size, estimate_memory(size, max(tuning.grid.rank), max(tuning.ease_rank)), spark, in_tasks
-    )
+    """See `choose_carrier`; for a search of its trials, `in_tasks`; where models have a sequential part, `by_time`."""
+    needed = estimate_memory(size, max(tuning.grid.rank), max(tuning.ease_rank), by_time)
+    return choose_carrier(choice, size, needed, spark, in_tasks)
 
 
-def estimate_memory(size: DataSize, rank: int, ease_rank: int) -> int:
+def estimate_memory(size: DataSize, rank: int, ease_rank: int, by_time: bool = False) -> int:
     """Most bytes that the Python process of a ranking trial takes.
 
     The process itself; each rating's share; the decomposition: the Gram matrix, its vectors and LAPACK's copies of them
     where it is exact, else the float32 basis, its products with the matrix and a copy of each; and the vectors of
-    movies, three times, and of users; those of the rating model, twice and once.
+    movies, three times, and of users; those of the rating model, twice and once. By time there are as many vectors of
+    EASE again, of what users rate next and of their pasts, and for each rating its place and its weight in a future.
 
     Args:
         size: Size of the data.
         rank: The highest rank of the grid.
         ease_rank: Largest number of singular vectors.
+        by_time: Whether models have a sequential part.
     """
     smaller = min(size.users, size.movies)
     if is_exact(size.users, size.movies):
         ease_size, decomposition = smaller, 4 * PER_NUMBER * smaller**2
     else:
         ease_size, decomposition = min(smaller, ease_rank), 2 * PER_NUMBER * SUBSPACE * ease_rank * size.movies
-    per_movie = 3 * ease_size + 2 * rank + 2 * STARS
-    per_user = 2 * ease_size + 2 * rank + STARS
+    parts = 2 if by_time else 1
+    per_movie = parts * 3 * ease_size + 2 * rank + 2 * STARS
+    per_user = parts * 2 * ease_size + 2 * rank + STARS
     vectors = PER_NUMBER * (per_movie * size.movies + per_user * size.users)
-    return PROCESS + PER_RATING * size.ratings + decomposition + vectors
+    per_rating = PER_RATING + (PER_PLACE if by_time else 0)
+    return PROCESS + per_rating * size.ratings + decomposition + vectors

@@ -79,10 +79,11 @@ class PreferenceParameters(Block):
 
 
 class RankingTuningParameters(SearchParameters):
-    """The search of the ranking model: ALS and EASE, how a user's ratings count, both together, then predicted stars.
+    """The search of the ranking model: ALS and EASE, weights of a user's ratings, both together, then what is added.
 
     `relevance`: which held-out ratings are hits of a list, and how much each gains (`metrics.gains_of`). `ease_rank`:
     singular vectors that EASE keeps; all of them where `ease.is_exact`. `ease_diagonal`: values of xi of `ease`.
+    `sequential_reg`, `sequential_weight`: reg and weight of `sequential`, tried where the split is by time.
     `stars_weight`: values of the weight of predicted stars in the score, tried unless all ratings are relevant.
     `most_below_mean`: largest share of recommendations with predicted stars below the user's own mean. `most_measured`:
     about how many users' lists a trial measures.
@@ -96,6 +97,8 @@ class RankingTuningParameters(SearchParameters):
     ease_diagonal: Annotated[list[Share], Field(min_length=1), BeforeValidator(split_words)] = [0.0]  # noqa: RUF012
     weight_grid: WeightGrid
     als_weight: DampingValues
+    sequential_reg: DampingValues = [100.0]  # noqa: RUF012 - Pydantic copies it
+    sequential_weight: DampingValues = [1.0, 1.5]  # noqa: RUF012
     stars_weight: DampingValues = [0.1]  # noqa: RUF012 - Pydantic copies it
     most_below_mean: Share = 1.0
     most_measured: int = Field(default=10_000, ge=1)

@@ -6,14 +6,15 @@ Some of her ratings count as preferences (`are_preferred`), each with a weight w
     a = old_weight + (1 - old_weight) 2^(-later / half_life),   later = number of her preferences after it
     w = s a / (mean of s a over her preferences)
 
-A ranking model's item vectors have two parts, either of which may be empty. With y_i and f_i those of movie i, and n
+A ranking model's item vectors have two parts, one of which may be empty. With y_i and f_i those of movie i, and n
 the number of her preferences i,
 
     implicit ALS: p = als_weight (sum over all j y_j y_j^T + sum alpha w_i y_i y_i^T + lambda n I)^-1
                                  sum (1 + alpha w_i) y_i        (the user step of Hu, Koren & Volinsky 2008, eq. 4)
     EASE:         p = sum w_i d_i f_i                           (`ease` defines d)
 
-So neither new ratings nor new users need a fit.
+A third part, of what a user rates next (`sequential`), has EASE's p once more, times its weight. So neither new ratings
+nor new users need a fit.
 """
 
 from functools import partial
@@ -39,11 +40,13 @@ class Movies(NamedTuple):
     Args:
         factors: (m, als_size) float32, contiguous: ALS's part.
         own: (m, ease_size) float32: EASE's part.
+        following: (m, ease_size) float32: the sequential part; (m, 0) without one.
         base: (als_size, als_size): the lower triangle of the sum of y y^T over all movies.
     """
 
     factors: np.ndarray
     own: np.ndarray
+    following: np.ndarray
     base: np.ndarray
 
 
@@ -60,6 +63,7 @@ class PreferenceRule(NamedTuple):
         alpha: alpha of ALS.
         liked: From which rating on a movie is liked.
         ease_diagonal: xi of EASE.
+        sequential_weight: Multiplies the sequential part, which comes last and has EASE's size; 0 without one.
     """
 
     als_size: int
@@ -71,11 +75,12 @@ class PreferenceRule(NamedTuple):
     alpha: float = 0.0
     liked: float = HALF_STARS.liked
     ease_diagonal: float = 0.0
+    sequential_weight: float = 0.0
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """See `Rule`."""
-        return self.als_size, self.ease_size
+        return (self.als_size, self.ease_size, *([self.ease_size] if self.sequential_weight else []))
 
     def folder(self, items: Arrays, intercept: float) -> Folder:  # noqa: ARG002 - see `Rule`
         """See `Rule`."""
@@ -86,10 +91,15 @@ class PreferenceRule(NamedTuple):
         return self.folder(items, intercept)(ratings)
 
     def movies(self, features: np.ndarray) -> Movies:
-        """The movies' side from its vectors, (m, als_size + ease_size), ALS's part first."""
-        factors, own = np.split(features.astype(np.float32, copy=False), [self.als_size], axis=1)
+        """The movies' side from its vectors, (m, the sum of `sizes`), ALS's part first."""
+        factors, own, following = self.split(features.astype(np.float32, copy=False))
         factors = np.ascontiguousarray(factors)
-        return Movies(factors, own, base_of(factors, self.alpha))
+        return Movies(factors, own, following, base_of(factors, self.alpha))
+
+    def split(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The parts of the movies' features: of ALS, of EASE, and the sequential one."""
+        als, ease, sequential = np.split(features, [self.als_size, self.als_size + self.ease_size], axis=1)
+        return als, ease, sequential
 
     def fold(self, starts: np.ndarray, rated: np.ndarray, weights: np.ndarray, movies: Movies) -> np.ndarray:
         """(u, k) float32: the users' vectors.
@@ -111,7 +121,9 @@ class PreferenceRule(NamedTuple):
         rows = csr_array(
             (weights * self_influence(own, self.ease_diagonal)[places], places, starts), shape=(users, len(own))
         )
-        return np.hstack([factors, (rows @ own).astype(np.float32)])
+        vectors = (rows @ own).astype(np.float32)
+        again = [np.float32(self.sequential_weight) * vectors] if self.sequential_weight else []
+        return np.hstack([factors, vectors, *again])
 
     def explainer(self, items: Arrays, intercept: float) -> Explainer:  # noqa: ARG002 - see `Rule`
         """See `Rule`."""
@@ -125,11 +137,15 @@ class PreferenceRule(NamedTuple):
         """See `Explainer`.
 
         The term of her preference j is, of ALS's part, als_weight y_i^T (...)^-1 y_j (1 + alpha w_j), the exact
-        decomposition of Hu, Koren & Volinsky 2008, section 5; of EASE's, w_j d_j f_j . f_i.
+        decomposition of Hu, Koren & Volinsky 2008, section 5; of EASE's, w_j d_j f_j . f_i; and of the sequential
+        part, sequential_weight w_j d_j f_j . t_i.
         """
         _, movies, weights = self._weighted(ratings, side)
         mine = side.own[movies].astype(float)
-        terms = side.own[asked].astype(float) @ (mine * (weights * self_influence(mine, self.ease_diagonal))[:, None]).T
+        scored = side.own[asked].astype(float)
+        if self.sequential_weight:
+            scored += self.sequential_weight * side.following[asked]
+        terms = scored @ (mine * (weights * self_influence(mine, self.ease_diagonal))[:, None]).T
         if self.als_size and len(movies):
             rated_factors, more = side.factors[movies].astype(float), self.alpha * weights
             system = side.base + np.tril(side.base, -1).T + (rated_factors.T * more) @ rated_factors
@@ -163,7 +179,13 @@ def make_rule(
     weights = weights.model_copy(update={"star_weight": weights.star_weight / scale.star})
     als = candidate.als
     rule = PreferenceRule(
-        als_size, ease_size, preferred, weights, liked=scale.liked, ease_diagonal=candidate.ease_diagonal or 0.0
+        als_size,
+        ease_size,
+        preferred,
+        weights,
+        liked=scale.liked,
+        ease_diagonal=candidate.ease_diagonal or 0.0,
+        sequential_weight=candidate.sequential_weight or 0.0,
     )
     if als is None:
         return rule._replace(als_size=0)
@@ -217,12 +239,22 @@ def weigh(
     """
     values = weigh_stars(starts, stars, weights.star_weight)
     if weights.half_life is not None and weights.old_weight is not None:
-        counts = np.diff(starts)
-        order = np.lexsort((movies, times, np.repeat(np.arange(len(counts)), counts)))
-        later = np.empty(len(stars))
-        later[order] = np.repeat(starts[1:], counts) - 1 - np.arange(len(stars))
+        later = _later(starts, times, movies)
         values *= weights.old_weight + (1 - weights.old_weight) * 2.0 ** (-later / weights.half_life)
     return (values / means_of(starts, values)).astype(np.float32)
+
+
+def later_preferences(preferred: Interactions) -> np.ndarray:
+    """(n,): number of the user's preferences after each; of equal times the movie of the higher id is the later."""
+    return _later(starts_of(preferred.users, len(preferred.user_ids)), preferred.times, preferred.movies)
+
+
+def _later(starts: np.ndarray, times: np.ndarray, movies: np.ndarray) -> np.ndarray:
+    counts = np.diff(starts)
+    order = np.lexsort((movies, times, np.repeat(np.arange(len(counts)), counts)))
+    later = np.empty(len(times), np.int64)
+    later[order] = np.repeat(starts[1:], counts) - 1 - np.arange(len(times))
+    return later
 
 
 def means_of(starts: np.ndarray, values: np.ndarray) -> np.ndarray:

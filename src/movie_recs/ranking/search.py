@@ -1,8 +1,9 @@
-"""Searches the best hyperparameters of the ranking model, in four stages on the same rows.
+"""Searches the best hyperparameters of the ranking model, in stages on the same rows.
 
 First implicit ALS and EASE, all ratings of a user with the same weight. Then, for the best of each, the weights of
-newer ratings and higher stars in a user's vector. Then the blend of both models. Last, unless every rated movie is a
-hit whatever its stars, the weight of the predicted stars beside the best so far. The winner is the best of all with few
+newer ratings and higher stars in a user's vector. Then the blend of both models. Then, where the test is each user's
+future, what she rates next is added to the best of those with EASE. Last, unless every rated movie is a hit whatever
+its stars, the weight of the predicted stars beside the best so far. The winner is the best of all with few
 recommendations below the user's own mean.
 """
 
@@ -31,10 +32,13 @@ from movie_recs.tuning.strategies import Listed, Strategy, choose_strategy, run_
 from movie_recs.tuning.trial_log import TrialLog, digest, fingerprint, remember
 
 WITHOUT_STARS = ("implicit_als", "recent_als", "ease", "blend")
-WITH_STARS = "with_stars"
-WINNERS = (*WITHOUT_STARS, WITH_STARS)
-WITH_WEIGHTS = ("recent_als", "ease", "blend")  # whose users' vectors follow from their ratings by a rule
+SEQUENTIAL, WITH_STARS = "sequential", "with_stars"
+WINNERS = (*WITHOUT_STARS, SEQUENTIAL, WITH_STARS)
+WITH_EASE = ("ease", "blend")
+WITH_WEIGHTS = ("recent_als", *WITH_EASE, SEQUENTIAL)  # whose users' vectors follow from their ratings by a rule
 BELOW = "mean_below_mean"  # the column of `cross_validation.summarise`
+STEP = 1.5  # between weights of predicted stars that are raised
+Run = Callable[[list[Strategy[RankingCandidate]]], pd.DataFrame]
 ALS_FIELDS, WEIGHT_FIELDS = tuple(ImplicitGrid.model_fields), tuple(WeightGrid.model_fields)
 
 logger = logging.getLogger(__name__)
@@ -49,6 +53,7 @@ def search(
     log: TrialLog | None = None,
     features: csr_array | None = None,
     stars: dict[int, ItemSide] | None = None,
+    by_time: bool = False,
 ) -> pd.DataFrame:
     """One row per candidate of each of `WINNERS`; columns of `cross_validation.summarise`.
 
@@ -61,6 +66,7 @@ def search(
         log: Finished trials, which are not run again; new ones are added.
         features: Rows of known features, see `ease.side_rows`.
         stars: By held-out fold, the movies' side of the rating model of the ratings outside it; None for events.
+        by_time: Whether the held-out ratings are later than the user's others, all of which have a time.
     """
     tuning = parameters.tuning
     with _trials(train_ratings, movie_ids, parameters, folds, choice, log, features, stars) as (run, exact):
@@ -71,10 +77,13 @@ def search(
         # Together, as they share the fits of ALS.
         others = run([_weighed(als.model_copy(update={"model": "recent_als"}), tuning), _blend(als, ease, tuning)])
         found = pd.concat([plain, weighed, others], ignore_index=True)
+        if by_time:
+            best = best_candidate(found, RankingCandidate, *WITH_EASE)
+            found = pd.concat([found, run([_sequential(best, tuning)])], ignore_index=True)
         if stars is None or tuning.relevance == "all":
             return found
         best = best_candidate(found, RankingCandidate, *WITH_WEIGHTS)
-        return pd.concat([found, _within_limit(run([_with_stars(best, tuning)]), tuning)], ignore_index=True)
+        return pd.concat([found, _within_limit(_weigh_stars(best, tuning, run), tuning)], ignore_index=True)
 
 
 def compare(
@@ -103,7 +112,7 @@ def _trials(
     log: TrialLog | None,
     features: csr_array | None,
     stars: dict[int, ItemSide] | None,
-) -> Iterator[tuple[Callable[[list[Strategy[RankingCandidate]]], pd.DataFrame], bool]]:
+) -> Iterator[tuple[Run, bool]]:
     """A function that runs strategies on these ratings, and whether EASE is exact there."""
     tuning, preference, k = parameters.tuning, parameters.preference, parameters.evaluation.k
     context = {
@@ -160,6 +169,30 @@ def _blend(
     return choose_strategy(listed, {"als_weight": tuning.als_weight}, tuning)
 
 
+def _sequential(base: RankingCandidate, tuning: RankingTuningParameters) -> Strategy[RankingCandidate]:
+    listed = [
+        base.model_copy(update={"model": SEQUENTIAL, "sequential_reg": reg, "sequential_weight": weight})
+        for reg, weight in product(tuning.sequential_reg, tuning.sequential_weight)
+    ]
+    ranges = {"sequential_reg": tuning.sequential_reg, "sequential_weight": tuning.sequential_weight}
+    return choose_strategy(listed, ranges, tuning)
+
+
+def _weigh_stars(best: RankingCandidate, tuning: RankingTuningParameters, run: Run) -> pd.DataFrame:
+    """The results of the listed weights of predicted stars.
+
+    A sequential part adds to the score what does not look at stars. So beside one the highest weight is raised until
+    few enough recommendations are below the user's mean.
+    """
+    results, weight = run([_with_stars(best, tuning)]), max(tuning.stars_weight)
+    most = RankingCandidate.BOUNDS["stars_weight"][1]
+    while best.sequential_weight is not None and not _is_within(results, tuning).any() and weight < most:
+        weight = min(STEP * weight, most)
+        higher = tuning.model_copy(update={"stars_weight": [weight], "beyond_edges": False})
+        results = pd.concat([results, run([_with_stars(best, higher)])], ignore_index=True)
+    return results
+
+
 def _with_stars(best: RankingCandidate, tuning: RankingTuningParameters) -> Strategy[RankingCandidate]:
     listed = [best.model_copy(update={"model": WITH_STARS, "stars_weight": each}) for each in tuning.stars_weight]
     return choose_strategy(listed, {"stars_weight": tuning.stars_weight}, tuning)
@@ -170,14 +203,19 @@ def _within_limit(results: pd.DataFrame, tuning: RankingTuningParameters) -> pd.
 
     Where that is true of all of them, none is left out, and the log says so.
     """
-    fine, is_above = results["error"].fillna("") == "", results[BELOW] > tuning.most_below_mean
-    if not (fine & ~is_above).any():
+    fine, is_within = results["error"].fillna("") == "", _is_within(results, tuning)
+    if not is_within.any():
         logger.warning(
             "No weight of predicted stars has at most %g of lists below the user's mean", tuning.most_below_mean
         )
         return results
     reason = f"more than {tuning.most_below_mean:.0%} of its recommendations are below the user's mean"
-    return results.assign(error=results["error"].mask(fine & is_above, reason))
+    return results.assign(error=results["error"].mask(fine & ~is_within, reason))
+
+
+def _is_within(results: pd.DataFrame, tuning: RankingTuningParameters) -> pd.Series:
+    """Which candidates finished with few enough recommendations below the user's mean."""
+    return (results["error"].fillna("") == "") & ~(results[BELOW] > tuning.most_below_mean)
 
 
 def choose_winner(results: pd.DataFrame, tuning: RankingTuningParameters) -> RankingCandidate:

@@ -27,8 +27,11 @@ from movie_recs.ranking.ease import Spectrum, decompose, ease_features
 from movie_recs.ranking.metrics import best_gains, gains_of, ndcg_of_lists
 from movie_recs.ranking.parameters import PreferenceParameters
 from movie_recs.ranking.preferences import PreferenceRule, make_rule, weighted_targets
+from movie_recs.ranking.sequential import Moments, sequence_moments, sequential_features
 from movie_recs.ranking.stars import join_items, join_users, predicted_stars, rating_vectors
 from movie_recs.tuning.trial import Measures, Trial
+
+WITHOUT_ADDITIONS = dict.fromkeys(("sequential_reg", "sequential_weight", "stars_weight"))
 
 
 class Part(NamedTuple):
@@ -196,10 +199,12 @@ class RankingFold:
     def _measure(
         self, candidate: RankingCandidate, als_items: np.ndarray, als_users: Blocks[np.ndarray] | None = None
     ) -> Measures:
-        ease_items = self._nothing
-        if candidate.ease_reg is not None:
-            ease_items = self._ease(candidate.ease_rank, candidate.ease_reg, candidate.ease_diagonal or 0.0)
-        items = np.hstack([als_items, ease_items])
+        ease_items = self._ease_items(candidate)
+        following = self._nothing
+        if candidate.sequential_reg is not None:
+            base = candidate.model_copy(update=WITHOUT_ADDITIONS)
+            following = sequential_features(self._moments(base), candidate.sequential_reg)
+        items = np.hstack([als_items, ease_items, following])
         if als_users is not None and candidate.weights is None:
             return self._measures(self._asked.zip(als_users).map(_fitted_users), items)
         rule = make_rule(candidate, self._data.preference, als_items.shape[1], ease_items.shape[1])
@@ -212,6 +217,17 @@ class RankingFold:
         weight = candidate.stars_weight / self._data.preference.scale.star
         join = partial(_join_users, self._stars.intercept, weight)
         return self._measures(users.zip(self._star_users).map(join), join_items(items, self._stars))
+
+    def _ease_items(self, candidate: RankingCandidate) -> np.ndarray:
+        if candidate.ease_reg is None:
+            return self._nothing
+        return self._ease(candidate.ease_rank, candidate.ease_reg, candidate.ease_diagonal or 0.0)
+
+    @lru_cache(maxsize=1)  # noqa: B019 - as of `_ease`
+    def _moments(self, base: RankingCandidate) -> Moments:
+        ease_items = self._ease_items(base)
+        rule = make_rule(base, self._data.preference, 0, ease_items.shape[1])
+        return sequence_moments(self._data.blocks.map(partial(_outside, self._fold)), rule, ease_items)
 
     @lru_cache(maxsize=1)  # noqa: B019 - candidates of the same EASE follow one another; a fold is short-lived
     def _ease(self, rank: int | None, reg: float, diagonal: float) -> np.ndarray:
@@ -247,7 +263,11 @@ class RankingFold:
 
 def _open_block(fold: int, preference: PreferenceParameters, interactions: Interactions) -> Targets:
     """The preferences outside the fold, which a fit sees."""
-    return weighted_targets(preference, take(interactions, interactions.folds != fold))
+    return weighted_targets(preference, _outside(fold, interactions))
+
+
+def _outside(fold: int, interactions: Interactions) -> Interactions:
+    return take(interactions, interactions.folds != fold)
 
 
 def _ask(fold: int, aim: Aim, share: float, seed: int, interactions: Interactions) -> AskedUsers:

@@ -299,6 +299,8 @@ def _values(candidate: pd.Series) -> str:
         "ease_rank": "ease rank",
         "ease_diagonal": "diagonal",
         "als_weight": "als",
+        "sequential_reg": "next reg",
+        "sequential_weight": "next",
         "stars_weight": "stars",
         "star_weight": "star",
         "half_life": "half-life",

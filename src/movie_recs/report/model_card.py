@@ -183,6 +183,8 @@ def _levers(best: dict[str, Any]) -> Iterator[str]:
         yield f"The stars of a rating: each one above her mean adds {best['star_weight']:g} to its weight."
     if best.get("half_life"):
         yield f"The age of a rating: {best['half_life']:g} later ones halve its weight."
+    if best.get("sequential_weight"):
+        yield f"What users rate next, added to the score with the weight {best['sequential_weight']:g}."
     if best.get("stars_weight"):
         yield f"The predicted stars, added to the score with the weight {best['stars_weight']:g}."
 

@@ -68,6 +68,7 @@ MODELS = {
     "recent_als": "implicit ALS, with a user's ratings weighted by stars and age",
     "ease": "EASE: a linear model of which movies are rated together",
     "blend": "the scores of EASE and ALS, added",
+    "sequential": "the better of EASE and blend, with what users rate next added to its score",
     "with_stars": "the best of the others, with the predicted stars added to its score",
 }
 
@@ -155,6 +156,8 @@ PARAMETERS = {
     "ease_rank": "singular vectors that EASE keeps",
     "ease_diagonal": "up to which weight a movie may predict itself in EASE's fit",
     "als_weight": "weight of the ALS score, added to the score of EASE",
+    "sequential_reg": "regularisation of what users rate next",
+    "sequential_weight": "weight of what users rate next, added to the score",
     "stars_weight": "weight of the predicted stars, added to the score",
     "star_weight": "added to a rating's weight for each star above the user's mean",
     "half_life": "number of later ratings that halve a rating's weight",

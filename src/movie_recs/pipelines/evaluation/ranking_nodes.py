@@ -26,7 +26,7 @@ from movie_recs.ranking.leaderboard import BY_STARS, ListingTask
 from movie_recs.ranking.memory import choose_ranking_carrier
 from movie_recs.ranking.metrics import RELEVANCE, accuracy_gains, measure_rankings
 from movie_recs.ranking.parameters import RankingParameters
-from movie_recs.ranking.search import WINNERS
+from movie_recs.ranking.search import SEQUENTIAL, WINNERS
 from movie_recs.report import figures
 from movie_recs.tuning.comparison import pairs_of
 from movie_recs.tuning.cross_validation import best_candidate
@@ -64,7 +64,8 @@ def list_movies(
     parameters = parameters.on(Scale.of(data_summary))
     tried = set(cv_results["model"])
     best = {model: best_candidate(cv_results, RankingCandidate, model) for model in WINNERS if model in tried}
-    carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
+    size, spark, by_time = DataSize.of(data_summary), movies.sparkSession, SEQUENTIAL in best
+    carrier, _ = choose_ranking_carrier(carrier, size, parameters.tuning, spark, by_time=by_time)
     catalogue = spark_interactions.movie_ids(movies)
     fitted = blocks = open_blocks(carrier, train_ratings, catalogue)
     listed, are_new = train_ratings, not fold_in_ratings.isEmpty()
@@ -76,7 +77,8 @@ def list_movies(
     try:
         stars = None if rating_model is None else rating_model.item_side
         known = KnownSides(side_rows(movie_table(movies), parameters.preference.side), stars)
-        parts = collect_parts(als_model, factor_model, fitted, train_ratings, best["ease"], parameters, known)
+        ease, sequential = best["ease"], best.get(SEQUENTIAL)
+        parts = collect_parts(als_model, factor_model, fitted, train_ratings, ease, parameters, known, sequential)
         task = ListingTask(parts, best, rating_model, train_ratings, blocks, users, are_new)
         made = lists.list_movies(task, parameters)
         return to_originals(to_originals(made, user_ids, "user_id"), movie_ids, "movie_id")

@@ -55,7 +55,8 @@ def cross_validate_candidates(
     ratings = [part.ratings, train_ratings]
     if is_temporal:
         ratings, folds = [hold_out_last(each, split.test_fraction, split.seed) for each in ratings], [HELD_OUT]
-    choice = choose_ranking_carrier(carrier, part.size, parameters.tuning, movies.sparkSession, in_tasks=True)
+    spark, tuning = movies.sparkSession, parameters.tuning
+    choice = choose_ranking_carrier(carrier, part.size, tuning, spark, in_tasks=True, by_time=is_temporal)
     catalogue, features = movie_ids(movies), side_rows(movie_table(movies), parameters.preference.side)
 
     def fold_models(ratings: DataFrame, carrier: str) -> dict[int, ItemSide] | None:
@@ -66,11 +67,11 @@ def cross_validate_candidates(
         return fit_folds(ratings, described, best, rating_parameters.tuning.seed, folds, carrier)
 
     stars = fold_models(ratings[0], choice.carrier)
-    found = search(ratings[0], catalogue, parameters, folds, choice, finished_trials, features, stars)
+    found = search(ratings[0], catalogue, parameters, folds, choice, finished_trials, features, stars, is_temporal)
     if not part.is_sample:
         return found
     best = finalists(found, RankingCandidate, WINNERS)
-    carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
+    carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), tuning, spark, by_time=is_temporal)
     here, stars = Choice(carrier, IN_THIS_PROCESS), fold_models(ratings[1], carrier)
     on_all = compare(ratings[1], catalogue, best, parameters, folds, here, finished_trials, features, stars)
     return settle(found, on_all)
@@ -108,7 +109,8 @@ def fit_best(
     parameters = parameters.on(Scale.of(data_summary))
     als = ImplicitAlsParameters(**best_params["als_model"])
     winner = RankingCandidate.of(best_params)
-    carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), parameters.tuning, movies.sparkSession)
+    size, by_time = DataSize.of(data_summary), winner.sequential_reg is not None
+    carrier, _ = choose_ranking_carrier(carrier, size, parameters.tuning, movies.sparkSession, by_time=by_time)
     stars = None if winner.stars_weight is None or rating_model is None else rating_model.item_side
     known = KnownSides(side_rows(movie_table(movies), parameters.preference.side), stars)
     return fit_candidate(ratings, movie_ids(movies), winner, als, parameters, carrier, known)

@@ -58,7 +58,8 @@ class Vectors {
 /** A user's vector from her preferences: `PreferenceRule`. */
 class PreferenceRule {
   constructor(vectors, { folding }, constants) {
-    Object.assign(this, { vectors, ...folding, least: constants.least_weight, size: folding.als_size + folding.ease_size });
+    Object.assign(this, { vectors, ...folding, least: constants.least_weight, next: folding.als_size + folding.ease_size });
+    this.size = this.next + (this.sequential_weight ? this.ease_size : 0);
     this.gram = vectors.gram(this.als_size);
     this.solved = remembered((rated) => this.prepare(rated));
   }
@@ -82,7 +83,7 @@ class PreferenceRule {
   prepare(rated) {
     const { rows, weights } = this.preferences(rated), places = rows.map((row) => rated.places[row]);
     const factors = places.map((place) => this.vectors.row(place, 0, this.als_size));
-    const own = places.map((place) => this.vectors.row(place, this.als_size)), free = 1 - this.ease_diagonal;
+    const own = places.map((place) => this.vectors.row(place, this.als_size, this.next)), free = 1 - this.ease_diagonal;
     const influence = own.map((f, at) => weights[at] * Math.min(1, 2 / (free + Math.sqrt(free ** 2 + 4 * dot(f, f)))));
     const more = weights.map((weight) => this.alpha * weight), system = this.gram.map((row) => row.slice());
     addGram(system, factors, more).forEach((row, i) => { row[i] += this.reg_param * rows.length; });
@@ -93,7 +94,9 @@ class PreferenceRule {
     const features = zeros(this.size), { factors, own, influence, wanted, system } = this.solved(rated);
     if (own.length) {
       features.set(solve(system, sumRows(factors, wanted, this.als_size)).map((value) => value * this.als_weight));
-      features.set(sumRows(own, influence, this.ease_size), this.als_size);
+      const ease = sumRows(own, influence, this.ease_size);
+      features.set(ease, this.als_size);
+      if (this.sequential_weight) features.set(ease.map((value) => value * this.sequential_weight), this.next);
     }
     return { bias: 0, features };
   }
@@ -103,7 +106,8 @@ class PreferenceRule {
     const { rows, factors, own, influence, wanted, system } = this.solved(rated);
     return asked.map((place) => {
       const effect = rows.length ? solve(system, this.vectors.row(place, 0, this.als_size)) : [];
-      const f = this.vectors.row(place, this.als_size), terms = zeros(rated.places.length);
+      const f = this.vectors.row(place, this.als_size, this.next), terms = zeros(rated.places.length);
+      if (this.sequential_weight) this.vectors.row(place, this.next, this.size).forEach((t, k) => { f[k] += this.sequential_weight * t; });
       rows.forEach((row, at) => { terms[row] = influence[at] * dot(own[at], f) + this.als_weight * wanted[at] * dot(factors[at], effect); });
       return terms;
     });
