@@ -310,7 +310,8 @@ class TestCompose:
     def test_what_is_rated_next_is_added_with_its_weight(self, spark, blocks, parts):
         model = compose(parts, OF_BLEND, PREFERENCE, blocks, spark)
         blend = compose(parts, BLEND, PREFERENCE, blocks, spark)
-        both, alone = (arrays(each.users).features @ arrays(each.items).features.T for each in (model, blend))
+        sides = ((arrays(each.users), arrays(each.items)) for each in (model, blend))
+        both, alone = (users.features @ items.features[:-1].T for users, items in sides)
         following = arrays(blend.users).features[:, RANK:] @ parts.sequential_items.T
         assert np.ptp(following) > 0.1
         np.testing.assert_allclose(both, alone + 1.5 * following, atol=1e-6)

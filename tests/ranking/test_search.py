@@ -223,15 +223,16 @@ class TestPredictedStars:
         assert set(results["model"]) == set(WITHOUT_STARS)
 
 
-class TestByTime:
-    @pytest.fixture(scope="class")
-    def results(self, ratings) -> pd.DataFrame:
-        small = with_tuning(weight_grid=WEIGHT_GRID, als_weight=[0.5])
-        return search(ratings, MOVIE_IDS, small, [0], by_time=True)
+@pytest.fixture(scope="module")
+def by_time(ratings) -> pd.DataFrame:
+    small = with_tuning(weight_grid=WEIGHT_GRID, als_weight=[0.5])
+    return search(ratings, MOVIE_IDS, small, [0], by_time=True)
 
-    def test_what_is_rated_next_is_added_to_the_best_with_ease(self, results):
-        added = of_model(results, "sequential")
-        best = best_candidate(results, RankingCandidate, "ease", "blend")
+
+class TestByTime:
+    def test_what_is_rated_next_is_added_to_the_best_with_ease(self, by_time):
+        added = of_model(by_time, "sequential")
+        best = best_candidate(by_time, RankingCandidate, "ease", "blend")
         values = added[["sequential_reg", "sequential_weight"]].to_numpy().tolist()
         assert values == [[1, 0.5], [1, 1], [10, 0.5], [10, 1]]
         nothing = {"model": best.model, "sequential_reg": None, "sequential_weight": None}
@@ -240,10 +241,10 @@ class TestByTime:
         assert added["mean_ndcg"].nunique() > 1
         assert (added["error"] == "").all()
 
-    def test_the_rest_of_the_search_is_as_without(self, ratings, results):
+    def test_the_rest_of_the_search_is_as_without(self, ratings, by_time):
         small = with_tuning(weight_grid=WEIGHT_GRID, als_weight=[0.5])
         expected = search(ratings, MOVIE_IDS, small, [0]).drop(columns="seconds")
-        others = results[results["model"] != "sequential"].drop(columns="seconds")
+        others = by_time[by_time["model"] != "sequential"].drop(columns="seconds")
         pd.testing.assert_frame_equal(others, expected)
 
     def test_stars_weigh_more_beside_it_until_few_are_below_the_mean(self):
