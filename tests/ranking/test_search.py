@@ -261,7 +261,7 @@ class TestByTime:
 
         limited = with_tuning(relevance="graded", stars_weight=[0.1, 0.2], most_below_mean=0.16).tuning
         found = _weigh_stars(base, limited, run)
-        assert asked == pytest.approx([0.1, 0.2, 0.3, 0.45, 0.675])
+        assert asked == pytest.approx([0.1, 0.2, 0.25, 0.3125, 0.390625, 0.48828125])
         assert found["stars_weight"].tolist() == asked
         asked.clear()
         _weigh_stars(base.model_copy(update={"sequential_weight": None}), limited, run)

@@ -37,7 +37,7 @@ WINNERS = (*WITHOUT_STARS, SEQUENTIAL, WITH_STARS)
 WITH_EASE = ("ease", "blend")
 WITH_WEIGHTS = ("recent_als", *WITH_EASE, SEQUENTIAL)  # whose users' vectors follow from their ratings by a rule
 BELOW = "mean_below_mean"  # the column of `cross_validation.summarise`
-STEP = 1.5  # between weights of predicted stars that are raised
+STEP = 1.25  # between weights of predicted stars that are raised
 Run = Callable[[list[Strategy[RankingCandidate]]], pd.DataFrame]
 ALS_FIELDS, WEIGHT_FIELDS = tuple(ImplicitGrid.model_fields), tuple(WeightGrid.model_fields)
 
