@@ -42,6 +42,6 @@ def test_a_pipeline_that_is_not_there_is_answered_with_those_that_are(tmp_path):
     assert run.returncode == 1
     assert run.stderr == (
         "Error: No pipeline is called recomend, perhaps recommend: there are data_processing, eda, tuning, evaluation, "
-        "recommend, reporting.\n"
+        "recommend, reporting, refresh.\n"
     )
     assert run.stdout == ""
