@@ -26,6 +26,7 @@ YEAR_AT_END = r"\((\d{4})\)\z"  # Java's $ also matches before a separator of li
 IMDB_ID = r"\A(?:tt)?(\d{1,10})\z"  # IMDb's own export has tt0114709
 TMDB_ID = r"\A(\d{1,10})(?:\.0*)?\z"  # tools write 862.0 beside gaps
 WHOLE_TIME = r"\A(\d{1,19})(?:\.0*)?\z"  # tools write 1420070400.0 beside gaps
+IN_A_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 LAST_SECOND = 253_402_300_799  # 9999-12-31, the last date that Spark prints
 WHITESPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())  # all of Unicode's
 
@@ -350,7 +351,7 @@ def _time(unit: str | None) -> Column:
     value = F.nullif(digits, F.lit("")).try_cast("bigint")
     if unit in (None, "seconds"):
         return F.timestamp_seconds(F.when(value.between(0, LAST_SECOND), value))
-    in_a_second = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}[unit]
+    in_a_second = IN_A_SECOND[unit]
     known = F.when(value.between(0, min(LAST_SECOND * in_a_second, 2**63 - 1)), value)
     rest = known % in_a_second
     whole = ((known - rest) / in_a_second).cast("bigint")  # exact; a product of the whole number would overflow

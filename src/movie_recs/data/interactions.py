@@ -103,6 +103,11 @@ def starts_of(users: np.ndarray, count: int) -> np.ndarray:
     return np.searchsorted(users, np.arange(count + 1, dtype=np.int32))
 
 
+def outside(fold: int, interactions: Interactions) -> Interactions:
+    """The ratings of all other folds."""
+    return take(interactions, interactions.folds != fold)
+
+
 def compact(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Which of `count` rows occur, (count,) bool, and the place of each of these rows, (n,) int32, among them."""
     occurs = np.zeros(count, bool)

@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from movie_recs.data.cleaning import LAST_SECOND
+from movie_recs.data.cleaning import IN_A_SECOND, LAST_SECOND
 from movie_recs.data.id_numbers import IdTable
 from movie_recs.data.interactions import NO_TIME
 from movie_recs.data.scale import Scale
+from movie_recs.data.sources.profile import OFF_STEP
 
-IN_A_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 RATING = r"^-?[0-9]{1,9}(\.[0-9]{1,9})?$"
 TIME = r"^[0-9]{1,18}$"
 ISO = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?)?$"
@@ -90,7 +90,7 @@ def _is_on(scale: Scale, ratings: np.ndarray) -> np.ndarray:
         if scale.step is None:
             return inside
         steps = (ratings - scale.least) / scale.step
-        return inside & (np.abs(steps - np.round(steps)) < 1e-6)
+        return inside & (np.abs(steps - np.round(steps)) < OFF_STEP)
 
 
 def _numbers(texts: pa.ChunkedArray, pattern: str, kind: Any) -> np.ndarray:

@@ -7,6 +7,8 @@ lie on the data's scale (`data.scale`), and times are UTC, null if unknown.
 
 from typing import Literal
 
+IMDB = "https://www.imdb.com/title/tt"  # where a movie is, followed by its number
+SEPARATORS = {"genres": "|", "because": "; "}  # of lists in CSV files
 NO_GENRES = "(no genres listed)"  # how GroupLens writes an empty list
 
 TIME = "timestamp"  # the one raw column that a file may lack

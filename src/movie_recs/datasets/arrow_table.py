@@ -4,6 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec import AbstractFileSystem
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
@@ -12,7 +13,11 @@ from movie_recs.datasets.previews import preview_table
 from movie_recs.datasets.whole_folders import beside, move_whole, remove
 from movie_recs.saved_models import MARKER
 
-FILE = "part-00000.parquet"
+
+def write_folder(filesystem: AbstractFileSystem, path: str, table: pa.Table) -> None:
+    """Makes a folder with the table in one Parquet file."""
+    filesystem.makedirs(path)
+    pq.write_table(table, f"{path}/part-00000.parquet", filesystem=filesystem)
 
 
 class ArrowTable(AbstractDataset[pa.Table, pa.Table]):
@@ -33,8 +38,7 @@ class ArrowTable(AbstractDataset[pa.Table, pa.Table]):
 
     def _save(self, data: pa.Table) -> None:
         remove(self._fs, self._staged)
-        self._fs.makedirs(self._staged)
-        pq.write_table(data, f"{self._staged}/{FILE}", filesystem=self._fs)
+        write_folder(self._fs, self._staged, data)
         self._fs.touch(f"{self._staged}/{MARKER}")
         move_whole(self._fs, self._staged, self._path)
 

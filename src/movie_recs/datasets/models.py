@@ -22,6 +22,7 @@ from pyarrow import dataset
 from pyspark.ml.recommendation import ALSModel
 
 from movie_recs.als.spark_ml import AlsFactors
+from movie_recs.datasets.arrow_table import write_folder
 from movie_recs.datasets.damage import damaged
 from movie_recs.datasets.versions import remove_old_versions
 from movie_recs.errors import UserError
@@ -106,10 +107,6 @@ class _ModelDataset(AbstractVersionedDataset[Model, Model]):
                 if values.null_count or not np.isfinite(values.to_numpy(zero_copy_only=False)).all():
                     raise ValueError(f"{name} in {path.rsplit('/', 1)[-1]} has a value that is no finite number")
 
-    def _read_numbers(self) -> dict[str, Any]:
-        with self._fs.open(f"{self._get_load_path()}/model.json") as file:
-            return json.load(file)
-
     def _read(self, path: str) -> Model:
         raise NotImplementedError
 
@@ -130,14 +127,26 @@ class ALSModelDataset(_ModelDataset[ALSModel | AlsFactors]):
         model.save(path)
 
 
-class FactorModelDataset(_ModelDataset[FactorModel]):
-    """A `FactorModel`: Parquet tables `user_factors` and `item_factors`, and the rest in `model.json`."""
+class _FactorDataset(_ModelDataset[Model]):
+    """A factor model: Parquet tables `user_factors` and `item_factors`, and the rest in `model.json`."""
 
     _TABLES = ("user_factors", "item_factors")
 
     def preview(self) -> JSONPreview:
         """Everything but the vectors, for kedro-viz."""
         return JSONPreview(json.dumps(self._read_numbers()))
+
+    def _read_numbers(self) -> dict[str, Any]:
+        with self._fs.open(f"{self._get_load_path()}/model.json") as file:
+            return json.load(file)
+
+    def _write_numbers(self, numbers: dict[str, Any]) -> None:
+        with self._fs.open(f"{self._get_save_path()}/model.json", "w") as file:
+            json.dump(numbers, file)
+
+
+class FactorModelDataset(_FactorDataset[FactorModel]):
+    """A `FactorModel` in Spark."""
 
     def _read(self, path: str) -> FactorModel:
         spark = spark_session()
@@ -150,18 +159,11 @@ class FactorModelDataset(_ModelDataset[FactorModel]):
     def _write(self, model: FactorModel, path: str) -> None:
         model.users.write.parquet(f"{path}/user_factors")
         model.items.write.parquet(f"{path}/item_factors")
-        with self._fs.open(f"{self._get_save_path()}/model.json", "w") as file:
-            json.dump({"intercept": model.intercept, **describe_rule(model.rule)}, file)
+        self._write_numbers({"intercept": model.intercept, **describe_rule(model.rule)})
 
 
-class FactorTablesDataset(_ModelDataset[FactorTables]):
+class FactorTablesDataset(_FactorDataset[FactorTables]):
     """What `FactorModelDataset` saves and loads, in memory and without Spark."""
-
-    _TABLES = ("user_factors", "item_factors")
-
-    def preview(self) -> JSONPreview:
-        """Everything but the vectors, for kedro-viz."""
-        return JSONPreview(json.dumps(self._read_numbers()))
 
     def _read(self, path: str) -> FactorTables:  # noqa: ARG002 - in the form that Spark takes
         folder = str(self._get_load_path())
@@ -173,7 +175,5 @@ class FactorTablesDataset(_ModelDataset[FactorTables]):
     def _write(self, model: FactorTables, path: str) -> None:  # noqa: ARG002 - in the form that Spark takes
         folder = str(self._get_save_path())
         for side, table in (("user", model.users), ("item", model.items)):
-            self._fs.makedirs(f"{folder}/{side}_factors")
-            pq.write_table(table, f"{folder}/{side}_factors/part-00000.parquet", filesystem=self._fs)
-        with self._fs.open(f"{folder}/model.json", "w") as file:
-            json.dump(model.numbers, file)
+            write_folder(self._fs, f"{folder}/{side}_factors", table)
+        self._write_numbers(model.numbers)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
@@ -16,6 +16,7 @@ from movie_recs.errors import UserError
 from movie_recs.runtime.spark import spark_session
 
 Described = Mapping[str, Any]
+Loaded = TypeVar("Loaded")
 
 
 def find_source(folder: str, description: Described) -> Source:
@@ -46,8 +47,8 @@ class SourceDataset(AbstractDataset[None, Source]):
         return {"filepath": self._filepath, "description": self._description}
 
 
-class SourceTable(AbstractDataset[None, DataFrame]):
-    """A table of a source with the columns of its file, all text; without rows if the source has no such table."""
+class _TableDataset(AbstractDataset[None, Loaded]):
+    """A table of a source, which is only read."""
 
     def __init__(
         self,
@@ -61,10 +62,6 @@ class SourceTable(AbstractDataset[None, DataFrame]):
         """`filepath` is the folder; `file` another file that is written like the table's own."""
         self.metadata = metadata
         self._filepath, self._table, self._description, self._file = filepath, table, description, file
-
-    def _load(self) -> DataFrame:
-        source = find_source(self._filepath, self._description)
-        return read_table(spark_session(), self._filepath, source, self._table, self._file)
 
     def _save(self, data: None) -> None:  # noqa: ARG002 - required by the base class
         raise DatasetError("raw files are read-only")
@@ -72,30 +69,25 @@ class SourceTable(AbstractDataset[None, DataFrame]):
     def _exists(self) -> bool:
         return True  # loading says what is missing, and a table may be
 
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "table": self._table, "description": self._description, "file": self._file}
+
+
+class SourceTable(_TableDataset[DataFrame]):
+    """A table of a source with the columns of its file, all text; without rows if the source has no such table."""
+
+    def _load(self) -> DataFrame:
+        source = find_source(self._filepath, self._description)
+        return read_table(spark_session(), self._filepath, source, self._table, self._file)
+
     def preview(self, nrows: int = 5) -> TablePreview:
         """The first `nrows` rows, for kedro-viz; read without Spark."""
         source = find_source(self._filepath, self._description)
         return TablePreview(read_rows(self._filepath, source, self._table, nrows))
 
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "table": self._table, "description": self._description, "file": self._file}
 
-
-class PlainTableDataset(AbstractDataset[None, PlainTable]):
-    """A table of a source, to be read without Spark; arguments as `SourceTable`, but that `file` is a path."""
-
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        table: Table,
-        description: Described,
-        file: str | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """`filepath` is the folder; `file` another file that is written like the table's own."""
-        self.metadata = metadata
-        self._filepath, self._table, self._description, self._file = filepath, table, description, file
+class PlainTableDataset(_TableDataset[PlainTable]):
+    """A table of a source, to be read without Spark; arguments as of `SourceTable`, but that `file` is a path."""
 
     def _load(self) -> PlainTable:
         source = find_source(self._filepath, self._description)
@@ -111,12 +103,3 @@ class PlainTableDataset(AbstractDataset[None, PlainTable]):
         """
         if self._file and not Path(self._file).exists():
             raise UserError(f"refresh.ratings: there is no file {self._file}.")
-
-    def _save(self, data: None) -> None:  # noqa: ARG002 - required by the base class
-        raise DatasetError("raw files are read-only")
-
-    def _exists(self) -> bool:
-        return True  # loading says what is missing, and a table may be
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "table": self._table, "file": self._file}

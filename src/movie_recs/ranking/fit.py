@@ -133,9 +133,10 @@ def fit_candidate(
     try:
         als_model = fit_als(blocks, als, parameters, spark)
         ease_items = None if candidate.ease_reg is None else fit_ease(blocks, candidate, parameters, known.features)
-        parts = make_parts(als_model, ratings, movie_ids, ease_items, known.stars)
+        sequential_items = None
         if candidate.sequential_reg is not None:
-            parts = parts._replace(sequential_items=fit_sequential(blocks, candidate, parameters, parts.ease_items))
+            sequential_items = fit_sequential(blocks, candidate, parameters, ease_items)
+        parts = make_parts(als_model, ratings, movie_ids, ease_items, known.stars, sequential_items)
         return Fit(als_model, compose(parts, candidate, parameters.preference, blocks, spark))
     finally:
         blocks.close()
@@ -175,8 +176,7 @@ def collect_parts(
         ease_items = fit_ease(blocks, ease, parameters, known.features)
     if sequential is not None and sequential_items is None:
         sequential_items = fit_sequential(blocks, sequential, parameters, ease_items)
-    parts = make_parts(als_model, ratings, blocks.movie_ids, ease_items, known.stars)
-    return parts._replace(sequential_items=sequential_items)
+    return make_parts(als_model, ratings, blocks.movie_ids, ease_items, known.stars, sequential_items)
 
 
 def make_parts(
@@ -185,6 +185,7 @@ def make_parts(
     movie_ids: np.ndarray,
     ease_items: np.ndarray | None = None,
     stars: ItemSide | None = None,
+    sequential_items: np.ndarray | None = None,
 ) -> RankingParts:
     """The parts in memory.
 
@@ -194,6 +195,7 @@ def make_parts(
         movie_ids: (m,) ascending, all movies that may be recommended.
         ease_items: Result of `fit_ease`; None if no model needs it.
         stars: The movies' side of the rating model; None for events.
+        sequential_items: Result of `fit_sequential`; None if no model needs it.
     """
     factors = als_model.itemFactors.toArrow()
     als_items = np.zeros((len(movie_ids), als_model.rank), np.float32)
@@ -203,7 +205,7 @@ def make_parts(
         ease_items = np.zeros((len(movie_ids), 0), np.float32)
     bias = recent_popularity(ratings, movie_ids) * TIE_BREAK
     stars = None if stars is None else stars.of_movies(movie_ids)
-    return RankingParts(als_model, movie_ids, als_items, ease_items, bias, stars)
+    return RankingParts(als_model, movie_ids, als_items, ease_items, bias, stars, sequential_items)
 
 
 def fit_ease(

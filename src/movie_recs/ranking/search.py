@@ -26,7 +26,7 @@ from movie_recs.ranking.ease import is_exact
 from movie_recs.ranking.parameters import RankingParameters, RankingTuningParameters, WeightGrid
 from movie_recs.ranking.trial import RankingTrialData
 from movie_recs.tuning.carriers import TrialRunner
-from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.cross_validation import best_candidate, is_finished
 from movie_recs.tuning.memory import LOCAL, Choice
 from movie_recs.tuning.strategies import Listed, Strategy, choose_strategy, run_strategies
 from movie_recs.tuning.trial_log import TrialLog, digest, fingerprint, remember
@@ -203,19 +203,19 @@ def _within_limit(results: pd.DataFrame, tuning: RankingTuningParameters) -> pd.
 
     Where that is true of all of them, none is left out, and the log says so.
     """
-    fine, is_within = results["error"].fillna("") == "", _is_within(results, tuning)
+    is_within = _is_within(results, tuning)
     if not is_within.any():
         logger.warning(
             "No weight of predicted stars has at most %g of lists below the user's mean", tuning.most_below_mean
         )
         return results
     reason = f"more than {tuning.most_below_mean:.0%} of its recommendations are below the user's mean"
-    return results.assign(error=results["error"].mask(fine & ~is_within, reason))
+    return results.assign(error=results["error"].mask(is_finished(results) & ~is_within, reason))
 
 
 def _is_within(results: pd.DataFrame, tuning: RankingTuningParameters) -> pd.Series:
     """Which candidates finished with few enough recommendations below the user's mean."""
-    return (results["error"].fillna("") == "") & ~(results[BELOW] > tuning.most_below_mean)
+    return is_finished(results) & ~(results[BELOW] > tuning.most_below_mean)
 
 
 def choose_winner(results: pd.DataFrame, tuning: RankingTuningParameters) -> RankingCandidate:
@@ -225,7 +225,7 @@ def choose_winner(results: pd.DataFrame, tuning: RankingTuningParameters) -> Ran
         results: Results of `search`.
         tuning: The limit, which holds unless all ratings are relevant.
     """
-    finished = results[results["error"].fillna("") == ""]
+    finished = results[is_finished(results)]
     within = finished[finished[BELOW] <= tuning.most_below_mean] if BELOW in finished else finished.iloc[:0]
     if tuning.relevance == "all" or within.empty:
         within = finished

@@ -14,6 +14,7 @@ from movie_recs.data.blocks import Blocks
 from movie_recs.data.interactions import (
     Interactions,
     is_in_sample,
+    outside,
     starts_of,
     take,
     take_users,
@@ -227,7 +228,7 @@ class RankingFold:
     def _moments(self, base: RankingCandidate) -> Moments:
         ease_items = self._ease_items(base)
         rule = make_rule(base, self._data.preference, 0, ease_items.shape[1])
-        return sequence_moments(self._data.blocks.map(partial(_outside, self._fold)), rule, ease_items)
+        return sequence_moments(self._data.blocks.map(partial(outside, self._fold)), rule, ease_items)
 
     @lru_cache(maxsize=1)  # noqa: B019 - candidates of the same EASE follow one another; a fold is short-lived
     def _ease(self, rank: int | None, reg: float, diagonal: float) -> np.ndarray:
@@ -263,11 +264,7 @@ class RankingFold:
 
 def _open_block(fold: int, preference: PreferenceParameters, interactions: Interactions) -> Targets:
     """The preferences outside the fold, which a fit sees."""
-    return weighted_targets(preference, _outside(fold, interactions))
-
-
-def _outside(fold: int, interactions: Interactions) -> Interactions:
-    return take(interactions, interactions.folds != fold)
+    return weighted_targets(preference, outside(fold, interactions))
 
 
 def _ask(fold: int, aim: Aim, share: float, seed: int, interactions: Interactions) -> AskedUsers:
@@ -280,7 +277,7 @@ def _ask(fold: int, aim: Aim, share: float, seed: int, interactions: Interaction
     order = np.argsort(pairs)
     gains = gains_of(held_out.ratings.astype(float), aim.relevance, aim.scale)
     best = best_gains(starts_of(held_out.users, len(rows)), gains, aim.k)
-    return AskedUsers(rows, take(own, own.folds != fold), pairs[order], gains[order], best)
+    return AskedUsers(rows, outside(fold, own), pairs[order], gains[order], best)
 
 
 def _fitted_users(pair: tuple[AskedUsers, np.ndarray]) -> np.ndarray:

@@ -17,7 +17,7 @@ from movie_recs.bayes.fit import BayesFit, fit_bayes, solve_users
 from movie_recs.bayes.parameters import BayesParameters
 from movie_recs.data.block_types import Block, Blocks
 from movie_recs.data.blocks import open_blocks
-from movie_recs.data.interactions import Interactions, Seen, select_seen, take
+from movie_recs.data.interactions import Interactions, Seen, outside, select_seen
 from movie_recs.model.factor_model import FACTORS, FactorModel, ItemSide, Rule, factor_rows, read_arrays
 from movie_recs.model.scoring import score
 from movie_recs.rating.biases import (
@@ -128,7 +128,7 @@ def fit_folds(
     blocks, numbers = open_blocks(carrier, ratings, catalogue.ids), range(folds) if isinstance(folds, int) else folds
 
     def fit(fold: int) -> ItemSide:
-        return _fit_blocks(blocks.map(partial(_without, fold)), catalogue, candidate, seed).item_side
+        return _fit_blocks(blocks.map(partial(outside, fold)), catalogue, candidate, seed).item_side
 
     try:
         # Through Spark, one fit keeps all cores busy by itself.
@@ -159,10 +159,6 @@ class _Fitted(NamedTuple):
     @property
     def item_side(self) -> ItemSide:
         return ItemSide(read_arrays(self.items), self.intercept, self.rule)
-
-
-def _without(fold: int, interactions: Interactions) -> Interactions:
-    return take(interactions, interactions.folds != fold)
 
 
 def _fit_blocks(blocks: Blocks[Interactions], catalogue: Catalogue, candidate: RatingCandidate, seed: int) -> _Fitted:

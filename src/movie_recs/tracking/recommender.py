@@ -15,6 +15,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 from movie_recs.data.parameters import FilterParameters
+from movie_recs.data.schemas import SEPARATORS
 from movie_recs.errors import UserError
 from movie_recs.saved_models import newest_version
 from movie_recs.serve.answers import Person, known_person, new_person, recommend
@@ -75,7 +76,7 @@ class Recommender(mlflow.pyfunc.PythonModel):
         rows: list[Mapping[str, Any]] = []
         for user, given in whole.groupby("user", sort=False):
             listed = recommend(self._snapshot, _person(self._snapshot, str(user), given), n, FilterParameters())
-            rows += [{**row, "user": user, "because": "; ".join(row["because"])} for row in listed]
+            rows += [{**row, "user": user, "because": SEPARATORS["because"].join(row["because"])} for row in listed]
         return pd.DataFrame(rows, columns=COLUMNS)
 
 

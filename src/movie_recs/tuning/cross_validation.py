@@ -215,6 +215,11 @@ def _summary(candidate: Candidate, outcomes: list[Outcome]) -> dict[str, str | f
     }
 
 
+def is_finished(results: pd.DataFrame) -> pd.Series:
+    """Which candidates have no error, and no other reason why they cannot win."""
+    return results["error"].fillna("") == ""
+
+
 def best_candidate(results: pd.DataFrame, kind: type[Kind], *models: str) -> Kind:
     """The candidate of these models with the best mean; of tied ones the simplest by `kind.SIMPLER`.
 
@@ -232,7 +237,7 @@ def best_candidate(results: pd.DataFrame, kind: type[Kind], *models: str) -> Kin
     tried = results[results["model"].isin(models)]
     if tried.empty:
         raise UserError(f"There is no candidate of {names} among the results: run the pipeline tuning again.")
-    finished = tried[tried[kind.MEASURE.mean].notna() & (tried["error"].fillna("") == "")]
+    finished = tried[tried[kind.MEASURE.mean].notna() & is_finished(tried)]
     if finished.empty:
         raise UserError(
             f"None of the {len(tried)} candidates of {names} could be fitted on all folds; "

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 
 from movie_recs.data.splitting import sample_users
 from movie_recs.tuning.candidate import Kind
-from movie_recs.tuning.cross_validation import best_candidate
+from movie_recs.tuning.cross_validation import best_candidate, is_finished
 from movie_recs.tuning.memory import DataSize
 from movie_recs.tuning.parameters import SearchParameters
 
@@ -63,7 +63,7 @@ def choose_part(train_ratings: DataFrame, size: DataSize, folds: int | list[int]
 def finalists(results: pd.DataFrame, kind: type[Kind], models: Sequence[str]) -> list[Kind]:
     """The best candidate of each of these models that has one without an error."""
     logger.info("The best of each model are measured with the ratings of all users")
-    fine = set(results.loc[results["error"].fillna("") == "", "model"])
+    fine = set(results.loc[is_finished(results), "model"])
     return [best_candidate(results, kind, model) for model in models if model in fine]
 
 

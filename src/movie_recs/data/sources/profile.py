@@ -13,6 +13,7 @@ from movie_recs.errors import UserError
 
 HEAD = 1000  # rows of GroupLens' files by which their ids are judged
 STEPS = (1.0, 0.5, 0.25, 0.2, 0.1, 0.05, 0.01)  # of a scale that is found
+OFF_STEP = 1e-6  # of a step that a rating on the scale may be off, as steps like 0.1 are rounded
 FROM = {"seconds": 0, "milliseconds": 10**11, "microseconds": 10**14, "nanoseconds": 10**17}  # each from 1973 to 5138
 
 
@@ -77,7 +78,7 @@ def is_on(scale: Scale, rating: Column) -> Column:
     if scale.step is None:
         return inside
     steps = (rating - scale.least) / scale.step
-    return inside & (F.abs(steps - F.round(steps)) < 1e-6)
+    return inside & (F.abs(steps - F.round(steps)) < OFF_STEP)
 
 
 def _facts(scale: Scale | None) -> list[Column]:

@@ -16,7 +16,7 @@ from movie_recs.data.identifiers import numbers_of, originals_of, to_originals, 
 from movie_recs.data.movie_filters import filter_movies
 from movie_recs.data.new_users import NewRatings, collect_new_ratings
 from movie_recs.data.scale import Scale
-from movie_recs.data.schemas import RATINGS, TABLES
+from movie_recs.data.schemas import IMDB, RATINGS, SEPARATORS, TABLES
 from movie_recs.data.series import number_series
 from movie_recs.data.spark_titles import display_title
 from movie_recs.model.arrangement import Arrangement
@@ -191,9 +191,8 @@ def tabulate(table: DataFrame) -> pd.DataFrame:
 
     Its rows are in the order of their owner and rank, which a table of several files loses when it is read.
     """
-    separators = {"genres": "|", "because": "; "}
     columns = [
-        F.array_join(name, separators[name]).alias(name) if name in separators else F.col(name)
+        F.array_join(name, SEPARATORS[name]).alias(name) if name in SEPARATORS else F.col(name)
         for name in table.columns
     ]
     return table.select(*columns).orderBy(*table.columns[:2]).toPandas().astype({"year": "Int64"})
@@ -256,7 +255,7 @@ def _show(
 
 def shown_movies(movies: DataFrame) -> DataFrame:
     """(movie_id, title as people read it, year, genres, imdb_url)."""
-    imdb_url = F.concat(F.lit("https://www.imdb.com/title/tt"), "imdb_id", F.lit("/"))
+    imdb_url = F.concat(F.lit(IMDB), "imdb_id", F.lit("/"))
     return F.broadcast(movies.select("movie_id", display_title("title"), "year", "genres", imdb_url.alias("imdb_url")))
 
 

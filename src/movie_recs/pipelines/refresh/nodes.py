@@ -14,6 +14,7 @@ from movie_recs.data.merging import Merger
 from movie_recs.data.movie_features import known_features
 from movie_recs.data.plain_cleaning import Ratings, plain_ratings
 from movie_recs.data.plain_movies import new_movies, only_rated
+from movie_recs.data.schemas import IMDB, SEPARATORS
 from movie_recs.data.sources.layouts import OWN
 from movie_recs.data.sources.plain import PlainTable
 from movie_recs.data.sources.profile import Profile
@@ -180,14 +181,14 @@ def recommend_again(
         arrangement = parameters.diversity, parameters.series_apart
         for row in recommend(snapshot, person, parameters.top_n, parameters.filters, *arrangement):
             imdb = imdb_ids.get(snapshot.catalogue.find_id(str(row["movie_id"])))
-            url = None if imdb is None else f"https://www.imdb.com/title/tt{imdb}/"
+            url = None if imdb is None else f"{IMDB}{imdb}/"
             rows.append({"user_id": owner, **row, "imdb_url": url})
     fresh = pa.Table.from_pylist(rows, recommendations.schema)
     is_old = pc.is_in(recommendations["user_id"], value_set=pa.array(owners, recommendations["user_id"].type))
     lists = pa.concat_tables([recommendations.filter(pc.invert(is_old)), fresh])
     lists = lists.sort_by([("user_id", "ascending"), ("rank", "ascending")])
     frame = lists.to_pandas().astype({"year": "Int64"})
-    for name, separator in (("genres", "|"), ("because", "; ")):
+    for name, separator in SEPARATORS.items():
         frame[name] = [separator.join(each) for each in frame[name]]
     return lists, frame
 
