@@ -1,24 +1,24 @@
 """The registered pipelines; `kedro run` runs all of them but `refresh`, in the order of their data.
 
-Of events without ratings they leave the objective `rating` out.
+Of events without ratings they leave the objective `rating` out, and without `ranking.rerank` the second stage of lists.
 """
 
 from kedro.pipeline import Pipeline
 
 from movie_recs.pipelines import data_processing, eda, evaluation, recommend, refresh, reporting, tuning
-from movie_recs.runtime.objectives import has_ratings
+from movie_recs.runtime.objectives import has_ratings, reranks
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Pipelines by name."""
-    rated = has_ratings()
+    rated, reranked = has_ratings(), reranks()
     objectives = ("rating", "ranking") if rated else ("ranking",)
     pipelines = {
         "data_processing": data_processing.create_pipeline(),
         "eda": eda.create_pipeline(),
-        "tuning": sum((tuning.create_pipeline(each, rated) for each in objectives), start=Pipeline([])),
-        "evaluation": evaluation.create_pipeline(rated),
-        "recommend": recommend.create_pipeline(rated),
+        "tuning": sum((tuning.create_pipeline(each, rated, reranked) for each in objectives), start=Pipeline([])),
+        "evaluation": evaluation.create_pipeline(rated, reranked),
+        "recommend": recommend.create_pipeline(rated, reranked),
         "reporting": reporting.create_pipeline(rated),
     }
     default = sum(pipelines.values(), start=Pipeline([]))

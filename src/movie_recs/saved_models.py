@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from movie_recs.model.factor_model import Arrays, Rule, feature_matrix, read_arrays
+from movie_recs.ranking.rerank.lambdamart import Reranker
 from movie_recs.ranking.rules import read_rule
 
 MARKER = "_SUCCESS"
+TREES, SETTINGS = "trees.txt", "reranker.json"  # of a second stage
 ROWS_AT_A_TIME = 2**14
 
 
@@ -88,6 +90,12 @@ def read_factors(files: Sequence[Path], zeros: Callable[..., np.ndarray] = np.ze
     if len(ids):
         features[-1], bias[-1] = features[:-1].mean(axis=0, dtype=float), bias[:-1].mean()
     return Arrays(ids[order], bias, features)
+
+
+def read_reranker(folder: Path) -> Reranker:
+    """The second stage in the folder of a version."""
+    trees, settings = ((folder / name).read_text(encoding="utf-8") for name in (TREES, SETTINGS))
+    return Reranker(trees, **json.loads(settings))
 
 
 def read_als_items(folder: Path) -> Arrays:

@@ -27,9 +27,10 @@ from movie_recs.datasets.damage import damaged
 from movie_recs.datasets.versions import remove_old_versions
 from movie_recs.errors import UserError
 from movie_recs.model.factor_model import FactorModel
+from movie_recs.ranking.rerank.lambdamart import Reranker
 from movie_recs.ranking.rules import describe_rule, read_rule
 from movie_recs.runtime.spark import spark_session
-from movie_recs.saved_models import MARKER, FactorTables
+from movie_recs.saved_models import MARKER, SETTINGS, TREES, FactorTables
 
 Model = TypeVar("Model")
 
@@ -177,3 +178,28 @@ class FactorTablesDataset(_FactorDataset[FactorTables]):
         for side, table in (("user", model.users), ("item", model.items)):
             write_folder(self._fs, f"{folder}/{side}_factors", table)
         self._write_numbers(model.numbers)
+
+
+class RerankerDataset(_ModelDataset[Reranker]):
+    """A `Reranker`: LightGBM's own text, `trees.txt`, and the rest in `reranker.json`."""
+
+    _TABLES = ()
+
+    def preview(self) -> JSONPreview:
+        """Everything but the trees, for kedro-viz."""
+        return JSONPreview(self._text(SETTINGS))
+
+    def _read(self, path: str) -> Reranker:  # noqa: ARG002 - fsspec reads it
+        return Reranker(self._text(TREES), **json.loads(self._text(SETTINGS)))
+
+    def _text(self, name: str) -> str:
+        with self._fs.open(f"{self._get_load_path()}/{name}", "r", encoding="utf-8") as file:
+            return file.read()
+
+    def _write(self, model: Reranker, path: str) -> None:  # noqa: ARG002 - the same
+        settings = model._asdict()
+        texts = {TREES: settings.pop("trees"), SETTINGS: json.dumps(settings)}
+        self._fs.makedirs(str(self._get_save_path()), exist_ok=True)
+        for name, text in texts.items():
+            with self._fs.open(f"{self._get_save_path()}/{name}", "w", encoding="utf-8") as file:
+                file.write(text)

@@ -60,7 +60,7 @@ class RankingParts(NamedTuple):
     """The movies' side of a fit, from which the models are composed.
 
     Args:
-        als_model: Implicit ALS.
+        als_model: Implicit ALS; None where its users' side is not needed.
         ids: (m,) all movies, ascending.
         als_items: (m, rank) float32, zeros for a movie without preferences.
         ease_items: (m, r) float32; (m, 0) if no model needs them.
@@ -69,7 +69,7 @@ class RankingParts(NamedTuple):
         sequential_items: (m, r) float32, see `sequential`; None if no model needs them.
     """
 
-    als_model: ALSModel | AlsFactors
+    als_model: ALSModel | AlsFactors | None
     ids: np.ndarray
     als_items: np.ndarray
     ease_items: np.ndarray
@@ -306,7 +306,13 @@ def compose_items(
 
 
 def fitted_users(parts: RankingParts) -> DataFrame:
-    """The users' side of ALS as fitted: (id int, bias float, features array<float>)."""
+    """The users' side of ALS as fitted: (id int, bias float, features array<float>).
+
+    Raises:
+        ValueError: The parts have no ALS model.
+    """
+    if parts.als_model is None:
+        raise ValueError("The parts have no ALS model.")
     return parts.als_model.userFactors.select("id", F.lit(0.0).cast("float").alias("bias"), "features")
 
 

@@ -12,6 +12,7 @@ from movie_recs.als.compiled import draw_on_sphere
 from movie_recs.data.blocks import Blocks
 from movie_recs.data.interactions import Interactions
 from movie_recs.data.schemas import TABLES
+from movie_recs.model.arrangement import BY_SCORE
 from movie_recs.model.exact_search import DOT, Items, prepare_items
 from movie_recs.model.factor_model import Arrays, FactorModel, ItemSide, Rule, Vectors, arrays, feature_matrix
 from movie_recs.model.search import search
@@ -19,9 +20,12 @@ from movie_recs.ranking.baselines import BASELINES, RANDOM_RANK, baseline_scores
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.fit import RankingParts, compose_items, fitted_users
 from movie_recs.ranking.parameters import RankingParameters
+from movie_recs.ranking.rerank.features import FirstStage, Known
+from movie_recs.ranking.rerank.lambdamart import Reranker
+from movie_recs.ranking.rerank.lists import SecondStage
 from movie_recs.ranking.stars import predicted_stars, rating_vectors
 
-BY_STARS = "rating_by_stars"
+BY_STARS, RERANKED = "rating_by_stars", "reranked"
 LISTS = TABLES["ranking.lists"]
 FOUND = ("id", "rank", "item_id", "value")  # columns of the results of `search`
 
@@ -34,6 +38,13 @@ class Rated(NamedTuple):
 
 
 UserBlocks = Blocks[tuple[Rated, Vectors]]
+
+
+class SecondTask(NamedTuple):
+    """A second stage, whose list is `RERANKED`, and what it knows of the movies."""
+
+    reranker: Reranker
+    known: Known
 
 
 class ListingTask(NamedTuple):
@@ -50,6 +61,7 @@ class ListingTask(NamedTuple):
             with no history.
         are_new: Whether the users of the blocks are not in the fit: all their vectors follow from their ratings.
             `rating_model` has theirs.
+        second: The second stage of the lists of one of the candidates; None without.
     """
 
     parts: RankingParts
@@ -59,14 +71,16 @@ class ListingTask(NamedTuple):
     blocks: Blocks[Interactions]
     users: DataFrame
     are_new: bool = False
+    second: SecondTask | None = None
 
 
 class ListedModel(NamedTuple):
-    """A model to make lists with: its movies, and the intercept of its scores."""
+    """A model to make lists with: its movies, the intercept of its scores, and what puts its candidates in order."""
 
     name: str
     items: Items
     intercept: float = 0.0
+    second: SecondStage | None = None
 
 
 def list_movies(task: ListingTask, parameters: RankingParameters) -> DataFrame:
@@ -106,9 +120,14 @@ def _models(task: ListingTask, parameters: RankingParameters) -> Iterator[tuple[
         sides, rule = compose_items(parts, candidate, parameters.preference)
         items = prepare_items(sides.ids, sides.bias[:-1], sides.features[:-1], DOT)
         if candidate.weights is None and not task.are_new:
-            yield ListedModel(name, items), _align(blocks, fitted_users(parts), items.rank)
+            users = _align(blocks, fitted_users(parts), items.rank)
         else:
-            yield ListedModel(name, items), blocks.map(partial(_fold_in, rule, sides))
+            users = blocks.map(partial(_fold_in, rule, sides))
+        yield ListedModel(name, items), users
+        if task.second and task.second.reranker.best_params["model"] == name:
+            star = parameters.preference.scale.star
+            stage = FirstStage(ItemSide(sides, 0.0, rule), parts.stars, task.second.known, star)
+            yield ListedModel(RERANKED, items, second=SecondStage(stage, task.second.reranker)), users
 
 
 def _items_of(table: DataFrame) -> Items:
@@ -156,7 +175,7 @@ def _align_rows(rank: int, pair: tuple[Rated, pa.Table]) -> tuple[Rated, Vectors
 def _list_block(model: ListedModel, stars: ItemSide | None, k: int, pair: tuple[Rated, Vectors]) -> pa.Table:
     (block, star_users), vectors = pair
     counts = np.bincount(block.users, minlength=len(block.user_ids))
-    rows = _list_rows(model, k, block.user_ids, vectors, block.movie_ids[block.movies], counts)
+    rows = _list_rows(model, k, block.user_ids, vectors, block.movie_ids[block.movies], counts, block)
     if stars is None or star_users is None:
         return rows
     users = np.searchsorted(block.user_ids, rows["user_id"].to_numpy())
@@ -172,11 +191,21 @@ def _list_newcomers(model: ListedModel, k: int, ids: np.ndarray) -> pa.Table:
 
 
 def _list_rows(
-    model: ListedModel, k: int, ids: np.ndarray, vectors: Vectors, seen: np.ndarray, seen_counts: np.ndarray
+    model: ListedModel,
+    k: int,
+    ids: np.ndarray,
+    vectors: Vectors,
+    seen: np.ndarray,
+    seen_counts: np.ndarray,
+    ratings: Interactions | None = None,
 ) -> pa.Table:
-    """The lists of these users; arguments as in `top_n.search`."""
-    items, bias = model.items, model.intercept + vectors.bias
-    found = list(search(ids, bias, vectors.features, seen, seen_counts, items, min(k, len(items.ids))))
+    """The lists of these users; arguments as in `top_n.search`, and the ratings of those that have some."""
+    items, bias, second = model.items, model.intercept + vectors.bias, None if ratings is None else model.second
+    number = min(k if second is None else second.candidates(k, BY_SCORE), len(items.ids))
+    parts = search(ids, bias, vectors.features, seen, seen_counts, items, number)
+    if second is not None and ratings is not None:
+        parts = (second.lists(part, ratings, items, k, BY_SCORE) for part in parts)
+    found = list(parts)
     columns = {key: np.concatenate([part[key] for part in found] or [np.zeros(0)]) for key in FOUND}
     types = pa.int32(), pa.int32(), pa.int32(), pa.float64()
     arrays_of = [pa.array(column, kind) for column, kind in zip(columns.values(), types, strict=True)]

@@ -112,11 +112,12 @@ class RankingEvaluationParameters(Block):
 
 
 class RankingParameters(Block):
-    """The `ranking` objective: what should she watch next?"""
+    """The `ranking` objective: what should she watch next? `rerank`: whether lists have a second stage (`rerank`)."""
 
     preference: PreferenceParameters
     tuning: RankingTuningParameters
     evaluation: RankingEvaluationParameters
+    rerank: bool = False
 
     def on(self, scale: Scale | None) -> "RankingParameters":
         """The same parameters for ratings on this scale; None for events."""

@@ -17,6 +17,8 @@ from markupsafe import Markup
 from movie_recs.data.groups import DECADES, MOVIES, UNKNOWN, USERS
 from movie_recs.data.movielens import describe_terms
 from movie_recs.data.scale import Scale
+from movie_recs.ranking.leaderboard import RERANKED
+from movie_recs.ranking.rerank.lists import CANDIDATES
 from movie_recs.report.page import compare_with_baselines, number, percent
 from movie_recs.report.words import MEASURES, MODELS, OBJECTIVES, PARAMETERS, SPLITS
 
@@ -58,6 +60,7 @@ def write_model_card(metrics: dict[str, Any], run_facts: dict[str, Any]) -> str:
         measures=MEASURES,
         measure=measure,
         group_measure=group_measure,
+        second_stage=CANDIDATES if any(each["model"] == RERANKED for each in ranking["models"]) else None,
         losers=[each for each in compare_with_baselines(metrics) if each["loses"]],
         licence=describe_terms(metrics["dataset"]["name"], metrics["dataset"]["synthetic"]),
         worst=list(_worst(metrics, group_measure)),

@@ -70,6 +70,7 @@ MODELS = {
     "blend": "the scores of EASE and ALS, added",
     "sequential": "the better of EASE and blend, with what users rate next added to its score",
     "with_stars": "the best of the others, with the predicted stars added to its score",
+    "reranked": "the winner's best candidates, in the order of a second stage",
 }
 
 SPLITS = {  # which ratings are the test

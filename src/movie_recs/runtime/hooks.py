@@ -16,11 +16,12 @@ from kedro.utils import find_config_file
 
 from movie_recs.errors import UserError
 from movie_recs.parameters import check_parameters
+from movie_recs.ranking.rerank.lambdamart import load_lightgbm
 from movie_recs.runtime.config import ConfigLoader
 from movie_recs.runtime.failures import as_sentence, begin_log
 from movie_recs.runtime.lock import RunLock
 from movie_recs.runtime.needs import check_room
-from movie_recs.runtime.objectives import use_ratings
+from movie_recs.runtime.objectives import use_ratings, use_second_stage
 from movie_recs.runtime.spark import configure_spark
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,10 @@ class ProjectHooks:
         config = cast(ConfigLoader, context.config_loader)
         _configure_logging(config)
         try:
-            source = check_parameters(config["parameters"]).source
+            parameters = check_parameters(config["parameters"])
+            if parameters.ranking.rerank:
+                load_lightgbm()
+            source = parameters.source
             configure_spark(config["spark"], config.spark_conf_dir())
         except UserError as error:
             raise ClickException(str(error)) from error
@@ -51,6 +55,7 @@ class ProjectHooks:
         if are_events:
             logger.info("The data are events without ratings, so the objective `rating` is left out")
         use_ratings(not are_events)
+        use_second_stage(parameters.ranking.rerank)
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:

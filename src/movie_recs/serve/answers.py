@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from movie_recs.data.interactions import read_interactions
+from movie_recs.data.interactions import Interactions, read_interactions
 from movie_recs.data.movie_filters import passes
 from movie_recs.data.parameters import FilterParameters
 from movie_recs.errors import UserError
@@ -15,6 +15,7 @@ from movie_recs.model.exact_search import Items
 from movie_recs.model.factor_model import Arrays
 from movie_recs.model.pairs import score_pairs, take_vectors, to_scale
 from movie_recs.model.search import search
+from movie_recs.ranking.rerank.lists import SecondStage
 from movie_recs.serve.histories import rating_rows
 from movie_recs.serve.snapshot import Served, Snapshot
 
@@ -71,12 +72,14 @@ def recommend(
     arrangement = (
         Arrangement(diversity, catalogue.numbers, catalogue.series) if series_apart else Arrangement(diversity)
     )
-    movies, scores = _best(bias, person.ranking.features[:1], seen, snapshot.searched, n, arrangement)
+    listed = read_interactions(person.rated, snapshot.ranking.model.items.ids) if len(rated) else None
+    movies, scores = _best(
+        bias, person.ranking.features[:1], seen, snapshot.searched, n, arrangement, snapshot.second, listed
+    )
     stars = _stars(snapshot, person, movies)
     reasons: list[list[int]] = [[] for _ in movies]
-    if len(rated) and len(movies):
-        items = snapshot.ranking.model.items
-        reasons = snapshot.reasons(read_interactions(person.rated, items.ids), movies)
+    if listed is not None and len(movies):
+        reasons = snapshot.reasons(listed, movies)
     given = dict(zip(rated.tolist(), person.rated["rating"].to_pylist(), strict=True))
     return [
         {
@@ -133,13 +136,20 @@ def _best(
     items: Items,
     n: int,
     arrangement: Arrangement = BY_SCORE,
+    second: SecondStage | None = None,
+    ratings: Interactions | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The movies and values of one query's list."""
-    query = np.array([NEW_USER]), bias, features, seen, np.array([len(seen)])
-    parts = list(search(*query, items, min(arrangement.candidates(n), len(items.ids))))
+    """The movies and values of one query's list; with a second stage, of the user with these ratings."""
+    query_id = np.array([NEW_USER]) if ratings is None else ratings.user_ids
+    query = query_id, bias, features, seen, np.array([len(seen)])
+    number = arrangement.candidates(n) if second is None else second.candidates(n, arrangement)
+    parts = list(search(*query, items, min(number, len(items.ids))))
     if not parts:
         return np.zeros(0, np.int32), np.zeros(0)
-    best = arrange(parts[0], items, n, arrangement)
+    if second is None or ratings is None:
+        best = arrange(parts[0], items, n, arrangement)
+    else:
+        best = second.lists(parts[0], ratings, items, n, arrangement)
     return best["item_id"], best["value"]
 
 

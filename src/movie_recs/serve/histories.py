@@ -48,6 +48,14 @@ class Histories(NamedTuple):
             counts += np.bincount(row_of(self.movies[start : start + ROWS_AT_A_TIME]), minlength=len(counts))
         return counts[:-1]
 
+    def sums(self, movie_ids: np.ndarray) -> np.ndarray:
+        """(m,) float64: the sum of the ratings of each movie, these ids being ascending."""
+        sums, row_of = np.zeros(len(movie_ids) + 1), _rows(movie_ids)
+        for start in range(0, len(self.movies), ROWS_AT_A_TIME):
+            rows = slice(start, start + ROWS_AT_A_TIME)
+            sums += np.bincount(row_of(self.movies[rows]), self.ratings[rows], len(sums))
+        return sums[:-1]
+
 
 def rating_rows(user_id: int, movies: np.ndarray, ratings: np.ndarray, times: np.ndarray) -> pa.Table:
     """One user's ratings as the table (user_id, movie_id, rating, fold, time)."""

@@ -7,19 +7,31 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from movie_recs.data.id_numbers import IdNumbers
-from movie_recs.data.scale import Scale
+from movie_recs.data.scale import EVENTS, Scale
 from movie_recs.errors import UserError
 from movie_recs.model.exact_search import DOT, Items, prepare_items
-from movie_recs.model.factor_model import Arrays, Folder, has_vectors
+from movie_recs.model.factor_model import Arrays, Folder, ItemSide, has_vectors
 from movie_recs.model.reasons import Reasons
 from movie_recs.model.search import METRICS
-from movie_recs.saved_models import SavedModel, newest_version, parts, read_als_items, read_model
+from movie_recs.ranking.rerank.features import FirstStage, Known
+from movie_recs.ranking.rerank.lambdamart import load_lightgbm
+from movie_recs.ranking.rerank.lists import SecondStage
+from movie_recs.saved_models import (
+    SavedModel,
+    Version,
+    newest_version,
+    parts,
+    read_als_items,
+    read_model,
+    read_reranker,
+)
 from movie_recs.serve.catalogue import Catalogue
 from movie_recs.serve.histories import Histories, read_histories
 from movie_recs.serve.places import OBJECTIVES, Places
 from movie_recs.serve.users import Users, read_users
 
 REASONS = 3  # of the user's own movies, as `pipelines.recommend` has them
+RERANKER = "reranker"
 TABLES = ("ratings", "movies", "user_ids", "movie_ids")
 
 
@@ -47,6 +59,7 @@ class Snapshot(NamedTuple):
         searched: The movies of the ranking model, prepared for searches.
         reasons: Explains the ranking model's scores.
         similar: By distance, the movies prepared for a search of similar ones.
+        second: The second stage of the ranking model's lists; None if the run that fitted the model fitted none.
     """
 
     fingerprint: tuple[Any, ...]
@@ -61,6 +74,7 @@ class Snapshot(NamedTuple):
     searched: Items
     reasons: Reasons
     similar: dict[str, Items]
+    second: SecondStage | None = None
 
     @property
     def versions(self) -> dict[str, str]:
@@ -72,6 +86,8 @@ def fingerprint(places: Places) -> tuple[Any, ...]:
     """What changes when there is something new to serve: the newest complete versions, and the tables' times."""
     newest = ((objective, newest_version(places.model(objective))) for objective in OBJECTIVES)
     versions = tuple((objective, version.name) for objective, version in newest if version)
+    if second := _second_version(places):
+        versions += ((RERANKER, second.name),)
     files = [*(places.table(name) for name in TABLES), places.data_summary]
     return versions, tuple(file.stat().st_mtime_ns for file in files)
 
@@ -80,7 +96,8 @@ def load_snapshot(places: Places) -> Snapshot:
     """The newest complete models, and the tables as they are.
 
     Raises:
-        UserError: There is no complete ranking model, or no rating model of ratings.
+        UserError: There is no complete ranking model, or no rating model of ratings, or there is a second stage and no
+            LightGBM.
         OSError: A table is being replaced at this moment.
     """
     print_before = fingerprint(places)
@@ -90,19 +107,21 @@ def load_snapshot(places: Places) -> Snapshot:
     movie_ids, user_ids = (IdNumbers(pq.read_table(places.table(f"{side}_ids"))) for side in ("movie", "user"))
     ranking = _load(places, "ranking")
     rating = None if scale is None else _load(places, "rating")
+    catalogue = Catalogue(pq.read_table(places.table("movies")), movie_ids, histories)
     snapshot = Snapshot(
         fingerprint=print_before,
         loaded_at=time.time(),
         summary=summary,
         scale=scale,
         user_ids=user_ids,
-        catalogue=Catalogue(pq.read_table(places.table("movies")), movie_ids, histories),
+        catalogue=catalogue,
         histories=histories,
         ranking=ranking,
         rating=rating,
         searched=_prepare(ranking.model.items, DOT),
         reasons=_reasons(ranking.model),
         similar=_similar(places, rating or ranking, "ranking" if rating is None else "rating"),
+        second=_second_stage(places, ranking.model, rating and rating.model, catalogue, histories, scale),
     )
     if fingerprint(places) != print_before:
         raise OSError("the tables changed while they were read")
@@ -116,6 +135,36 @@ def _load(places: Places, objective: str) -> Served:
     model = read_model(version.folder)
     fold_in = None if model.rule is None else model.rule.folder(model.items, model.intercept)
     return Served(model, read_users(parts(version.folder / "user_factors")), fold_in)
+
+
+def _second_version(places: Places) -> Version | None:
+    """The second stage that the run which last fitted a ranking model fitted, if it did.
+
+    That run saved its ALS model too, which a refresh leaves as it is.
+    """
+    first, second = (newest_version(places.model("ranking", name)) for name in ("als_model", RERANKER))
+    return second if first and second and first.name == second.name else None
+
+
+def _second_stage(
+    places: Places,
+    ranking: SavedModel,
+    rating: SavedModel | None,
+    catalogue: Catalogue,
+    histories: Histories,
+    scale: Scale | None,
+) -> SecondStage | None:
+    version = _second_version(places)
+    if version is None or ranking.rule is None:
+        return None
+    load_lightgbm()
+    stars = None
+    if rating is not None and rating.rule is not None:
+        stars = ItemSide(rating.items, rating.intercept, rating.rule).of_movies(ranking.items.ids)
+    sums = None if scale is None else histories.sums(catalogue.numbers)
+    known = Known.of(ranking.items.ids, catalogue.facts, sums)
+    side = ItemSide(ranking.items, ranking.intercept, ranking.rule)
+    return SecondStage(FirstStage(side, stars, known, (scale or EVENTS).star), read_reranker(version.folder))
 
 
 def _reasons(model: SavedModel) -> Reasons:

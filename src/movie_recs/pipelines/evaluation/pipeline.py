@@ -23,14 +23,15 @@ RATINGS = ("train_ratings", "test_ratings", "fold_in_ratings")
 IDS = ("user_ids", "movie_ids")
 
 
-def create_pipeline(has_ratings: bool = True) -> Pipeline:
+def create_pipeline(has_ratings: bool = True, reranks: bool = False) -> Pipeline:
     """The objectives' models of the train ratings, and the test ratings -> predictions, lists, figures and metrics.
 
     Args:
         has_ratings: False for events, which the objective `ranking` alone can use.
+        reranks: Whether lists have a second stage.
     """
     rating = _measure_rating() if has_ratings else Pipeline([])
-    return rating + _measure_ranking(has_ratings) + _collect(has_ratings)
+    return rating + _measure_ranking(has_ratings, reranks) + _collect(has_ratings)
 
 
 def _measure_rating() -> Pipeline:
@@ -75,13 +76,19 @@ def _measure_rating() -> Pipeline:
     return _instantiate("rating", nodes, {*RATINGS, *IDS, "movies", "data_summary"})
 
 
-def _measure_ranking(has_ratings: bool) -> Pipeline:
+def _measure_ranking(has_ratings: bool, reranks: bool) -> Pipeline:
     parameters = "params:ranking"
     ratings = [*RATINGS, "movies", *IDS]
     by_stars = ["rating.train_factor_model"] if has_ratings else []
-    inputs = [*ratings, "data_summary", "train_als_model", "train_factor_model", "cv_results", parameters, CARRIER]
+    listed = {
+        **{name: name for name in (*ratings, "data_summary", "cv_results")},
+        **{"als_model": "train_als_model", "factor_model": "train_factor_model"},
+        **{"parameters": parameters, "carrier": CARRIER},
+        **({"rating_model": by_stars[0]} if has_ratings else {}),
+        **({"reranker": "reranker"} if reranks else {}),
+    }
     nodes = [
-        Node(list_movies, [*inputs, *by_stars], "lists", name="list_movies"),
+        Node(list_movies, listed, "lists", name="list_movies"),
         Node(
             measure_lists,
             ["lists", *ratings, "data_summary", parameters],

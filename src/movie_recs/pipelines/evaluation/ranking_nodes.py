@@ -22,10 +22,12 @@ from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import side_rows
 from movie_recs.ranking.fit import KnownSides, collect_parts
 from movie_recs.ranking.groups import accuracy_by_group, exposure_by_group
-from movie_recs.ranking.leaderboard import BY_STARS, ListingTask
+from movie_recs.ranking.leaderboard import BY_STARS, RERANKED, ListingTask, SecondTask
 from movie_recs.ranking.memory import choose_ranking_carrier
 from movie_recs.ranking.metrics import RELEVANCE, accuracy_gains, measure_rankings
 from movie_recs.ranking.parameters import RankingParameters
+from movie_recs.ranking.rerank.lambdamart import Reranker
+from movie_recs.ranking.rerank.spark import collect_known
 from movie_recs.ranking.search import SEQUENTIAL, WINNERS
 from movie_recs.report import figures
 from movie_recs.tuning.comparison import pairs_of
@@ -33,7 +35,7 @@ from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.memory import DataSize
 
 DECIMALS = 10
-MODELS = (*BASELINES, BY_STARS, *WINNERS)
+MODELS = (*BASELINES, BY_STARS, *WINNERS, RERANKED)
 
 
 def list_movies(
@@ -50,10 +52,12 @@ def list_movies(
     parameters: RankingParameters,
     carrier: str,
     rating_model: FactorModel | None = None,
+    reranker: Reranker | None = None,
 ) -> DataFrame:
     """The `k` best movies that a user has not rated in train, for every user of either set, by each model.
 
-    Each model's hyperparameters are its best in cross-validation. A user without train ratings is a newcomer, and gets
+    Each model's hyperparameters are its best in cross-validation. With a second stage, its lists are those of a model
+    too. A user without train ratings is a newcomer, and gets
     each model's list for a user with no history. If there are fold-in ratings, the lists are those of the users that
     they fold in, who have rated nothing else.
 
@@ -79,7 +83,9 @@ def list_movies(
         known = KnownSides(side_rows(movie_table(movies), parameters.preference.side), stars)
         ease, sequential = best["ease"], best.get(SEQUENTIAL)
         parts = collect_parts(als_model, factor_model, fitted, train_ratings, ease, parameters, known, sequential)
-        task = ListingTask(parts, best, rating_model, train_ratings, blocks, users, are_new)
+        has_stars = parameters.preference.scale != EVENTS
+        second = reranker and SecondTask(reranker, collect_known(movies, train_ratings, has_stars))
+        task = ListingTask(parts, best, rating_model, train_ratings, blocks, users, are_new, second)
         made = lists.list_movies(task, parameters)
         return to_originals(to_originals(made, user_ids, "user_id"), movie_ids, "movie_id")
     finally:

@@ -15,15 +15,20 @@ from movie_recs.data.id_numbers import Id
 from movie_recs.data.identifiers import numbers_of, originals_of, to_originals, with_originals
 from movie_recs.data.movie_filters import filter_movies
 from movie_recs.data.new_users import NewRatings, collect_new_ratings
-from movie_recs.data.scale import Scale
+from movie_recs.data.scale import EVENTS, Scale
 from movie_recs.data.schemas import IMDB, RATINGS, SEPARATORS, TABLES
 from movie_recs.data.series import number_series
 from movie_recs.data.spark_titles import display_title
+from movie_recs.errors import UserError
 from movie_recs.model.arrangement import Arrangement
 from movie_recs.model.factor_model import FactorModel, has_vectors
 from movie_recs.model.scoring import score, to_stars
 from movie_recs.model.top_n import similar_items, top_n
 from movie_recs.model.users import add_newcomers, explain, fold_in
+from movie_recs.ranking.rerank.features import FirstStage
+from movie_recs.ranking.rerank.lambdamart import Reranker
+from movie_recs.ranking.rerank.lists import SecondStage
+from movie_recs.ranking.rerank.spark import collect_known, reranked_top_n
 from movie_recs.report.parameters import RecommendParameters
 
 logger = logging.getLogger(__name__)
@@ -70,21 +75,31 @@ def recommend_movies(
     data_summary: dict[str, Any],
     parameters: RecommendParameters,
     rating_model: FactorModel | None = None,
+    reranker: Reranker | None = None,
+    best_params: dict[str, Any] | None = None,
 ) -> DataFrame:
     """For each requested user, the movies with the highest ranking scores that are not rated yet and pass the filters.
 
     Returns:
         (user_id, rank int, movie_id, title string, year int, genres array<string>, score double, predicted_stars double
-        on the scale, because array<string>, imdb_url string), with the original ids: `score` is the ranking model's,
-        `predicted_stars` the rating model's, null for events, and `because` names the user's own ratings that add most
-        to the score.
+        on the scale, because array<string>, imdb_url string), with the original ids: `score` is the ranking model's, or
+        that of the second stage, `predicted_stars` the rating model's, null for events, and `because` names the user's
+        own ratings that add most to the ranking model's score.
+
+    Raises:
+        UserError: The second stage was fitted for another ranking model.
     """
     is_requested = _is_requested(parameters.user_ids, user_ids)
     users = ranking_model.users.filter(is_requested).select(F.col("id").alias("user_id")).cache()  # read for each join
     candidates = movies_to_recommend(movies, ratings, movie_ids, parameters)
     rated, arrangement = ratings.select("user_id", "movie_id"), arrangement_of(movies, parameters)
-    best = top_n(ranking_model, users, rated, parameters.top_n, candidates, arrangement)
-    lists = _show(best, ranking_model, rating_model, ratings, movies, Scale.of(data_summary))
+    scale = Scale.of(data_summary)
+    if reranker is None:
+        best = top_n(ranking_model, users, rated, parameters.top_n, candidates, arrangement)
+    else:
+        second = _second_stage(reranker, best_params, ranking_model, rating_model, movies, ratings, scale)
+        best = reranked_top_n(ranking_model, second, users, ratings, parameters.top_n, candidates, arrangement)
+    lists = _show(best, ranking_model, rating_model, ratings, movies, scale)
     without = [row["user_id"] for row in users.join(lists, "user_id", how="left_anti").limit(NAMED + 1).collect()]
     if without:
         named = list(originals_of(without, user_ids).values())
@@ -119,6 +134,8 @@ def recommend_to_new_users(
     data_summary: dict[str, Any],
     parameters: RecommendParameters,
     rating_model: FactorModel | None = None,
+    reranker: Reranker | None = None,
+    best_params: dict[str, Any] | None = None,
 ) -> DataFrame:
     """Lists for users that are not in the data, by fold-in of their given ratings; nothing is fitted.
 
@@ -141,7 +158,12 @@ def recommend_to_new_users(
     rating_model = None if rating_model is None else _with_new_users(rating_model, own, users)
     candidates = movies_to_recommend(movies, ratings, movie_ids, parameters)
     rated, arrangement = own.select("user_id", "movie_id"), arrangement_of(movies, parameters)
-    best = top_n(ranking_model, users.select("user_id"), rated, parameters.top_n, candidates, arrangement)
+    asked, n = users.select("user_id"), parameters.top_n
+    if reranker is None:
+        best = top_n(ranking_model, asked, rated, n, candidates, arrangement)
+    else:
+        second = _second_stage(reranker, best_params, ranking_model, rating_model, movies, ratings, scale)
+        best = reranked_top_n(ranking_model, second, asked, own, n, candidates, arrangement)
     lists = _show(best, ranking_model, rating_model, own, movies, scale)
     shown = to_originals(lists.join(users, "user_id", how="inner"), movie_ids, "movie_id")
     return shown.select("name", *SHOWN).orderBy("name", "rank")
@@ -211,6 +233,23 @@ def _with_new_users(model: FactorModel, ratings: DataFrame, users: DataFrame) ->
     """The model with these users (name, user_id) alone, folded in by their ratings."""
     folded = fold_in(model, ratings).cache()  # read to find who has none, to make lists and to give them stars
     return add_newcomers(model._replace(users=folded), users)
+
+
+def _second_stage(
+    reranker: Reranker,
+    best_params: dict[str, Any] | None,
+    ranking_model: FactorModel,
+    rating_model: FactorModel | None,
+    movies: DataFrame,
+    ratings: DataFrame,
+    scale: Scale | None,
+) -> SecondStage:
+    if reranker.best_params != best_params:
+        raise UserError("The second stage is that of another ranking model: run kedro run with ranking.rerank=true.")
+    side = ranking_model.item_side
+    stars = None if rating_model is None else rating_model.item_side.of_movies(side.items.ids)
+    known = collect_known(movies, ratings, has_stars=scale is not None)
+    return SecondStage(FirstStage(side, stars, known, (scale or EVENTS).star), reranker)
 
 
 def movies_to_recommend(

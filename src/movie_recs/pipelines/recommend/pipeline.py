@@ -16,15 +16,22 @@ PARAMETERS = "params:recommend"
 IDS = ["user_ids", "movie_ids"]
 
 
-def create_pipeline(has_ratings: bool = True) -> Pipeline:
+def create_pipeline(has_ratings: bool = True, reranks: bool = False) -> Pipeline:
     """The objectives' models of all ratings, ratings and movies -> lists, as Parquet and as CSV.
 
     Args:
         has_ratings: False for events, whose lists have no predicted stars.
+        reranks: Whether users' lists have a second stage; a group's and those of similar movies have none.
     """
     ranking, rating = "ranking.factor_model", ["rating.factor_model"] if has_ratings else []
     similar = "rating" if has_ratings else "ranking"
     data = ["ratings", "movies"]
+    listed = {
+        **{"ranking_model": ranking, "parameters": PARAMETERS},
+        **{name: name for name in (*data, "movie_ids", "data_summary")},
+        **({"rating_model": rating[0]} if has_ratings else {}),
+        **({"reranker": "ranking.reranker", "best_params": "ranking.best_params"} if reranks else {}),
+    }
     tables = ["recommendations", "new_user_recommendations", "group_recommendations", "similar_movies"]
     return Pipeline(
         [
@@ -36,7 +43,7 @@ def create_pipeline(has_ratings: bool = True) -> Pipeline:
             ),
             Node(
                 recommend_movies,
-                [ranking, *data, *IDS, "data_summary", PARAMETERS, *rating],
+                {**listed, "user_ids": "user_ids"},
                 "recommendations",
                 name="recommend_movies",
             ),
@@ -48,10 +55,7 @@ def create_pipeline(has_ratings: bool = True) -> Pipeline:
             ),
             Node(
                 recommend_to_new_users,
-                [
-                    *(ranking, *data, "movie_ids", "new_user_ratings", "matched_ratings", "data_summary", PARAMETERS),
-                    *rating,
-                ],
+                {**listed, **{name: name for name in ("new_user_ratings", "matched_ratings")}},
                 "new_user_recommendations",
                 name="recommend_to_new_users",
             ),

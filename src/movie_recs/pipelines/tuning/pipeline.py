@@ -3,17 +3,19 @@
 from kedro.pipeline import Node, Pipeline
 
 from movie_recs.pipelines.tuning import ranking_nodes, rating_nodes
+from movie_recs.pipelines.tuning.rerank_nodes import fit_second_stage
 
 CARRIER = "params:carrier"
 STEPS = {"rating": rating_nodes, "ranking": ranking_nodes}
 
 
-def create_pipeline(objective: str, has_ratings: bool = True) -> Pipeline:
+def create_pipeline(objective: str, has_ratings: bool = True, reranks: bool = False) -> Pipeline:
     """train_ratings, ratings, movies -> cv_results, best_params and two models, in the namespace of the objective.
 
     Args:
         objective: `rating`, or `ranking`, which uses the best rating model.
         has_ratings: False for events, which have no rating model.
+        reranks: Whether the lists of `ranking` have a second stage.
     """
     parameters, steps, data = f"params:{objective}", STEPS[objective], ["movies", "data_summary"]
     best_rating, train_stars, stars = [], [], []
@@ -42,6 +44,9 @@ def create_pipeline(objective: str, has_ratings: bool = True) -> Pipeline:
             name="fit_on_all",
         ),
     ]
+    if objective == "ranking" and reranks:
+        inputs = ["train_ratings", *data, "best_params", parameters, "params:split", CARRIER, *best_rating]
+        nodes.append(Node(fit_second_stage, inputs, "reranker", name="fit_second_stage"))
     return Pipeline(
         Pipeline(nodes, namespace="tuning", prefix_datasets_with_namespace=False),  # a box within the objective's
         namespace=objective,
