@@ -1,5 +1,7 @@
 """The catalog as kedro-viz shows it: every dataset has a layer, and all that can be shown has a preview."""
 
+from functools import partial
+
 import pytest
 from conftest import ROOT
 from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
@@ -8,6 +10,7 @@ from movie_recs.datasets.models import ALSModelDataset, FactorModelDataset
 from movie_recs.datasets.source_table import SourceTable
 from movie_recs.datasets.spark_table import SparkTable
 from movie_recs.pipeline_registry import register_pipelines
+from movie_recs.pipelines import evaluation, recommend, tuning
 from movie_recs.runtime.config import ConfigLoader
 from movie_recs.settings import CONFIG_LOADER_ARGS
 
@@ -98,3 +101,20 @@ def test_the_graph_folds_into_one_box_per_objective_and_pipeline():
     for objective in ("rating", "ranking"):
         inner = {node.namespace for node in PIPELINE.only_nodes_with_namespaces([objective]).nodes}
         assert inner == {f"{objective}.tuning", f"{objective}.evaluation"}
+
+
+@pytest.mark.parametrize("has_ratings", [True, False])
+def test_a_second_stage_adds_one_fit_and_its_model_to_what_lists_need(has_ratings):
+    for create in (partial(tuning.create_pipeline, "ranking"), evaluation.create_pipeline, recommend.create_pipeline):
+        plain, reranked = create(has_ratings), create(has_ratings, True)
+        added = {node.name for node in reranked.nodes} - {node.name for node in plain.nodes}
+        fits = {"ranking.tuning.fit_second_stage"}
+        assert added == (fits if fits <= {node.name for node in reranked.nodes} else set())
+        assert "ranking.reranker" in reranked.datasets() - plain.datasets()
+
+
+def test_the_second_stages_model_has_a_layer_and_a_preview():
+    loader = ConfigLoader(str(ROOT / "conf"), runtime_params={"dataset": "sample"}, **CONFIG_LOADER_ARGS)
+    reranker = DataCatalog.from_config(loader["catalog"]).get("ranking.reranker")
+    assert layer(reranker) == "models"
+    assert hasattr(reranker, "preview")
