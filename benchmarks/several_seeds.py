@@ -1,6 +1,8 @@
 """Test errors and test rankings of every model, mean of several seeds, with each way to split the ratings.
 
-    python benchmarks/several_seeds.py [--seeds 42 43 44] [--strategies random temporal new_users]
+Then the gains of the winners, and of the last model, on each other one with their paired standard errors: means too.
+
+    python benchmarks/several_seeds.py [--seeds 42 43] [--strategies random temporal new_users] [--params NAME=VALUE]
 
 Each is a `kedro run` of its own: the seed decides the split (if temporal, the folds alone) and every first value.
 """
@@ -33,10 +35,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
     parser.add_argument("--strategies", nargs="+", default=["random", "temporal", "new_users"])
+    parser.add_argument("--params", help="more parameters of each run, as of kedro run")
     arguments = parser.parse_args()
     raw = find_raw()
     for strategy in arguments.strategies:
-        runs = [run(strategy, seed, raw.parent) for seed in arguments.seeds]
+        runs = [run(strategy, seed, raw.parent, arguments.params) for seed in arguments.seeds]
         for objective, columns in COLUMNS.items():
             tables = [pd.DataFrame(metrics[objective]["models"]).set_index("model")[columns] for metrics in runs]
             mean = reduce(pd.DataFrame.add, (table.fillna(float("nan")).astype(float) for table in tables)) / len(
@@ -50,13 +53,16 @@ def main() -> None:
             )
             print(f"\n{objective}, {strategy} split, means over the seeds; {columns[0]} of the winner by seed: {named}")
             print(mean.round(4).to_string(), flush=True)
+            pairs = pd.concat(pd.DataFrame(metrics[objective]["comparisons"]) for metrics in runs)
+            best = pairs[pairs["model"].isin({*winners, mean.index[-1]})].groupby(["model", "other"], sort=False)
+            print(best[["gain", "gain_se"]].mean().round(4).to_string(), flush=True)
 
 
-def run(strategy: str, seed: int, raw: Path) -> dict:
+def run(strategy: str, seed: int, raw: Path, more: str | None) -> dict:
     """One run's metrics."""
     with tempfile.TemporaryDirectory() as folder:
         seeds = f"split.seed={seed},rating.tuning.seed={seed},ranking.tuning.seed={seed}"
-        parameters = f"dataset={DATASET},split.strategy={strategy},{seeds}"
+        parameters = ",".join(filter(None, [f"dataset={DATASET}", f"split.strategy={strategy}", seeds, more]))
         command = [sys.executable, "-m", "kedro", "run", f"--pipelines={PIPELINES}", "--params", parameters]
         environment = {**os.environ, "MOVIELENS_DIR": str(raw), "MOVIE_RECS_DATA_DIR": folder}
         subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=True)
