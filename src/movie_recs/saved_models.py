@@ -18,6 +18,7 @@ from movie_recs.ranking.rerank.lambdamart import Reranker
 from movie_recs.ranking.rules import read_rule
 
 MARKER = "_SUCCESS"
+SINCE_FIT = "since_fit"  # key of `data_summary` and of `model.json`: ratings that are new or changed since the fit
 TREES, SETTINGS = "trees.txt", "reranker.json"  # of a second stage
 ROWS_AT_A_TIME = 2**14
 
@@ -38,11 +39,12 @@ class FactorTables(NamedTuple):
 
 
 class SavedModel(NamedTuple):
-    """All but the users of a `FactorModel`, in memory."""
+    """All but the users of a `FactorModel`, in memory; `since_fit` ratings are new or changed since it was fitted."""
 
     intercept: float
     items: Arrays
     rule: Rule | None
+    since_fit: int = 0
 
 
 def newest_version(folder: Path) -> Version | None:
@@ -54,7 +56,8 @@ def newest_version(folder: Path) -> Version | None:
 def read_model(folder: Path) -> SavedModel:
     """The model in the folder of a version; its movies in float32, as they are saved."""
     numbers = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    return SavedModel(numbers["intercept"], read_factors(parts(folder / "item_factors")), read_rule(numbers))
+    items = read_factors(parts(folder / "item_factors"))
+    return SavedModel(numbers["intercept"], items, read_rule(numbers), numbers.get(SINCE_FIT, 0))
 
 
 def parts(table: Path) -> list[Path]:

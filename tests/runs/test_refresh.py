@@ -111,6 +111,9 @@ def test_new_ratings_change_the_users_that_they_concern_and_no_other(own_run, gr
     for name in ("score", "predicted_stars"):
         np.testing.assert_allclose(again[name].astype(float), refreshed[name].astype(float), atol=1e-6)
     client = open_service(own_run, "sample")
+    health = client.get("/health").json()["models"]["ranking"]
+    assert health["ratings_since_fit"] == 16
+    assert health["fitted_seconds_ago"] > health["age_seconds"]
     assert client.get("/movies", params={"query": "the newest"}).json()["movies"][0]["movie_id"] == NEW_MOVIE
     rated = dict(ratings.loc[ratings["user_id"] == NEW_USER, ["movie_id", "rating"]].to_numpy().tolist())
     given = [{"movie": int(movie), "rating": stars} for movie, stars in sorted(rated.items())]

@@ -36,11 +36,15 @@ TABLES = ("ratings", "movies", "user_ids", "movie_ids")
 
 
 class Served(NamedTuple):
-    """A model with its users, and what folds others in; None without a rule."""
+    """A model with its users, what folds others in (None without a rule), and the version that was fitted, if known.
+
+    A refresh writes a newer version, and leaves the ALS model of the fit as it is.
+    """
 
     model: SavedModel
     users: Users
     fold_in: Folder | None
+    fitted: str | None
 
 
 class Snapshot(NamedTuple):
@@ -75,6 +79,11 @@ class Snapshot(NamedTuple):
     reasons: Reasons
     similar: dict[str, Items]
     second: SecondStage | None = None
+
+    @property
+    def models(self) -> dict[str, Served]:
+        """The models by objective."""
+        return {"ranking": self.ranking} | ({} if self.rating is None else {"rating": self.rating})
 
     @property
     def versions(self) -> dict[str, str]:
@@ -134,7 +143,9 @@ def _load(places: Places, objective: str) -> Served:
         raise UserError(f"There is no complete {objective} model of {places.dataset}: run kedro run first.")
     model = read_model(version.folder)
     fold_in = None if model.rule is None else model.rule.folder(model.items, model.intercept)
-    return Served(model, read_users(parts(version.folder / "user_factors")), fold_in)
+    fitted = newest_version(places.model(objective, "als_model"))
+    users = read_users(parts(version.folder / "user_factors"))
+    return Served(model, users, fold_in, fitted and fitted.name)
 
 
 def _second_version(places: Places) -> Version | None:

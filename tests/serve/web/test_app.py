@@ -69,6 +69,7 @@ def test_health_names_the_models_and_their_age(client):
     }
     assert health["models"]["ranking"]["version"] == data_set.EARLIER
     assert health["models"]["rating"]["age_seconds"] > 0
+    assert health["models"]["rating"]["ratings_since_fit"] == 0
 
 
 def test_metrics_count_requests_by_route_and_say_what_is_served(client):

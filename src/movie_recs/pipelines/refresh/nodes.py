@@ -25,13 +25,11 @@ from movie_recs.model.new_items import predict_items
 from movie_recs.model.users import user_rows
 from movie_recs.ranking.rules import read_rule
 from movie_recs.report.parameters import RecommendParameters, RefreshParameters
-from movie_recs.saved_models import FactorTables
+from movie_recs.saved_models import SINCE_FIT, FactorTables
 from movie_recs.serve.answers import known_person, recommend
 from movie_recs.serve.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
-
-SINCE_FIT = "since_fit"  # key of `data_summary` and of `model.json`: ratings that are new or changed since the fit
 
 
 class NewRows(NamedTuple):

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from movie_recs.serve.snapshot import Snapshot
+from movie_recs.serve.snapshot import Served, Snapshot
 
 VERSION = "%Y-%m-%dT%H.%M.%S.%fZ"  # Kedro's name of a version: when its run began
 
@@ -15,14 +15,23 @@ def health(snapshot: Snapshot) -> dict[str, Any]:
         "status": "ok",
         "dataset": snapshot.summary["name"],
         **{name: snapshot.summary[name] for name in ("users", "movies", "ratings")},
-        "models": {
-            name: {"version": version, "age_seconds": _age(version)} for name, version in snapshot.versions.items()
-        },
+        "models": {name: _describe(served, snapshot.versions[name]) for name, served in snapshot.models.items()},
         "loaded_seconds_ago": time.time() - snapshot.loaded_at,
     }
 
 
-def _age(version: str) -> float | None:
+def _describe(served: Served, version: str) -> dict[str, Any]:
+    return {
+        "version": version,
+        "age_seconds": _age(version),
+        "fitted_seconds_ago": _age(served.fitted),
+        "ratings_since_fit": served.model.since_fit,
+    }
+
+
+def _age(version: str | None) -> float | None:
+    if version is None:
+        return None
     try:
         began = datetime.strptime(version, VERSION).replace(tzinfo=UTC)
     except ValueError:  # a version that somebody has named

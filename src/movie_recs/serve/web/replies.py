@@ -58,10 +58,12 @@ class FoundMovies(BaseModel):
 
 
 class ModelHealth(BaseModel):
-    """A model's version, which is the time when its run began, and its age."""
+    """A model's version, which is the time when its run began; after a refresh the fit is older, and lacks ratings."""
 
     version: str
     age_seconds: float | None
+    fitted_seconds_ago: float | None
+    ratings_since_fit: int
 
 
 class Health(BaseModel):
