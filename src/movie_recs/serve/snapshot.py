@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
@@ -114,9 +115,13 @@ def load_snapshot(places: Places) -> Snapshot:
     scale = Scale.of(summary)
     histories = read_histories(places.parts("ratings"))
     movie_ids, user_ids = (IdNumbers(pq.read_table(places.table(f"{side}_ids"))) for side in ("movie", "user"))
-    ranking = _load(places, "ranking")
-    rating = None if scale is None else _load(places, "rating")
-    catalogue = Catalogue(pq.read_table(places.table("movies")), movie_ids, histories)
+    with ThreadPoolExecutor(1) as beside:  # titles take Python's time, vectors that of the disk and of NumPy
+        described = beside.submit(Catalogue, pq.read_table(places.table("movies")), movie_ids, histories)
+        ranking = _load(places, "ranking")
+        rating = None if scale is None else _load(places, "rating")
+        searched, reasons = _prepare(ranking.model.items, DOT), _reasons(ranking.model)
+        similar = _similar(places, rating or ranking, "ranking" if rating is None else "rating")
+        catalogue = described.result()
     snapshot = Snapshot(
         fingerprint=print_before,
         loaded_at=time.time(),
@@ -127,9 +132,9 @@ def load_snapshot(places: Places) -> Snapshot:
         histories=histories,
         ranking=ranking,
         rating=rating,
-        searched=_prepare(ranking.model.items, DOT),
-        reasons=_reasons(ranking.model),
-        similar=_similar(places, rating or ranking, "ranking" if rating is None else "rating"),
+        searched=searched,
+        reasons=reasons,
+        similar=similar,
         second=_second_stage(places, ranking.model, rating and rating.model, catalogue, histories, scale),
     )
     if fingerprint(places) != print_before:
