@@ -55,8 +55,10 @@ def main() -> int:
         parser.error(f"there is no size {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
-        rows = [measure(size, folder, arguments.params) for size in arguments.sizes]
-    print(pd.DataFrame(rows).set_index("size").T.to_string())
+        rows = []
+        for size in arguments.sizes:
+            rows.append(measure(size, folder, arguments.params))
+            print(pd.DataFrame(rows).set_index("size").T.to_string(), flush=True)
     return int(any(row["loses"] for row in rows))
 
 
