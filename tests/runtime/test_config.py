@@ -106,3 +106,10 @@ def test_parameters_that_differ_from_the_defaults_are_known_but_for_new_users():
     given = {"dataset": "sample", "split": {"seed": 7}, "recommend": {"new_users": users}}
     loader = ConfigLoader(str(ROOT / "conf"), runtime_params=given, **CONFIG_LOADER_ARGS)
     assert loader["catalog"]["run_facts"]["changed"] == {"dataset": "sample", "split.seed": 7}
+
+
+def test_on_databricks_data_are_in_a_volume():
+    loader = ConfigLoader(
+        str(ROOT / "conf"), env="databricks", runtime_params={"dataset": "sample"}, **CONFIG_LOADER_ARGS
+    )
+    assert loader["catalog"]["ratings"]["filepath"] == "/Volumes/main/default/movie_recs/03_primary/sample/ratings"
