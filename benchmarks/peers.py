@@ -1,7 +1,7 @@
-"""Implicit ALS by Spark ML, by the package `implicit` and by our compiled loops, and EASE, on the same train ratings.
+"""Implicit ALS by Spark ML, by the packages `implicit` and `cmfrec`, and by our loops, and EASE, on the same rows.
 
     python benchmarks/peers.py data/05_model_input/ml-32m                        # of an earlier run
-    python benchmarks/peers.py ... --implicit-python /elsewhere/bin/python       # one that has `implicit`
+    python benchmarks/peers.py ... --peers-python /elsewhere/bin/python          # one that has `implicit` and `cmfrec`
 
 Every way is a process of its own, which reads the same matrix, fits with the same hyperparameters on all cores, and
 writes factors; the lists of a sample of users are then made and measured by one function. Prints CPU seconds of the fit
@@ -21,14 +21,15 @@ import numpy as np
 RANK, REG_PARAM, ALPHA, ITERATIONS, SEED = 50, 0.1, 4.0, 10, 42
 EASE_REG, EASE_RANK = 300.0, 200
 K, MEASURED = 10, 10_000
-WAYS = ("spark", "implicit", "compiled", "ease")
+PEERS = ("implicit", "cmfrec")
+WAYS = ("spark", *PEERS, "compiled", "ease")
 
 
 def main() -> int:
     """Prints a row for each way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ratings", type=Path, help="folder of train_ratings and test_ratings")
-    parser.add_argument("--implicit-python", default=sys.executable, help="has numpy, scipy and implicit")
+    parser.add_argument("--peers-python", default=sys.executable, help="has numpy, scipy, implicit and cmfrec")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.way:
@@ -37,7 +38,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         prepare(arguments.ratings, Path(folder))
         for way in WAYS:
-            python = arguments.implicit_python if way == "implicit" else sys.executable
+            python = arguments.peers_python if way in PEERS else sys.executable
             command = [python, __file__, folder, "--way", way]
             if subprocess.run(command, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, check=False).returncode:
                 print(f"{way:10} failed or is not installed")
@@ -66,9 +67,8 @@ def prepare(ratings: Path, folder: Path) -> None:
 def fit(way: str, folder: Path) -> None:
     """Fits and writes the factors of users and movies, and the seconds that this took."""
     users, movies = np.load(folder / "train.npy")
-    factors, seconds = {"spark": by_spark, "implicit": by_implicit, "compiled": by_loops, "ease": by_ease}[way](
-        users, movies
-    )
+    by = {"spark": by_spark, "implicit": by_implicit, "cmfrec": by_cmfrec, "compiled": by_loops, "ease": by_ease}
+    factors, seconds = by[way](users, movies)
     np.savez(folder / f"{way}.npz", users=factors[0], items=factors[1])
     np.save(folder / f"{way}_seconds.npy", seconds)
 
@@ -132,13 +132,31 @@ def by_implicit(users: np.ndarray, movies: np.ndarray) -> tuple:
     from scipy.sparse import csr_matrix
 
     matrix = csr_matrix((np.ones(len(users), np.float32), (users, movies)))
-    per_row = len(users) * 2 / sum(matrix.shape)  # about as strong as Spark's, at the mean number of ratings
+    strength = same_strength(users, movies)
     model = AlternatingLeastSquares(
-        factors=RANK, regularization=REG_PARAM * per_row, alpha=1 + ALPHA, iterations=ITERATIONS, random_state=SEED
+        factors=RANK, regularization=strength, alpha=1 + ALPHA, iterations=ITERATIONS, random_state=SEED
     )
     with Timer() as timer:
         model.fit(matrix, show_progress=False)
     return (model.user_factors, model.item_factors), timer.seconds
+
+
+def by_cmfrec(users: np.ndarray, movies: np.ndarray) -> tuple:
+    """The package `cmfrec`, by conjugate gradients, with confidence 1 + alpha and a lambda as of `implicit`."""
+    from cmfrec import CMF_implicit
+    from scipy.sparse import coo_matrix
+
+    matrix = coo_matrix((np.ones(len(users), np.float32), (users, movies)))
+    strength = same_strength(users, movies)
+    model = CMF_implicit(k=RANK, lambda_=strength, alpha=ALPHA, niter=ITERATIONS, random_state=SEED)
+    with Timer() as timer:
+        model.fit(matrix)
+    return (model.A_, model.B_), timer.seconds
+
+
+def same_strength(users: np.ndarray, movies: np.ndarray) -> float:
+    """A lambda for all rows, about as strong as Spark's at the mean number of ratings."""
+    return REG_PARAM * len(users) * 2 / (users.max() + movies.max() + 2)
 
 
 def seen_by(users: np.ndarray, movies: np.ndarray):
