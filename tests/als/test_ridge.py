@@ -146,7 +146,7 @@ class TestContributions:
         return bias + items.features[self.ASKED] @ features
 
     def test_they_add_up_exactly_to_what_the_user_adds_to_the_score(self, rule, items):
-        movies, terms = rule.explainer(items, MU)(self.of(items, self.STARS), self.ASKED)
+        movies, terms, _ = rule.explainer(items, MU)(self.of(items, self.STARS), self.ASKED)
         assert movies.tolist() == list(range(10))
         assert terms.shape == (10, 10)
         np.testing.assert_allclose(terms.sum(axis=1), self.scores(rule, items, self.STARS), atol=1e-9)

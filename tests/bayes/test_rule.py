@@ -106,7 +106,7 @@ def test_terms_of_her_ratings_add_up_to_a_score(rule, items, ratings, user):
     alone = rated(items, *((1, movie, stars) for movie, stars in rows))
     bias, features = rule.user_vectors(alone, items, MU)
     asked = np.array([0, 7, 19])
-    movies, terms = rule.explainer(items, MU)(alone, asked)
+    movies, terms, _ = rule.explainer(items, MU)(alone, asked)
     assert movies.tolist() == alone.movies.tolist()
     np.testing.assert_allclose(terms.sum(axis=1), bias[0] + items.features[asked] @ features[0], atol=1e-9)
 

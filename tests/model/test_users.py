@@ -170,6 +170,18 @@ REASONS = {
     (5, 13): [1],  # the other is below mu, and says no
     (6, 10): [],  # she has rated nothing
 }
+SHARES = {  # of the score, mu = 3 and all terms
+    (1, 10): [1 / 4, 1 / 6],
+    (1, 11): [6 / 20, 4 / 20, 1 / 20],
+    (1, 12): [],
+    (1, 13): [2 / 13, 2 / 13],
+    (1, 14): [1 / 8],
+    (2, 10): [4 / 13],
+    (3, 10): [3 / 10, 1 / 10],
+    (4, 10): [],
+    (5, 13): [1 / 3],  # of 3 + 1/2 - 2
+    (6, 10): [],
+}
 
 
 class TestExplain:
@@ -183,9 +195,13 @@ class TestExplain:
         ratings = spark.createDataFrame(RATED, RATINGS)
         model = FactorModel(3.0, items, items, RidgeRule((Ridge(3, 0.5, per_rating=True),)))
         explained = explain(model, spark.createDataFrame(list(REASONS), PAIRS), ratings, reasons)
-        assert explained.dtypes == [("user_id", "int"), ("movie_id", "int"), ("because_movie_ids", "array<int>")]
-        found = {(row["user_id"], row["movie_id"]): row["because_movie_ids"] for row in explained.collect()}
-        assert found == {pair: because[:reasons] for pair, because in REASONS.items()}
+        kinds = {"because_movie_ids": "array<int>", "because_shares": "array<double>"}
+        assert explained.dtypes == [("user_id", "int"), ("movie_id", "int"), *kinds.items()]
+        found = {(row["user_id"], row["movie_id"]): row for row in explained.collect()}
+        because = {pair: row["because_movie_ids"] for pair, row in found.items()}
+        assert because == {pair: because[:reasons] for pair, because in REASONS.items()}
+        for pair, shares in SHARES.items():
+            assert found[pair]["because_shares"] == pytest.approx(shares[:reasons])
 
     def test_for_people_only_what_she_liked_is_a_reason_and_none_more_than_twice_in_a_list(self, spark):
         """The mean of user 1 is 3, so movie 3 is named no more; movies 11 and 13 have the most to explain."""

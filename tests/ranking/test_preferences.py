@@ -334,7 +334,7 @@ class TestContributions:
         starts, rows, _ = by_user(rated, model.rule)
         for user in (1, 2, 3):
             own = interactions_of(rated[rated["user_id"] == user])
-            movies, terms = model.rule.explainer(items, model.intercept)(own, rows_asked)
+            movies, terms, _ = model.rule.explainer(items, model.intercept)(own, rows_asked)
             assert movies.tolist() == rows[starts[user - 1] : starts[user]].tolist()
             assert terms.shape == (len(asked_ids), len(movies))
             scores = scored[scored["user_id"] == user]["score"] - items.bias[rows_asked]
@@ -344,7 +344,7 @@ class TestContributions:
         """Movie 45 is not known, and has no term."""
         items, rule, asked = arrays(models["ease"].items), RULES["ease"], np.array([0, 7, 9])
         own = pd.DataFrame({"user_id": 1, "movie_id": [20, 45, 60], "rating": [2.0, 5.0, 4.0], "rated_at": DAY_ONE})
-        movies, terms = rule.explainer(items, 0.0)(interactions_of(own), asked)
+        movies, terms, _ = rule.explainer(items, 0.0)(interactions_of(own), asked)
         assert movies.tolist() == [1, 5]
         f, weights = items.features[:-1], weighed([2.0, 4.0], RECENT)
         d = self_influence(f)
@@ -355,7 +355,7 @@ class TestContributions:
     def test_without_preferences_there_are_none(self, models, name):
         own = pd.DataFrame({"user_id": [1], "movie_id": [45], "rating": [5.0], "rated_at": [DAY_ONE]})
         explain = RULES[name].explainer(arrays(models[name].items), 0.0)
-        movies, terms = explain(interactions_of(own), np.array([1, 2]))
+        movies, terms, _ = explain(interactions_of(own), np.array([1, 2]))
         assert movies.shape == (0,)
         assert terms.shape == (2, 0)
 
@@ -380,6 +380,17 @@ REASONS = {
     (4, 10): [],  # she has rated nothing
     (5, 10): [1, 4],
 }
+SHARES = {
+    (1, 10): [2 / 3, 1 / 3],
+    (1, 11): [1 / 3] * 3,
+    (1, 12): [None],  # of a score of -1
+    (1, 13): [1, 1],  # of 1/2
+    (2, 10): [1 / 2] * 2,
+    (2, 11): [1 / 3] * 3,
+    (3, 10): [],
+    (4, 10): [],
+    (5, 10): [2 / 3, 1 / 3],
+}
 
 
 class TestExplain:
@@ -390,15 +401,18 @@ class TestExplain:
         asked = spark.createDataFrame(list(REASONS), "user_id int, movie_id int")
         model = FactorModel(0.0, None, items, rule=PreferenceRule(0, 4, "all", EQUAL))
         explained = explain(model, asked, spark.createDataFrame(rows, RATINGS), reasons)
-        assert explained.columns == ["user_id", "movie_id", "because_movie_ids"]
-        found = {(row["user_id"], row["movie_id"]): row["because_movie_ids"] for row in explained.collect()}
-        assert found == {pair: because[:reasons] for pair, because in REASONS.items()}
+        assert explained.columns == ["user_id", "movie_id", "because_movie_ids", "because_shares"]
+        found = {(row["user_id"], row["movie_id"]): row for row in explained.collect()}
+        because = {pair: row["because_movie_ids"] for pair, row in found.items()}
+        assert because == {pair: because[:reasons] for pair, because in REASONS.items()}
+        for pair, shares in SHARES.items():
+            assert found[pair]["because_shares"] == pytest.approx(shares[:reasons])
 
     @pytest.mark.parametrize("name", RULES)
     def test_they_follow_from_the_contributions(self, models, ratings, rated, name):
         model = models[name]._replace(rule=RULES[name]._replace(preferred="above_mean"))
         own = interactions_of(rated[rated["user_id"] == 7])
-        movies, terms = model.rule.explainer(arrays(model.items), 0.0)(own, np.arange(MOVIES))
+        movies, terms, _ = model.rule.explainer(arrays(model.items), 0.0)(own, np.arange(MOVIES))
         expected = {
             10 * movie + 10: [int(10 * movies[j] + 10) for j in np.argsort(-row) if row[j] > 0]
             for movie, row in enumerate(terms)

@@ -67,11 +67,11 @@ def test_the_reasons_are_all_that_her_ratings_add(stars, both, ratings):
         **{name: getattr(ratings, name)[:4] for name in ("users", "movies", "ratings", "folds", "times")},
         user_ids=ratings.user_ids[:1],
     )
-    movies, terms = RULE.explainer(both, 0.0)(first, np.arange(MOVIES))
+    movies, terms, rest = RULE.explainer(both, 0.0)(first, np.arange(MOVIES))
     assert movies.tolist() == [0, 2, 5, 7]  # of the preference, those above her mean alone; of the stars, all
     scores = found.bias[0] + found.features[0] @ both.features[:-1].T
-    unexplained = WEIGHT * (INTERCEPT + stars.items.bias[:-1])
-    np.testing.assert_allclose(terms.sum(axis=1), scores - unexplained, atol=1e-5)
+    np.testing.assert_allclose(rest, WEIGHT * (INTERCEPT + stars.items.bias[:-1]), atol=1e-6)
+    np.testing.assert_allclose(terms.sum(axis=1) + rest, scores, atol=1e-5)
 
 
 def test_movies_that_the_rating_model_does_not_know_have_its_means(stars):

@@ -55,6 +55,7 @@ class Listed(NamedTuple):
     scores: np.ndarray
     stars: np.ndarray | None
     because: list[list[int]]
+    shares: list[list[float | None]]
 
 
 def python_list(
@@ -82,6 +83,7 @@ def python_list(
     items = prepare_items(rows, ranking.items.bias[:-1], ranking.items.features[:-1].astype(np.float32), DOT)
     arrangement = arrangement._replace(movie_ids=rows[: len(arrangement.series)])
     best = arrange(found, items, LENGTH, arrangement)["item_id"]
-    because = Reasons(ranking.rule, ranking.items, ranking.intercept, REASONS, for_people=True)(own, models.ids[best])
+    reasons = Reasons(ranking.rule, ranking.items, ranking.intercept, REASONS, for_people=True)(own, models.ids[best])
+    because, shares = ([[each[part] for each in row] for row in reasons] for part in (0, 1))
     predicted = None if rating is None else to_scale(scores(rating)[best], HALF_STARS)
-    return Listed(models.ids[best].tolist(), ranked[best], predicted, because)
+    return Listed(models.ids[best].tolist(), ranked[best], predicted, because, shares)

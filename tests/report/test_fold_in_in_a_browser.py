@@ -83,6 +83,9 @@ def test_lists_scores_stars_and_reasons_are_those_of_python(page, name):
         assert [row["id"] for row in found] == expected.ids
         assert [row["score"] for row in found] == pytest.approx(expected.scores, abs=1e-3)
         assert [row["because"] for row in found] == expected.because
+        for row, shares in zip(found, expected.shares, strict=True):
+            assert row["score"] > 0 or set(shares) <= {None}
+            assert row["score"] <= 0 or row["shares"] == pytest.approx(shares, rel=1e-3)
         if expected.stars is not None:
             clipped = [min(max(row["stars"], HALF_STARS.least), HALF_STARS.most) for row in found]
             assert clipped == pytest.approx(expected.stars, abs=1e-3)
@@ -109,7 +112,8 @@ def list_in(page: WebDriver, there: dict, rows: list) -> list[dict]:
         const rows = given.map(([id, ...row]) => [place(id), ...row]).sort((one, other) => one[0] - other[0]);
         const [places, stars, times] = [0, 1, 2].map((at) => rows.map((row) => row[at]));
         unpackModels(packed).then((maker) => done(maker.list({ places, stars, times }, () => true).map((row) =>
-          ({ ...row, id: ids[row.place], because: row.because.map((reason) => ids[reason.place]) }))));
+          ({ ...row, id: ids[row.place], because: row.because.map((reason) => ids[reason.place]),
+             shares: row.because.map((reason) => reason.term / row.score) }))));
         """,
         there,
         rows,

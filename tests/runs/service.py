@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
@@ -48,6 +49,9 @@ def assert_same_rows(answer: list[dict], rows: pd.DataFrame) -> None:
         assert [row[name] for row in answer] == rows[name].tolist()
     for name in ("genres", "because"):
         assert [row[name] for row in answer] == [list(each) for each in rows[name]]
+    for row, shares in zip(answer, rows["because_shares"], strict=True):
+        given = [np.nan if share is None else share for share in row["because_shares"]]
+        np.testing.assert_allclose(given, shares.astype(float), atol=1e-6, rtol=0)
     assert [row["year"] for row in answer] == [None if pd.isna(year) else year for year in rows["year"]]
     for name in ("score", "predicted_stars"):
         assert [row[name] for row in answer] == pytest.approx(rows[name].tolist(), abs=1e-6, rel=0)

@@ -13,6 +13,7 @@ from conftest import ROOT
 from runs.project import RAW, environment, kedro, read_json
 from runs.service import open_service
 
+from movie_recs.data.schemas import list_text
 from movie_recs.saved_models import newest_version, read_factors, read_model
 from movie_recs.serve.places import Places
 
@@ -100,6 +101,8 @@ def test_new_ratings_change_the_users_that_they_concern_and_no_other(own_run, gr
     assert set(refreshed["user_id"]) == {1, 2, 4, 5, NEW_USER}
     csv = pd.read_csv(own_run / OUTPUT / "recommendations.csv")
     assert csv["movie_id"].tolist() == refreshed["movie_id"].tolist()
+    written = [list_text("because_shares", shares) for shares in refreshed["because_shares"]]
+    assert csv["because_shares"].fillna("").tolist() == written
 
     # `recommend`, which is Spark's, and the service read what was written, and say the same.
     kedro_run(own_run, "recommend", recommend={"user_ids": [1, 2, 4, 5, NEW_USER], "movie_ids": []})
@@ -110,6 +113,8 @@ def test_new_ratings_change_the_users_that_they_concern_and_no_other(own_run, gr
         assert [list(each) for each in again[name]] == [list(each) for each in refreshed[name]]
     for name in ("score", "predicted_stars"):
         np.testing.assert_allclose(again[name].astype(float), refreshed[name].astype(float), atol=1e-6)
+    for one, other in zip(again["because_shares"], refreshed["because_shares"], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
     client = open_service(own_run, "sample")
     health = client.get("/health").json()["models"]["ranking"]
     assert health["ratings_since_fit"] == 16

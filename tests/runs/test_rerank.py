@@ -10,6 +10,7 @@ from click import ClickException
 from runs.project import SAMPLE_PARAMETERS
 
 from movie_recs.data.parameters import FilterParameters
+from movie_recs.data.schemas import list_text
 from movie_recs.errors import UserError
 from movie_recs.ranking.rerank import lambdamart
 from movie_recs.ranking.rerank.lambdamart import load_lightgbm
@@ -64,7 +65,8 @@ def test_the_service_makes_the_lists_of_the_pipeline(reranked_run):
         answer = recommend(snapshot, known_person(snapshot, str(user)), 20, FilterParameters())
         assert [row["movie_id"] for row in answer] == rows["movie_id"].tolist()
         np.testing.assert_allclose([row["score"] for row in answer], rows["score"], atol=1e-6)
-        assert ["; ".join(row["because"]) for row in answer] == rows["because"].fillna("").tolist()
+        for name in ("because", "because_shares"):
+            assert [list_text(name, row[name]) for row in answer] == rows[name].fillna("").astype(str).tolist()
     first = load_snapshot(Places(reranked_run, "sample"))._replace(second=None)
     assert recommend(first, known_person(first, "1"), 20, FilterParameters()) != recommend(
         snapshot, known_person(snapshot, "1"), 20, FilterParameters()

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from movie_recs.data.schemas import list_text
 from movie_recs.serve.places import Places
 
 mlflow = pytest.importorskip("mlflow", reason="needs the extra movie_recs[mlflow]")
@@ -27,6 +28,8 @@ def assert_same(answer: pd.DataFrame, expected: pd.DataFrame) -> None:
         assert answer[name].tolist() == expected[name].tolist()
     for name in ("score", "predicted_stars"):
         assert answer[name].tolist() == pytest.approx(expected[name].tolist(), abs=1e-6, rel=0)
+    for name in ("because", "because_shares"):
+        assert answer[name].tolist() == [list_text(name, each) for each in expected[name]]
 
 
 def test_users_of_the_data_get_the_lists_of_recommend(model, sample_run):

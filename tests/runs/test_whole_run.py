@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
@@ -10,7 +11,7 @@ from pyspark.ml.recommendation import ALSModel
 from report.cards import untraced_figures
 from runs.project import LADDER, NODE, RANKINGS, RAW, read_json
 
-from movie_recs.data.schemas import TABLES
+from movie_recs.data.schemas import TABLES, list_text
 
 TOP_10 = list(range(1, 11))
 
@@ -132,7 +133,7 @@ def test_recommendations_are_unseen_and_ranked(sample_run):
     lists = pd.read_csv(sample_run / "07_model_output/sample/recommendations.csv")
     assert lists.columns.tolist() == [
         *("user_id", "rank", "movie_id", "title", "year", "genres"),
-        *("score", "predicted_stars", "because", "imdb_url"),
+        *("score", "predicted_stars", "because", "imdb_url", "because_shares"),
     ]
     assert lists.groupby("user_id")["rank"].apply(list).to_dict() == {232: TOP_10, 575: TOP_10}
     ratings = pd.read_parquet(sample_run / "03_primary/sample/ratings")
@@ -142,6 +143,10 @@ def test_recommendations_are_unseen_and_ranked(sample_run):
     assert lists["because"].notna().mean() > 0.5
     as_parquet = pd.read_parquet(sample_run / "07_model_output/sample/recommendations")
     assert as_parquet["movie_id"].tolist() == lists["movie_id"].tolist()
+    assert as_parquet["because_shares"].map(len).tolist() == as_parquet["because"].map(len).tolist()
+    assert all((np.diff(shares) <= 0).all() and (shares > 0).all() for shares in as_parquet["because_shares"])
+    written = [list_text("because_shares", shares) for shares in as_parquet["because_shares"]]
+    assert lists["because_shares"].fillna("").astype(str).tolist() == written
 
 
 def test_similar_movies_are_the_nearest_by_item_factors(sample_run):

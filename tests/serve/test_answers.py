@@ -62,6 +62,9 @@ def test_reasons_are_her_own_ratings_as_people_read_them(snapshot):
     named = [set(row["because"]) for row in answer]
     assert set().union(*named) <= texts
     assert any(named)
+    shares = [row["because_shares"] for row in answer if row["score"] > 0]
+    assert all(share > 0 for row in shares for share in row)
+    assert [len(row["because_shares"]) for row in answer] == [len(row["because"]) for row in answer]
 
 
 def test_of_two_ratings_of_a_movie_the_last_counts(snapshot):

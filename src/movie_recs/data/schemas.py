@@ -5,10 +5,12 @@ From there on columns are snake_case and typed; identifiers are positive 32-bit 
 lie on the data's scale (`data.scale`), and times are UTC, null if unknown.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 IMDB = "https://www.imdb.com/title/tt"  # where a movie is, followed by its number
-SEPARATORS = {"genres": "|", "because": "; "}  # of lists in CSV files
+SEPARATORS = {"genres": "|", "because": "; ", "because_shares": "; "}  # of lists in CSV files
+FORMATS = {"because_shares": "%.4f"}  # of numbers in such lists
 NO_GENRES = "(no genres listed)"  # how GroupLens writes an empty list
 
 TIME = "timestamp"  # the one raw column that a file may lack
@@ -38,11 +40,11 @@ TABLES = {
     "ranking.lists": ("model string, user_id int, rank int, movie_id int, score double, predicted_stars double"),
     "recommendations": (
         "user_id int, rank int, movie_id int, title string, year int, genres array<string>, score double, "
-        "predicted_stars double, because array<string>, imdb_url string"
+        "predicted_stars double, because array<string>, imdb_url string, because_shares array<double>"
     ),
     "new_user_recommendations": (
         "name string, rank int, movie_id int, title string, year int, genres array<string>, score double, "
-        "predicted_stars double, because array<string>, imdb_url string"
+        "predicted_stars double, because array<string>, imdb_url string, because_shares array<double>"
     ),
     "group_recommendations": (
         "method string, rank int, movie_id int, title string, year int, genres array<string>, score double, "
@@ -53,3 +55,8 @@ TABLES = {
     ),
 }
 """Columns of the tables of the catalog, by dataset name."""
+
+
+def list_text(column: str, values: Iterable[str | float | None]) -> str:
+    """A list of this column as text, as CSV files have it; nulls are left out."""
+    return SEPARATORS[column].join(FORMATS.get(column, "%s") % each for each in values if each is not None)

@@ -48,10 +48,17 @@ class Vectors(NamedTuple):
 
 
 class Contributions(NamedTuple):
-    """How much each rating of a user adds to her scores: `movies` (n,), the rated movies' rows; `terms` (scores, n)."""
+    """How much each rating of a user adds to her scores.
+
+    Args:
+        movies: (n,), the rated movies' rows.
+        terms: (scores, n).
+        rest: (scores,), what no rating adds to the dot product and the user's bias.
+    """
 
     movies: np.ndarray
     terms: np.ndarray
+    rest: np.ndarray | float = 0.0
 
 
 class Folder(Protocol):
@@ -65,7 +72,7 @@ class Explainer(Protocol):
     """Explains the scores of one user after the other."""
 
     def __call__(self, ratings: Interactions, asked: np.ndarray) -> Contributions:
-        """The terms that add up to p_u . q_i, plus b_u if the rule gives a bias, for one user and some movies.
+        """The terms that add up, with the rest, to p_u . q_i + b_u for one user and some movies.
 
         Args:
             ratings: All ratings of one user, as in `Rule.user_vectors`.

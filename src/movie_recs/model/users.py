@@ -13,12 +13,12 @@ from pyspark.sql import functions as F
 from movie_recs.data.interactions import Interactions, read_interactions, users_apart
 from movie_recs.data.spark_interactions import interaction_columns
 from movie_recs.model.factor_model import FACTORS, Arrays, FactorModel, Rule, factor_rows
-from movie_recs.model.reasons import Reasons
+from movie_recs.model.reasons import Reason, Reasons
 
 # Rows of a task, which starts in a tenth of a second and does these in some seconds. Without a number of partitions,
 # Spark would put them all into one, as they are small.
 RATINGS_FOLDED, SCORES_EXPLAINED = 50_000, 10_000
-REASONS = "user_id int, movie_id int, because_movie_ids array<int>"
+REASONS = "user_id int, movie_id int, because_movie_ids array<int>, because_shares array<double>"
 
 
 def fold_in(model: FactorModel, ratings: DataFrame) -> DataFrame:
@@ -75,7 +75,8 @@ def explain(
         for_people: See `Reasons`.
 
     Returns:
-        (user_id int, movie_id int, because_movie_ids array<int>), the strongest reason first.
+        (user_id int, movie_id int, because_movie_ids array<int>, because_shares array<double>), the strongest reason
+        first, each with its share of the score (`Reason`).
 
     Raises:
         ValueError: The model has no rule.
@@ -113,15 +114,17 @@ class _ReasonRows:
         self._reasons, self._movie_ids = reasons, movie_ids
 
     def __call__(self, asked: pa.Table, rated: pa.Table) -> pa.Table:
-        """(user_id, movie_id, because_movie_ids) of these users: their recommendations, and all their ratings."""
+        """Rows of `REASONS` of these users, by their recommendations and all their ratings."""
         asked = asked.sort_by("user_id")
         movies = asked["movie_id"].to_numpy()
-        because: list[list[int]] = [[] for _ in range(len(asked))]
+        because: list[list[Reason]] = [[] for _ in range(len(asked))]
         user_ids, starts = np.unique(asked["user_id"].to_numpy(), return_index=True)
         rows = dict(zip(user_ids.tolist(), pairwise([*starts.tolist(), len(asked)]), strict=True))
         for own in users_apart(read_interactions(rated, self._movie_ids)):
             first, last = rows.get(own.user_ids.item(), (0, 0))
             if first < last:
                 because[first:last] = self._reasons(own, movies[first:last])
-        lists = pa.array(because, pa.list_(pa.int32()))
-        return pa.table({"user_id": asked["user_id"], "movie_id": asked["movie_id"], "because_movie_ids": lists})
+        ids = pa.array([[each.movie for each in reasons] for reasons in because], pa.list_(pa.int32()))
+        shares = pa.array([[each.share for each in reasons] for reasons in because], pa.list_(pa.float64()))
+        pairs = {name: asked[name] for name in ("user_id", "movie_id")}
+        return pa.table({**pairs, "because_movie_ids": ids, "because_shares": shares})

@@ -48,10 +48,10 @@ class StarsRule(NamedTuple):
         return self.folder(items, intercept)(ratings)
 
     def explainer(self, items: Arrays, intercept: float) -> Explainer:  # noqa: ARG002 - see `Rule`
-        """See `Rule`; what the stars owe to the movie's bias and to the intercept is no rating's, and in no term."""
+        """See `Rule`; what the stars owe to the movie's bias and to the intercept is no rating's, and is the rest."""
         own, rating = self.split(items)
         both = self.preference.explainer(own, 0.0), self.rating.explainer(rating, self.intercept)
-        return partial(self._contributions, *both)
+        return partial(self._contributions, *both, self.weight * (self.intercept + rating.bias))
 
     def _vectors(self, of_preferences: Folder, of_stars: Folder, ratings: Interactions) -> Vectors:
         vectors, stars = of_preferences(ratings), of_stars(ratings)
@@ -59,12 +59,17 @@ class StarsRule(NamedTuple):
         return join_users(vectors.features, stars, self.intercept, self.weight, has_ratings)
 
     def _contributions(
-        self, of_preferences: Explainer, of_stars: Explainer, ratings: Interactions, asked: np.ndarray
+        self,
+        of_preferences: Explainer,
+        of_stars: Explainer,
+        of_movies: np.ndarray,
+        ratings: Interactions,
+        asked: np.ndarray,
     ) -> Contributions:
         preferences, stars = of_preferences(ratings, asked), of_stars(ratings, asked)
         terms = self.weight * stars.terms
         terms[:, np.searchsorted(stars.movies, preferences.movies)] += preferences.terms
-        return Contributions(stars.movies, terms)
+        return Contributions(stars.movies, terms, of_movies[asked])
 
     def split(self, items: Arrays) -> tuple[Arrays, Arrays]:
         """The movies' side of the ranking model and of the rating model."""

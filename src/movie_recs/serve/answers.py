@@ -14,6 +14,7 @@ from movie_recs.model.arrangement import BY_SCORE, Arrangement, arrange
 from movie_recs.model.exact_search import Items
 from movie_recs.model.factor_model import Arrays
 from movie_recs.model.pairs import score_pairs, take_vectors, to_scale
+from movie_recs.model.reasons import Reason
 from movie_recs.model.search import search
 from movie_recs.ranking.rerank.lists import SecondStage
 from movie_recs.serve.histories import rating_rows
@@ -62,7 +63,8 @@ def recommend(
     """The movies with the highest ranking scores that she has not rated and that pass the filters, arranged.
 
     Returns:
-        {rank, movie_id, title, year, genres, score, predicted_stars, because}, as in `recommendations.csv`.
+        {rank, movie_id, title, year, genres, score, predicted_stars, because, because_shares}, as in the table
+        `recommendations`.
     """
     users, left_out = take_vectors(person.ranking, np.array([0])), _left_out(snapshot, filters)
     rated = person.rated["movie_id"].to_numpy()
@@ -77,7 +79,7 @@ def recommend(
         bias, person.ranking.features[:1], seen, snapshot.searched, n, arrangement, snapshot.second, listed
     )
     stars = _stars(snapshot, person, movies)
-    reasons: list[list[int]] = [[] for _ in movies]
+    reasons: list[list[Reason]] = [[] for _ in movies]
     if listed is not None and len(movies):
         reasons = snapshot.reasons(listed, movies)
     given = dict(zip(rated.tolist(), person.rated["rating"].to_pylist(), strict=True))
@@ -87,7 +89,8 @@ def recommend(
             **snapshot.catalogue.describe(movie),
             "score": float(scores[place]),
             "predicted_stars": stars[place],
-            "because": [_name_reason(snapshot, each, given[each]) for each in reasons[place]],
+            "because": [_name_reason(snapshot, each.movie, given[each.movie]) for each in reasons[place]],
+            "because_shares": [each.share for each in reasons[place]],
         }
         for place, movie in enumerate(movies.tolist())
     ]

@@ -15,7 +15,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 from movie_recs.data.parameters import FilterParameters
-from movie_recs.data.schemas import SEPARATORS
+from movie_recs.data.schemas import list_text
 from movie_recs.errors import UserError
 from movie_recs.saved_models import newest_version
 from movie_recs.serve.answers import Person, known_person, new_person, recommend
@@ -26,7 +26,8 @@ from movie_recs.serve.web.requests import GivenRating
 
 NAME = "recommender"
 PACKAGES = ("numpy", "scipy", "numba", "pandas", "pyarrow", "pydantic", "jinja2", "fastapi", "fsspec")  # of `serve`
-COLUMNS = ["user", "rank", "movie_id", "title", "year", "score", "predicted_stars", "because"]
+LISTS = ("because", "because_shares")
+COLUMNS = ["user", "rank", "movie_id", "title", "year", "score", "predicted_stars", *LISTS]
 SIGNATURE = ModelSignature(
     inputs=Schema(
         [
@@ -66,7 +67,8 @@ class Recommender(mlflow.pyfunc.PythonModel):
             params: `n`, the length of a list.
 
         Returns:
-            (user, rank, movie_id, title, year, score, predicted_stars, because string).
+            (user, rank, movie_id, title, year, score, predicted_stars, because string, because_shares string), the
+            last two as CSV files have them.
 
         Raises:
             UserError: A user or a movie is unknown, or a rating is not on the scale.
@@ -76,7 +78,7 @@ class Recommender(mlflow.pyfunc.PythonModel):
         rows: list[Mapping[str, Any]] = []
         for user, given in whole.groupby("user", sort=False):
             listed = recommend(self._snapshot, _person(self._snapshot, str(user), given), n, FilterParameters())
-            rows += [{**row, "user": user, "because": SEPARATORS["because"].join(row["because"])} for row in listed]
+            rows += [{**row, "user": user, **{name: list_text(name, row[name]) for name in LISTS}} for row in listed]
         return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -15,7 +15,7 @@ from movie_recs.serve.web import requests
 from movie_recs.serve.web.app import create_app
 
 JSON = {"content-type": "application/json"}
-LISTS = ["rank", "movie_id", "title", "year", "genres", "score", "predicted_stars", "because"]
+LISTS = ["rank", "movie_id", "title", "year", "genres", "score", "predicted_stars", "because", "because_shares"]
 
 
 def ask(client: TestClient, *ratings: dict, **options) -> dict:

@@ -16,7 +16,7 @@ from movie_recs.data.identifiers import numbers_of, originals_of, to_originals, 
 from movie_recs.data.movie_filters import filter_movies
 from movie_recs.data.new_users import NewRatings, collect_new_ratings
 from movie_recs.data.scale import EVENTS, Scale
-from movie_recs.data.schemas import IMDB, RATINGS, SEPARATORS, TABLES
+from movie_recs.data.schemas import FORMATS, IMDB, RATINGS, SEPARATORS, TABLES
 from movie_recs.data.series import number_series
 from movie_recs.data.spark_titles import display_title
 from movie_recs.errors import UserError
@@ -36,7 +36,11 @@ logger = logging.getLogger(__name__)
 REASONS = 3  # of the user's own movies, shown with a recommendation
 NAMED = 10  # ids in a line of the log
 TITLES = ("movie_id", "title", "year", "imdb_id")
-SHOWN = ("rank", "movie_id", "title", "year", "genres", "score", "predicted_stars", "because", "imdb_url")
+REASONS_SHOWN = {"because": "array<string>", "because_shares": "array<double>"}
+SHOWN = (
+    *("rank", "movie_id", "title", "year", "genres"),
+    *("score", "predicted_stars", "because", "imdb_url", "because_shares"),
+)
 
 
 def find_unknown_ids(
@@ -82,9 +86,10 @@ def recommend_movies(
 
     Returns:
         (user_id, rank int, movie_id, title string, year int, genres array<string>, score double, predicted_stars double
-        on the scale, because array<string>, imdb_url string), with the original ids: `score` is the ranking model's, or
-        that of the second stage, `predicted_stars` the rating model's, null for events, and `because` names the user's
-        own ratings that add most to the ranking model's score.
+        on the scale, because array<string>, imdb_url string, because_shares array<double>), with the original ids:
+        `score` is the ranking model's, or that of the second stage, `predicted_stars` the rating model's, null for
+        events, `because` names the user's own ratings that add most to the ranking model's score, and `because_shares`
+        has the share of that score that each of them adds, null where the score is not positive.
 
     Raises:
         UserError: The second stage was fitted for another ranking model.
@@ -209,15 +214,22 @@ def new_names(parameters: RecommendParameters, from_file: pd.DataFrame) -> list[
 
 
 def tabulate(table: DataFrame) -> pd.DataFrame:
-    """The table for a CSV file: lists become text, with `|` between genres and `; ` between reasons.
+    """The table for a CSV file: lists become text, with `|` between genres and `; ` between reasons and their shares.
 
     Its rows are in the order of their owner and rank, which a table of several files loses when it is read.
     """
     columns = [
-        F.array_join(name, SEPARATORS[name]).alias(name) if name in SEPARATORS else F.col(name)
+        F.array_join(_texts(name), SEPARATORS[name]).alias(name) if name in SEPARATORS else F.col(name)
         for name in table.columns
     ]
     return table.select(*columns).orderBy(*table.columns[:2]).toPandas().astype({"year": "Int64"})
+
+
+def _texts(column: str) -> Column:
+    """The list's values as `schemas.list_text` has them."""
+    if column not in FORMATS:
+        return F.col(column)
+    return F.transform(column, lambda each: F.when(each.isNotNull(), F.format_string(FORMATS[column], each)))
 
 
 def _name(ids: list[Id]) -> str:
@@ -288,7 +300,7 @@ def _show(
     return (
         shown.join(shown_movies(movies), "movie_id", how="left")
         .withColumn("predicted_stars", stars)
-        .withColumn("because", F.coalesce("because", F.array().cast("array<string>")))
+        .withColumns({name: F.coalesce(name, F.array().cast(kind)) for name, kind in REASONS_SHOWN.items()})
     )
 
 
@@ -299,13 +311,19 @@ def shown_movies(movies: DataFrame) -> DataFrame:
 
 
 def _reason_titles(reasons: DataFrame, ratings: DataFrame, movies: DataFrame, scale: Scale | None) -> DataFrame:
-    """(user_id, movie_id, because array<string>): each reason as `title (stars)`, in the order of their strength.
+    """(user_id, movie_id, because array<string>, because_shares array<double>), in the order of the reasons' strength.
 
-    Events have no stars.
+    Each reason is `title (stars)`; events have no stars.
     """
     named: Column = F.col("title") if scale is None else F.format_string("%s (%.1f)", "title", "rating")
     return (
-        reasons.select("user_id", "movie_id", F.posexplode("because_movie_ids").alias("place", "because_id"))
+        reasons.select(
+            "user_id",
+            "movie_id",
+            F.posexplode(F.arrays_zip("because_movie_ids", "because_shares")).alias("place", "reason"),
+        )
+        .select("user_id", "movie_id", "place", "reason.*")
+        .withColumnsRenamed({"because_movie_ids": "because_id", "because_shares": "share"})
         .join(
             ratings.select("user_id", F.col("movie_id").alias("because_id"), "rating"),
             ["user_id", "because_id"],
@@ -317,9 +335,11 @@ def _reason_titles(reasons: DataFrame, ratings: DataFrame, movies: DataFrame, sc
             how="inner",
         )
         .groupBy("user_id", "movie_id")
-        .agg(
-            F.transform(
-                F.array_sort(F.collect_list(F.struct("place", named.alias("text")))), lambda r: r["text"]
-            ).alias("because")
+        .agg(F.array_sort(F.collect_list(F.struct("place", named.alias("text"), "share"))).alias("reasons"))
+        .select(
+            "user_id",
+            "movie_id",
+            F.col("reasons.text").alias("because"),
+            F.col("reasons.share").alias("because_shares"),
         )
     )

@@ -14,7 +14,7 @@ from movie_recs.data.merging import Merger
 from movie_recs.data.movie_features import known_features
 from movie_recs.data.plain_cleaning import Ratings, plain_ratings
 from movie_recs.data.plain_movies import new_movies, only_rated
-from movie_recs.data.schemas import IMDB, SEPARATORS
+from movie_recs.data.schemas import IMDB, SEPARATORS, list_text
 from movie_recs.data.sources.layouts import OWN
 from movie_recs.data.sources.plain import PlainTable
 from movie_recs.data.sources.profile import Profile
@@ -186,8 +186,8 @@ def recommend_again(
     lists = pa.concat_tables([recommendations.filter(pc.invert(is_old)), fresh])
     lists = lists.sort_by([("user_id", "ascending"), ("rank", "ascending")])
     frame = lists.to_pandas().astype({"year": "Int64"})
-    for name, separator in SEPARATORS.items():
-        frame[name] = [separator.join(each) for each in frame[name]]
+    for name in SEPARATORS.keys() & set(lists.column_names):  # lists of an older run have no shares
+        frame[name] = [list_text(name, each) for each in lists[name].to_pylist()]
     return lists, frame
 
 

@@ -6,7 +6,11 @@ from movie_recs.data.id_numbers import Id
 
 
 class Recommended(BaseModel):
-    """A movie in a list. `because` names the user's own ratings that add most to the score."""
+    """A movie in a list.
+
+    `because` names the user's own ratings that add most to the ranking model's score, and `because_shares` has the
+    share of it that each of them adds, null where the score is not positive.
+    """
 
     rank: int
     movie_id: Id
@@ -16,6 +20,7 @@ class Recommended(BaseModel):
     score: float
     predicted_stars: float | None
     because: list[str]
+    because_shares: list[float | None]
 
 
 class Similar(BaseModel):
