@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from ranking.parameters import WEIGHTS, small_parameters
 
 from movie_recs.data.blocks import local_blocks, open_blocks
 from movie_recs.data.schemas import RATINGS, TABLES
@@ -18,21 +19,7 @@ from movie_recs.ranking.leaderboard import ListingTask, list_movies
 from movie_recs.ranking.parameters import RankingParameters
 
 MOVIE_IDS, K, NEWCOMER = np.arange(1, 31, dtype=np.int32), 4, 99
-WEIGHTS = {"star_weight": 0.4, "half_life": 3, "old_weight": 0.1}
-PARAMETERS = RankingParameters.model_validate(
-    {
-        "preference": {"star_weight": 0.3},
-        "tuning": {
-            "grid": {"rank": 3, "reg_param": 0.1, "alpha": 2, "max_iter": 2},
-            "ease_reg": 3,
-            "ease_rank": 100,
-            "weight_grid": WEIGHTS,
-            "als_weight": 0.5,
-            "seed": 1,
-        },
-        "evaluation": {"k": K, "damping": 10},
-    }
-)
+PARAMETERS = small_parameters(K)
 ALS = PARAMETERS.tuning.grid.candidates()[0]
 CANDIDATES = {
     "implicit_als": RankingCandidate(model="implicit_als", **ALS.model_dump()),

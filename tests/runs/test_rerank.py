@@ -7,24 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from click import ClickException
+from ranking.rerank.stages import needs_lightgbm
 from runs.project import SAMPLE_PARAMETERS
 
 from movie_recs.data.parameters import FilterParameters
 from movie_recs.data.schemas import list_text
 from movie_recs.errors import UserError
 from movie_recs.ranking.rerank import lambdamart
-from movie_recs.ranking.rerank.lambdamart import load_lightgbm
 from movie_recs.saved_models import newest_version, read_reranker
 from movie_recs.serve.answers import known_person, recommend
 from movie_recs.serve.places import Places
 from movie_recs.serve.snapshot import load_snapshot
 
-try:
-    load_lightgbm()
-    REASON = ""
-except UserError as error:
-    REASON = str(error)
-pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
+pytestmark = needs_lightgbm
 
 ON = {**SAMPLE_PARAMETERS, "ranking": {**SAMPLE_PARAMETERS["ranking"], "rerank": True}}
 FITS = ["ranking.tuning.fit_on_all", "ranking.tuning.fit_second_stage"]

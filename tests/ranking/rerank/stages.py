@@ -1,16 +1,26 @@
 """A small first stage, and ratings of its movies."""
 
 import numpy as np
+import pytest
 
 from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.data.interactions import Interactions
 from movie_recs.data.movie_filters import MovieFacts
+from movie_recs.errors import UserError
 from movie_recs.model.exact_search import DOT, Items, prepare_items
 from movie_recs.model.factor_model import ItemSide, with_zeros
 from movie_recs.ranking.parameters import RatingWeights
 from movie_recs.ranking.preferences import PreferenceRule
 from movie_recs.ranking.rerank.features import FirstStage, Known
+from movie_recs.ranking.rerank.lambdamart import load_lightgbm
 from movie_recs.ranking.stars import StarsRule, join_items
+
+try:
+    load_lightgbm()
+    MISSING = ""
+except UserError as error:
+    MISSING = str(error)
+needs_lightgbm = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 MOVIES, ALS, EASE, RANK, DAY = 40, 3, 5, 2, 86_400_000_000
 IDS = np.arange(10, 10 + MOVIES, dtype=np.int32)

@@ -5,7 +5,8 @@ import builtins
 import numpy as np
 import pandas as pd
 import pytest
-from ranking.rerank.stages import IDS, MOVIES, facts, first_stage, items_of, ratings
+from ranking.parameters import small_parameters
+from ranking.rerank.stages import IDS, MOVIES, facts, first_stage, items_of, needs_lightgbm, ratings
 
 from movie_recs.data.blocks import LocalBlocks
 from movie_recs.data.interactions import Interactions
@@ -21,34 +22,13 @@ from movie_recs.ranking.rerank.lambdamart import Reranker, load_lightgbm
 from movie_recs.ranking.rerank.lists import SecondStage
 from movie_recs.ranking.trial import RankingTrialData
 
-try:
-    load_lightgbm()
-    REASON = ""
-except UserError as error:
-    REASON = str(error)
-needs_lightgbm = pytest.mark.skipif(bool(REASON), reason=REASON)
-
 FOLDS = range(3)
 CANDIDATE = RankingCandidate(
     model="blend",
     **{"rank": 3, "reg_param": 0.1, "max_iter": 3, "alpha": 2, "als_weight": 0.5},
     **{"ease_reg": 3, "ease_diagonal": 0.2, "star_weight": 0.3},
 )
-PARAMETERS = RankingParameters.model_validate(
-    {
-        "preference": {"star_weight": 0.3},
-        "tuning": {
-            "grid": {"rank": 3, "reg_param": 0.1, "alpha": 2, "max_iter": 2},
-            "ease_reg": 3,
-            "ease_rank": 100,
-            "weight_grid": {"star_weight": 0.4, "half_life": 3, "old_weight": 0.1},
-            "als_weight": 0.5,
-            "most_below_mean": 0.2,
-            "seed": 1,
-        },
-        "evaluation": {"k": 5, "damping": 10},
-    }
-)
+PARAMETERS = small_parameters(5, most_below_mean=0.2)
 
 
 def data_of(block: Interactions) -> RankingTrialData:
