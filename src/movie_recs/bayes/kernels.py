@@ -13,6 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
+AT_A_TIME = 4  # movies whose vectors are read in one pass over a user's sums
+LANES = 8  # rows are padded to a multiple of as many numbers, which a processor adds at once
+
 _compiled: Callable = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
 
@@ -157,6 +160,48 @@ def _posterior(
 
 
 @_compiled
+def _add(source: np.ndarray, target: np.ndarray) -> None:
+    for i in range(len(target)):
+        target[i] += source[i]
+
+
+@_compiled
+def _gather(vectors: np.ndarray, rows: np.ndarray, block: np.ndarray) -> None:
+    """Writes these rows of `vectors`, `AT_A_TIME` at most, to the block; rows beyond them become zeros."""
+    for q in range(AT_A_TIME):
+        target = block[q]
+        if q < len(rows):
+            source = vectors[rows[q]]
+            for i in range(len(source)):
+                target[i] = source[i]
+        else:
+            for i in range(len(target)):
+                target[i] = 0.0
+
+
+@_compiled
+def _add_combination(weights: np.ndarray, block: np.ndarray, target: np.ndarray) -> None:
+    """Adds the sum of weights_q block_q over its `AT_A_TIME` rows to the target."""
+    first, second, third, fourth = block[0], block[1], block[2], block[3]
+    a, b, c, d = weights[0], weights[1], weights[2], weights[3]
+    for i in range(len(target)):
+        target[i] += a * first[i] + b * second[i] + c * third[i] + d * fourth[i]
+
+
+@_compiled
+def _multiply(line: np.ndarray, block: np.ndarray, products: np.ndarray) -> None:
+    """Writes the dot products of the line and the block's `AT_A_TIME` rows."""
+    first, second, third, fourth = block[0], block[1], block[2], block[3]
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for i in range(len(line)):
+        a += line[i] * first[i]
+        b += line[i] * second[i]
+        c += line[i] * third[i]
+        d += line[i] * fourth[i]
+    products[0], products[1], products[2], products[3] = a, b, c, d
+
+
+@_compiled
 def update_users(
     starts: np.ndarray,
     movies: np.ndarray,
@@ -197,35 +242,47 @@ def update_users(
         second: (d, d): the sum of E[z z^T] over the users is added to the lower triangle.
     """
     size, r = vectors.shape[1], means.shape[1] - 1
-    c = size - r
+    c, width, triangle = size - r, size + -size % LANES, covariances.shape[1]
     gram, factor, workspace = np.zeros((size, size)), np.zeros((size, size)), np.zeros((size, size))
-    covariance, products = np.zeros((size, size)), np.empty(size)
+    covariance, products, factor_rows = np.zeros((size, size)), np.empty(width), np.empty((r, width))
+    block, weights, lefts = np.zeros((AT_A_TIME, width)), np.empty(AT_A_TIME), np.empty(AT_A_TIME)
+    spread, own, lines = np.empty(triangle), np.empty(triangle), np.zeros((1 + r, width))
     for user in range(len(starts) - 1):
         first, last = starts[user], starts[user + 1]
         if first == last:
             continue
-        place = 0
-        for i in range(size):
-            products[i] = 0.0
-            for j in range(i + 1):
-                gram[i, j] = grams[user, place + j] if i < c else 0.0
-            place += i + 1
+        products[:] = 0
+        factor_rows[:] = 0
+        spread[:] = 0
         squares = 0.0
-        for row in range(first, last):
-            movie = movies[row]
-            x, spread, target = vectors[movie], covariances[movie], targets[row] - means[movie, 0]
-            squares += target * target + spread[0]
-            for i in range(size):
-                products[i] += target * x[i]
-            place = 1
-            for i in range(c, size):
-                value, line = x[i], gram[i]
-                for j in range(i + 1):
-                    line[j] += value * x[j]
-                products[i] -= spread[place]
-                for j in range(c, i + 1):
-                    line[j] += spread[place + 1 + j - c]
-                place += i - c + 2
+        for start in range(first, last, AT_A_TIME):
+            _gather(vectors, movies[start : min(start + AT_A_TIME, last)], block)
+            for q in range(AT_A_TIME):
+                weights[q] = 0.0
+                if start + q < last:
+                    movie = movies[start + q]
+                    weights[q] = targets[start + q] - means[movie, 0]
+                    _add(covariances[movie], spread)
+                    squares += weights[q] * weights[q]
+            _add_combination(weights, block, products)
+            for i in range(r):
+                for q in range(AT_A_TIME):
+                    weights[q] = block[q, c + i]
+                _add_combination(weights, block, factor_rows[i])
+        squares += spread[0]
+        place = 0
+        for i in range(c):
+            for j in range(i + 1):
+                gram[i, j] = grams[user, place + j]
+            place += i + 1
+        place = 1
+        for i in range(r):
+            products[c + i] -= spread[place]
+            for j in range(c):
+                gram[c + i, j] = factor_rows[i, j]
+            for j in range(i + 1):
+                gram[c + i, c + j] = factor_rows[i, c + j] + spread[place + 1 + j]
+            place += i + 2
         mean = solved[user]
         errors = _posterior(
             gram, products, squares, taus[user], precision, pulls[user], factor, workspace, covariance, mean
@@ -235,23 +292,29 @@ def update_users(
         for i in range(size):
             for j in range(i + 1):
                 second[i, j] += covariance[i, j] + mean[i] * mean[j]
-        for row in range(first, last):
-            x, moment, right = vectors[movies[row]], moments[movies[row]], products_by_movie[movies[row]]
-            left = targets[row]
-            for i in range(c):
-                left -= mean[i] * x[i]
-            moment[0] += tau
-            right[0] += tau * left
-            place = 1
-            for i in range(c, size):
-                line, shared = covariance[i], 0.0
-                for j in range(c):
-                    shared += line[j] * x[j]
-                right[i - c + 1] += tau * (left * mean[i] - shared)
-                moment[place] += tau * mean[i]
-                for j in range(c, i + 1):
-                    moment[place + 1 + j - c] += tau * (line[j] + mean[i] * mean[j])
-                place += i - c + 2
+        own[0] = tau
+        place = 1
+        for i in range(r):
+            own[place] = tau * mean[c + i]
+            for j in range(i + 1):
+                own[place + 1 + j] = tau * (covariance[c + i, c + j] + mean[c + i] * mean[c + j])
+            place += i + 2
+        for j in range(c):
+            lines[0, j] = mean[j]
+            for i in range(r):
+                lines[1 + i, j] = covariance[c + i, j]
+        for start in range(first, last, AT_A_TIME):
+            _gather(vectors, movies[start : min(start + AT_A_TIME, last)], block)
+            for i in range(1 + r):
+                _multiply(lines[i], block, weights)
+                for q in range(min(AT_A_TIME, last - start)):
+                    right = products_by_movie[movies[start + q]]
+                    if i == 0:
+                        lefts[q] = targets[start + q] - weights[q]
+                        right[0] += tau * lefts[q]
+                        _add(own, moments[movies[start + q]])
+                    else:
+                        right[i] += tau * (lefts[q] * mean[c + i - 1] - weights[q])
 
 
 @_compiled
