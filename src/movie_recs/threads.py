@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
@@ -14,6 +16,14 @@ def cores() -> int:
     text = os.environ.get("OMP_NUM_THREADS", "")
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return int(text) if text.isdigit() and int(text) else own
+
+
+def use_one_blas_thread() -> None:
+    """From now on NumPy's and SciPy's linear algebra runs in the thread that calls it.
+
+    Its own threads wait for the next call in a busy loop, which takes more time than they save on small matrices.
+    """
+    threadpool_limits(1, user_api="blas")
 
 
 def in_threads(function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> list[Result]:

@@ -23,6 +23,7 @@ from movie_recs.rating.parameters import FeatureWeights
 from movie_recs.rating.trial import RatingTrialData
 from movie_recs.tuning import carriers
 from movie_recs.tuning.carriers import PickledData, TrialRunner
+from movie_recs.tuning.memory import IN_THREADS
 from movie_recs.tuning.trial import Trial
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # Spark's workers cannot import tests
@@ -38,6 +39,9 @@ def trial(rank: int = FINE, fold: int = 0, reg_param: float = 0.1, max_iter: int
 class ScriptedFold:
     def __init__(self, fold: int, part: float):
         self.fold, self.part = fold, part
+
+    def share(self, data):
+        self.part = data.parts.get(self.fold, 0.0)
 
     def measure(self, candidates):
         for candidate in candidates:
@@ -279,6 +283,37 @@ class TestWithBlocksInSpark:
         assert_nothing_runs(spark)
 
 
+class TestInThreads:
+    def test_several_paths_run_at_a_time_in_this_process(self, spark, data, monkeypatch):
+        monkeypatch.setattr(carriers, "cores", lambda: 2)
+        meeting = threading.Barrier(2, timeout=SOON)  # which the first of two trials alone would not pass
+        monkeypatch.setattr(ScriptedFold, "sleep", lambda _: meeting.wait())
+        trials = [trial(SLEEPS), trial(SLEEPS, fold=1)]
+        outcomes = dict(TrialRunner(spark, data, "local", IN_THREADS).run(trials))
+        assert [outcomes[each].error for each in trials] == ["", ""]
+        assert {outcome.measures["rmse_warm"] for outcome in outcomes.values()} == {os.getpid()}
+        assert data.noted("pickled") == []
+
+    def test_a_fold_is_opened_once_and_gets_what_is_shared_later(self, spark, data):
+        runner = TrialRunner(spark, data, "local", IN_THREADS)
+        for shared, added in (((), 0), ((0, 1), 10)):
+            data.shared_folds = shared
+            outcomes = dict(runner.run([trial(fold=fold, reg_param=reg) for fold in (0, 1) for reg in (0.1, 0.2)]))
+            for (candidate, fold), outcome in outcomes.items():
+                expected = fold + candidate.reg_param + 0.01 + added * (fold + 1)
+                assert outcome.measures["rmse"] == pytest.approx(expected)
+        assert sorted(data.noted("opened")) == [[str(fold), str(os.getpid())] for fold in (0, 1)]
+
+    def test_closing_ends_with_the_paths_that_run(self, spark, data, monkeypatch):
+        monkeypatch.setattr(carriers, "cores", lambda: 1)
+        monkeypatch.setattr(ScriptedFold, "sleep", lambda _: time.sleep(0.1))
+        running = TrialRunner(spark, data, "local", IN_THREADS).run([trial(SLEEPS, fold=n) for n in range(30)])
+        next(running)
+        running.close()
+        assert_nothing_runs(spark)
+        assert len(data.noted("opened")) < 30
+
+
 class TestPickledData:
     def test_they_are_equal_if_what_they_hold_is(self):
         one, same, other = PickledData({"a": 1}), PickledData({"a": 1}), PickledData({"a": 2})
@@ -322,8 +357,8 @@ def test_outcomes_of_fits_do_not_depend_on_how_they_are_spread(spark, rating_dat
     trials = [Trial(candidate, fold) for candidate in (*plain, taste, taste_als) for fold in (0, 1)]
     singular = trial(rank=25, reg_param=0)
 
-    def run(some: list[Trial]) -> dict:
-        ended = TrialRunner(spark, rating_data, "local").run(some)
+    def run(some: list[Trial], at_a_time: int | None = None) -> dict:
+        ended = TrialRunner(spark, rating_data, "local", at_a_time).run(some)
         return {each: (outcome.measures, outcome.error) for each, outcome in ended}
 
     together = run([singular, *trials])
@@ -332,6 +367,7 @@ def test_outcomes_of_fits_do_not_depend_on_how_they_are_spread(spark, rating_dat
         "fold 0: the normal equations are singular: raise reg_param, or lower the rank",
     )
     assert len({measures["rmse"] for measures, _ in together.values()}) == len(trials)
+    assert run(trials, IN_THREADS) == together
     monkeypatch.setattr(carriers, "JOBS_PER_TASK", 1)
     monkeypatch.setattr(carriers, "tasks_at_a_time", lambda spark: 1)
     assert run(trials[::-1]) == together

@@ -8,7 +8,7 @@ import pytest
 
 from movie_recs.errors import UserError
 from movie_recs.tuning import memory
-from movie_recs.tuning.memory import GIB, MIB, Choice, DataSize, choose_carrier, memory_for_python
+from movie_recs.tuning.memory import GIB, IN_THREADS, MIB, Choice, DataSize, choose_carrier, memory_for_python
 
 SIZE = DataSize(ratings=100_000, users=600, movies=9_000)
 
@@ -55,6 +55,23 @@ class TestAuto:
     def test_trials_run_as_many_at_a_time_as_fit(self, session, monkeypatch, available, choice):
         monkeypatch.setattr(memory, "memory_for_python", lambda *_: int(available * GIB))
         assert choose_carrier("auto", SIZE, GIB // 2, session(), in_tasks=True) == choice
+
+    @pytest.mark.parametrize(
+        ("master", "needed", "available", "at_a_time"),
+        [
+            ("local[*]", 0.5, 4, IN_THREADS),
+            ("local[2]", 0.5, 2, IN_THREADS),
+            ("local[*]", 0.5, 1.9, 3),  # four threads may take as much as four tasks
+            ("local[*]", 1, 8, 8),
+            ("spark://host:7077", 0.5, 4, 8),  # whose tasks have other cores
+        ],
+    )
+    def test_trials_of_small_data_run_in_threads_where_tasks_are_on_this_machine(
+        self, session, monkeypatch, master, needed, available, at_a_time
+    ):
+        monkeypatch.setattr(memory, "memory_for_python", lambda *_: int(available * GIB))
+        found = choose_carrier("auto", SIZE, int(needed * GIB), session(master=master), in_tasks=True)
+        assert found == Choice("local", at_a_time)
 
     @pytest.mark.parametrize(("most", "carrier"), [("2m", "spark"), ("3m", "local"), ("0", "local"), (None, "local")])
     def test_what_spark_does_not_let_through_stays_there(self, session, monkeypatch, caplog, most, carrier):

@@ -166,6 +166,11 @@ class RankingFold:
         aim = Aim(data.relevance, data.preference.scale, data.k)
         self._asked = data.blocks.map(partial(_ask, fold, aim, share, data.seed))
         self._stars = data.stars.get(fold)
+        self._last_ease: tuple[tuple[int | None, float, float], np.ndarray] | None = None
+
+    def share(self, data: RankingTrialData) -> None:
+        """See `carriers.Fold`."""
+        self._data, self._last_ease = data, None  # a decomposition of more vectors has others in the last digits
 
     def measure(self, candidates: list[RankingCandidate]) -> Iterator[Measures]:
         """`ndcg`, the mean over the users that are asked, and its standard error; `below_mean` with a rating model."""
@@ -222,15 +227,18 @@ class RankingFold:
     def _ease_items(self, candidate: RankingCandidate) -> np.ndarray:
         if candidate.ease_reg is None:
             return self._nothing
-        return self._ease(candidate.ease_rank, candidate.ease_reg, candidate.ease_diagonal or 0.0)
+        key = candidate.ease_rank, candidate.ease_reg, candidate.ease_diagonal or 0.0
+        last = self._last_ease  # candidates of the same EASE follow one another; another thread may set it
+        if last is None or last[0] != key:
+            self._last_ease = last = key, self._ease(*key)
+        return last[1]
 
-    @lru_cache(maxsize=1)  # noqa: B019 - as of `_ease`
+    @lru_cache(maxsize=1)  # noqa: B019 - candidates of the same base follow one another; a fold is short-lived
     def _moments(self, base: RankingCandidate) -> Moments:
         ease_items = self._ease_items(base)
         rule = make_rule(base, self._data.preference, 0, ease_items.shape[1])
         return sequence_moments(self._data.blocks.map(partial(outside, self._fold)), rule, ease_items)
 
-    @lru_cache(maxsize=1)  # noqa: B019 - candidates of the same EASE follow one another; a fold is short-lived
     def _ease(self, rank: int | None, reg: float, diagonal: float) -> np.ndarray:
         if rank is None:
             return ease_features(self._whole_spectrum, reg, diagonal)

@@ -104,6 +104,10 @@ class RatingFold:
         self._blocks = data.blocks.map(partial(_open_block, fold))
         self._last: Baseline | None = None
 
+    def share(self, data: RatingTrialData) -> None:
+        """See `carriers.Fold`."""
+        self._data = data
+
     def measure(self, candidates: list[RatingCandidate]) -> Iterator[Measures]:
         """`rmse`, its standard error `rmse_se`, and `rmse_warm` of each candidate.
 
@@ -161,10 +165,11 @@ class RatingFold:
         }
 
     def _fit_baseline(self, parameters: BaselineParameters) -> Baseline:
-        if self._last is None or self._last.side.parameters != parameters:
+        last = self._last  # another thread may set it
+        if last is None or last.side.parameters != parameters:
             users, features = self._biases if parameters.taste_reg is None else self._tastes
-            self._last = fit_biases(users, self._counts, features, parameters)
-        return self._last
+            self._last = last = fit_biases(users, self._counts, features, parameters)
+        return last
 
     @cached_property
     def _seen(self) -> Blocks[Seen]:

@@ -17,12 +17,13 @@ from kedro.utils import find_config_file
 from movie_recs.errors import UserError
 from movie_recs.parameters import check_parameters
 from movie_recs.ranking.rerank.lambdamart import load_lightgbm
-from movie_recs.runtime.config import ConfigLoader
+from movie_recs.runtime.config import LONG, ConfigLoader
 from movie_recs.runtime.failures import as_sentence, begin_log
 from movie_recs.runtime.lock import RunLock
 from movie_recs.runtime.needs import check_room
 from movie_recs.runtime.objectives import use_ratings, use_second_stage
 from movie_recs.runtime.spark import configure_spark
+from movie_recs.threads import use_one_blas_thread
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,8 @@ class ProjectHooks:
                     folders = [Path(_place(catalog, name)).parent for name in _saved(pipeline, catalog)]
                     check_room(folders, [node.name for node in pipeline.nodes], places.get("ratings_bytes", 0))
                 self._lock.take(str(places["data_dir"]), str(places.get("dataset")))
+                if 0 < places.get("ratings_bytes", 0) < LONG:
+                    use_one_blas_thread()
         except UserError as error:
             raise ClickException(str(error)) from error
 

@@ -1,11 +1,11 @@
-"""Runs trials on either carrier: in Spark tasks that hold all ratings, or in this process on blocks in Spark.
+"""Runs trials on either carrier: in tasks or threads that hold all ratings, or in this process on blocks in Spark.
 
 Trials that share a fit are a path through a fold. A pool of threads runs the paths and yields their outcomes as they
 end. With local blocks a path is a Spark job of one task on one thread, whose outcome does not depend on what else runs.
 It gets the data of its fold from a file where tasks are on this machine, else in its closure, and a Python worker
 keeps the folds that it used last, as many as memory allows. With blocks in Spark the path runs in this process, and its
-passes over the blocks are the jobs. With local blocks it may do so as well, where two copies of the data would be too
-much.
+passes over the blocks are the jobs. With local blocks it may do so as well: one path after another, where two copies of
+the data would be too much; or several in threads, where the data are so small that starting tasks takes longer.
 """
 
 import gc
@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import uuid4
 
@@ -27,7 +28,7 @@ from movie_recs.data.blocks import tasks_at_a_time
 from movie_recs.scratch import scratch_folder
 from movie_recs.threads import cores
 from movie_recs.tuning.candidate import Kind
-from movie_recs.tuning.memory import IN_THIS_PROCESS
+from movie_recs.tuning.memory import IN_THIS_PROCESS, IN_THREADS, MOST_THREADS
 from movie_recs.tuning.trial import Measures, Outcome, Trial, attempt, failed
 
 MEMORY_FOR_FOLDS = 0.5  # of what trials leave free
@@ -37,10 +38,13 @@ Result = TypeVar("Result")
 
 
 class Fold(Protocol[Kind]):
-    """A held-out fold to measure on, and the others to fit on."""
+    """A held-out fold to measure on, and the others to fit on; threads may measure at the same time."""
 
     def measure(self, candidates: list[Kind]) -> Iterator[Measures]:
         """The measures of candidates that share a fit, given by ascending number of iterations."""
+
+    def share(self, data: Any) -> None:
+        """Takes results of `fit_shared` from data that differ from the fold's own in these alone."""
 
 
 class TrialData(Protocol[Kind]):
@@ -70,20 +74,23 @@ class TrialRunner(Generic[Kind]):
         data: What all trials need.
         carrier: The carrier of the data's blocks, `local` or `spark`.
         at_a_time: Most tasks at a time, each of which holds the data; None for one on each core; `IN_THIS_PROCESS` for
-            trials in this process, one after another.
+            trials in this process, one after another; `IN_THREADS` for trials in its threads.
     """
 
     def __init__(self, spark: SparkSession, data: TrialData[Kind], carrier: str, at_a_time: int | None = None):
-        self._spark, self._data, self._is_local = spark, data, carrier == "local" and at_a_time != IN_THIS_PROCESS
+        here = (IN_THIS_PROCESS, IN_THREADS)
+        self._spark, self._data, self._is_local = spark, data, carrier == "local" and at_a_time not in here
         is_here = not is_remote() and (spark.conf.get("spark.master", "") or "").startswith("local")
         self._folder = tempfile.TemporaryDirectory(prefix="trials-", dir=scratch_folder()) if is_here else None
         self._handles: dict[int | None, PickledData | DriverData] = {}
         # A pass over blocks in Spark keeps all cores busy by itself.
         tasks = tasks_at_a_time(spark) if self._is_local else 1
         self._threads = JOBS_PER_TASK * tasks if self._is_local else 1
-        if at_a_time and at_a_time < tasks:
+        self._kept: int | None = max(int(MEMORY_FOR_FOLDS * (at_a_time or 0) / tasks), 1)
+        if at_a_time == IN_THREADS:
+            self._threads, self._kept = min(cores(), MOST_THREADS), None
+        elif at_a_time and at_a_time < tasks:
             self._threads = at_a_time
-        self._kept = max(int(MEMORY_FOR_FOLDS * (at_a_time or 0) / tasks), 1)
 
     def run(self, trials: list[Trial[Kind]]) -> Generator[tuple[Trial[Kind], Outcome], None, None]:
         """Each trial with its outcome, failed ones included, as soon as its path has ended.
@@ -109,7 +116,9 @@ class TrialRunner(Generic[Kind]):
         if key not in self._handles:
             folder = None if self._folder is None else Path(self._folder.name)
             self._handles[key] = (
-                PickledData(self._data.only(fold), folder, self._kept) if self._is_local else DriverData(self._data)
+                PickledData(self._data.only(fold), folder, self._kept or 1)
+                if self._is_local
+                else DriverData(self._data, self._kept)
             )
         return self._handles[key]
 
@@ -125,7 +134,12 @@ class TrialRunner(Generic[Kind]):
                 if isinstance(result, Exception):
                     raise result
                 fitted[missing[place]] = result
-        self._data, self._handles = self._data.with_shared(fitted), {}
+        self._data = self._data.with_shared(fitted)
+        for key, handle in list(self._handles.items()):
+            if isinstance(handle, DriverData):
+                handle.share(self._data)
+            else:
+                del self._handles[key]
 
     def _each(
         self, function: Callable[[Any], Result], arguments: list[Any]
@@ -208,17 +222,32 @@ class PickledData:
 
 
 class DriverData:
-    """Data that stay in the driver, which runs the trials itself, with the fold that was used last."""
+    """Data that stay in the driver, which runs the trials itself.
 
-    def __init__(self, data: TrialData):
-        self._data = data
-        self._last: tuple[int, Fold] | None = None
+    Args:
+        data: What the trials need.
+        kept: Most folds that are kept, those that were opened last; None for all.
+    """
+
+    def __init__(self, data: TrialData, kept: int | None = 1):
+        self._data, self._kept = data, kept
+        self._folds: dict[int, Fold] = {}
+        self._lock = Lock()
 
     def open(self, fold: int) -> Fold:
         """The fold."""
-        if self._last is None or self._last[0] != fold:
-            self._last = fold, self._data.open(fold)
-        return self._last[1]
+        with self._lock:
+            if fold not in self._folds:
+                while self._kept is not None and len(self._folds) >= self._kept:
+                    del self._folds[next(iter(self._folds))]
+                self._folds[fold] = self._data.open(fold)
+            return self._folds[fold]
+
+    def share(self, data: TrialData) -> None:
+        """Continues with data that differ in results of `fit_shared` alone."""
+        self._data = data
+        for fold in self._folds.values():
+            fold.share(data)
 
     def fit_shared(self, part: Any) -> Any:
         """See `TrialData`."""

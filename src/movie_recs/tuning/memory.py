@@ -1,6 +1,7 @@
 """Chooses the carrier of a stage: `local` if its data fit in memory, otherwise `spark`.
 
-A search runs its trials in tasks, as many at a time as fit; a fit and its lists run in this process.
+A search runs its trials in tasks, as many at a time as fit, or in threads of this process where the data are small; a
+fit and its lists run in this process.
 """
 
 import logging
@@ -25,6 +26,9 @@ PER_NUMBER = 8
 
 COLLECTED = 22  # bytes of a rating on its way to this process: ids, stars, fold and time
 
+SMALL = GIB  # of memory for a trial: below, starting tasks costs more than what they compute at the same time
+MOST_THREADS = 4  # of trials in this process, which share Python's lock
+
 OVERHEAD = 384 * MIB, 0.1  # Spark's default memoryOverhead of an executor: the least, and the share of its memory
 
 
@@ -44,7 +48,7 @@ class DataSize(NamedTuple):
 class Choice(NamedTuple):
     """The carrier of a stage, `local` or `spark`, and how many of its trials may run in tasks at a time.
 
-    None for any number; `IN_THIS_PROCESS` for none, so that there is one copy of the data.
+    None for any number; `IN_THIS_PROCESS` and `IN_THREADS` for none, so that there is one copy of the data.
     """
 
     carrier: str
@@ -52,14 +56,16 @@ class Choice(NamedTuple):
 
 
 LOCAL = Choice("local")
-IN_THIS_PROCESS = 0
+IN_THIS_PROCESS = 0  # trials one after another, each on all cores
+IN_THREADS = -1  # as many at a time as this process has cores, `MOST_THREADS` at most
 
 
 def choose_carrier(choice: str, size: DataSize, needed: int, spark: SparkSession, in_tasks: bool = False) -> Choice:
     """The choice of `auto` is logged with its reason, once for the same numbers.
 
     `local` needs room for the data in this process and, for trials, in at least one task beside it; and the ratings are
-    collected, which spark.driver.maxResultSize must allow.
+    collected, which spark.driver.maxResultSize must allow. Trials that need less than `SMALL` run in threads of this
+    process, where Spark's tasks would run on this machine too.
 
     Args:
         choice: The parameter `carrier`.
@@ -80,7 +86,9 @@ def choose_carrier(choice: str, size: DataSize, needed: int, spark: SparkSession
         f"Carrier {carrier}: {size.ratings:,} ratings need {needed / GIB:.1f} GB; "
         f"{where} {available / GIB:.1f} GB{limit}"
     )
-    return Choice(carrier, fitting if fits and in_tasks else None)
+    if not (fits and in_tasks):
+        return Choice(carrier)
+    return Choice(carrier, IN_THREADS if needed < SMALL and fitting >= MOST_THREADS and _is_here(spark) else fitting)
 
 
 def memory_for_python(spark: SparkSession, in_tasks: bool, held: int) -> int:
@@ -99,7 +107,7 @@ def memory_for_python(spark: SparkSession, in_tasks: bool, held: int) -> int:
     jvm = _conf_bytes(spark, "spark.driver.memory", "1g")
     if not in_tasks:
         return machine - jvm
-    if (spark.conf.get("spark.master", "") or "").startswith("local"):
+    if _is_here(spark):
         return machine - jvm - held
     at_least, share = OVERHEAD
     overhead = max(at_least, share * _conf_bytes(spark, "spark.executor.memory", "1g")) / MIB
@@ -111,6 +119,11 @@ def memory_for_python(spark: SparkSession, in_tasks: bool, held: int) -> int:
 def machine_memory() -> int:
     """Bytes of this machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _is_here(spark: SparkSession) -> bool:
+    """Whether tasks run on this machine, inside Spark's own process."""
+    return (spark.conf.get("spark.master", "") or "").startswith("local")
 
 
 @cache
