@@ -22,17 +22,34 @@ _compiled: Callable = njit(cache=True, nogil=True, error_model="numpy", fastmath
 @_compiled
 def _factorise(matrix: np.ndarray) -> None:
     """The Cholesky factor in place of the lower triangle, its diagonal as its inverse."""
-    for i in range(len(matrix)):
-        row = matrix[i]
-        for j in range(i):
-            other, known = matrix[j], 0.0
-            for k in range(j):
-                known += row[k] * other[k]
-            row[j] = (row[j] - known) * other[j]
-        known = 0.0
-        for k in range(i):
-            known += row[k] * row[k]
-        row[i] = 1 / np.sqrt(row[i] - known)
+    size = len(matrix)
+    for start in range(0, size, AT_A_TIME):
+        last, known_columns = min(start + AT_A_TIME, size), 0
+        if last - start == AT_A_TIME:  # four rows up to where they meet the diagonal
+            one, two, three, four = matrix[start], matrix[start + 1], matrix[start + 2], matrix[start + 3]
+            for j in range(start):
+                other, a, b, c, d = matrix[j], 0.0, 0.0, 0.0, 0.0
+                for k in range(j):
+                    a += one[k] * other[k]
+                    b += two[k] * other[k]
+                    c += three[k] * other[k]
+                    d += four[k] * other[k]
+                one[j] = (one[j] - a) * other[j]
+                two[j] = (two[j] - b) * other[j]
+                three[j] = (three[j] - c) * other[j]
+                four[j] = (four[j] - d) * other[j]
+            known_columns = start
+        for i in range(start, last):
+            row = matrix[i]
+            for j in range(known_columns, i):
+                other, known = matrix[j], 0.0
+                for k in range(j):
+                    known += row[k] * other[k]
+                row[j] = (row[j] - known) * other[j]
+            known = 0.0
+            for k in range(i):
+                known += row[k] * row[k]
+            row[i] = 1 / np.sqrt(row[i] - known)
 
 
 @_compiled
@@ -52,23 +69,38 @@ def _solve(factor: np.ndarray, right: np.ndarray) -> None:
 
 @_compiled
 def _invert(factor: np.ndarray, workspace: np.ndarray, inverse: np.ndarray) -> None:
-    """The lower triangle of the inverse of the matrix that was factorised: the product of the factor's inverses."""
+    """The lower triangle of the inverse of the matrix that was factorised: the product of the factor's inverses.
+
+    `workspace` has zeros above its diagonal, which are read where four of its rows are added at a time.
+    """
     size = len(factor)
     for i in range(size):
-        row = workspace[i]
+        row, line, whole = workspace[i], factor[i], i - i % AT_A_TIME
         for j in range(i):
             row[j] = 0.0
-        for k in range(i):
-            value, other = factor[i, k], workspace[k]
+        for k in range(0, whole, AT_A_TIME):
+            one, two, three, four = workspace[k], workspace[k + 1], workspace[k + 2], workspace[k + 3]
+            a, b, c, d = line[k], line[k + 1], line[k + 2], line[k + 3]
+            for j in range(k + AT_A_TIME):
+                row[j] += a * one[j] + b * two[j] + c * three[j] + d * four[j]
+        for k in range(whole, i):
+            value, other = line[k], workspace[k]
             for j in range(k + 1):
                 row[j] += value * other[j]
         for j in range(i):
-            row[j] *= -factor[i, i]
-        row[i] = factor[i, i]
+            row[j] *= -line[i]
+        row[i] = line[i]
     for i in range(size):
         for j in range(i + 1):
             inverse[i, j] = 0.0
-    for k in range(size):
+    whole = size - size % AT_A_TIME
+    for k in range(0, whole, AT_A_TIME):
+        one, two, three, four = workspace[k], workspace[k + 1], workspace[k + 2], workspace[k + 3]
+        for i in range(k + AT_A_TIME):
+            a, b, c, d, target = one[i], two[i], three[i], four[i], inverse[i]
+            for j in range(i + 1):
+                target[j] += a * one[j] + b * two[j] + c * three[j] + d * four[j]
+    for k in range(whole, size):
         row = workspace[k]
         for i in range(k + 1):
             value, target = row[i], inverse[i]
@@ -135,7 +167,7 @@ def _posterior(
         precision: (d, d), P.
         pull: (d,), P times the mean of her prior.
         factor: Workspace, (d, d).
-        workspace: The same.
+        workspace: The same, zeros above the diagonal.
         covariance: (d, d), overwritten.
         mean: (d,), overwritten.
 
