@@ -192,7 +192,7 @@ def is_in_sample(ids: np.ndarray, share: float, seed: int) -> np.ndarray:
 
 
 # It calls no function of als/kernels.py: Numba's cache would not notice their changes from another file.
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def group_rows(keys: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
     """Where each group starts, (groups + 1,), and the rows by ascending key, (n,) int64, a stable sort.
 

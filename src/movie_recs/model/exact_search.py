@@ -24,7 +24,7 @@ LOWEST = np.float32(np.finfo(np.float32).min)
 NOTHING = -np.inf  # the score of an empty place in a list
 
 # No fast math, so that every machine gives the same bits. The machine code is cached on disk, as that of kernels.py.
-_compiled = njit(cache=True, error_model="numpy")
+_compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 class Items(NamedTuple):
