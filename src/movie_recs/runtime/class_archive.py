@@ -2,9 +2,9 @@
 
     python -m movie_recs.runtime.class_archive
 
-makes it, in half a minute, in the Python environment (about 200 MB). Every later run with Spark inside the process
-starts with it. Without it, or with another Java or Spark than it was made by, which Java sees itself, a run only takes
-longer.
+makes it, in a minute, in the Python environment (about 200 MB). Every later run with Spark inside the process starts
+with it. Without it, or with another Java or Spark than it was made by, which Java sees itself, a run only takes longer.
+Its own run of a part of the pipelines on the sample compiles Numba's loops too, whose machine code is kept as well.
 """
 
 import os
@@ -20,7 +20,12 @@ from movie_recs.runtime.java import find_java
 FOLDER = Path(sys.prefix) / "share" / "movie_recs"
 BASE, ARCHIVE = FOLDER / "java.jsa", FOLDER / "spark.jsa"  # Java's own classes, where it brings no archive; Spark's
 QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"  # about an archive that does not fit
-NODES = "rating.evaluation.fit_reference,eda.summarise,eda.rank_movies,eda.rank_tags"  # they load most of the classes
+NODES = ",".join(
+    (
+        *("rating.evaluation.fit_reference", "eda.summarise", "eda.rank_movies", "eda.rank_tags"),  # most classes
+        "ranking.tuning.cross_validate_candidates",  # all loops
+    )
+)
 
 
 def archive_options() -> str:
