@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
-AT_A_TIME = 4  # vectors whose outer products are summed in one pass over the matrix
+AT_A_TIME = 4  # vectors whose outer products are summed, or rows that are factorised, in one pass over the matrix
 
 # The compiler may reorder the sums within a row, so as to vectorise them; NaN and infinity keep their meaning. The
 # machine code is cached on disk: only the first run on a machine compiles.
@@ -44,22 +44,38 @@ def _add_outer_products(vectors: np.ndarray, weights: np.ndarray, matrix: np.nda
 @_compiled
 def _solve(matrix: np.ndarray, right: np.ndarray, size: int) -> bool:
     """Solves the symmetric system of the first `size` rows in place; False if it is not positive definite."""
-    for i in range(size):
-        row = matrix[i]
-        for j in range(i):
-            other, known = matrix[j], 0.0
-            for k in range(j):
-                known += row[k] * other[k]
-            row[j] = (row[j] - known) * other[j]
-        known, before = 0.0, 0.0
-        for k in range(i):
-            known += row[k] * row[k]
-            before += row[k] * right[k]
-        pivot = row[i] - known
-        if not pivot > 1e-12 * row[i]:  # also if it is NaN
-            return False
-        row[i] = 1 / np.sqrt(pivot)
-        right[i] = (right[i] - before) * row[i]
+    for start in range(0, size, AT_A_TIME):
+        last, done = min(start + AT_A_TIME, size), 0
+        if last - start == AT_A_TIME:  # four rows at once up to where they meet the diagonal
+            one, two, three, four = matrix[start], matrix[start + 1], matrix[start + 2], matrix[start + 3]
+            for j in range(start):
+                other, a, b, c, d = matrix[j], 0.0, 0.0, 0.0, 0.0
+                for k in range(j):
+                    a += one[k] * other[k]
+                    b += two[k] * other[k]
+                    c += three[k] * other[k]
+                    d += four[k] * other[k]
+                one[j] = (one[j] - a) * other[j]
+                two[j] = (two[j] - b) * other[j]
+                three[j] = (three[j] - c) * other[j]
+                four[j] = (four[j] - d) * other[j]
+            done = start
+        for i in range(start, last):
+            row = matrix[i]
+            for j in range(done, i):
+                other, known = matrix[j], 0.0
+                for k in range(j):
+                    known += row[k] * other[k]
+                row[j] = (row[j] - known) * other[j]
+            known, before = 0.0, 0.0
+            for k in range(i):
+                known += row[k] * row[k]
+                before += row[k] * right[k]
+            pivot = row[i] - known
+            if not pivot > 1e-12 * row[i]:  # also if it is NaN
+                return False
+            row[i] = 1 / np.sqrt(pivot)
+            right[i] = (right[i] - before) * row[i]
     for i in range(size - 1, -1, -1):
         row = matrix[i]
         right[i] *= row[i]

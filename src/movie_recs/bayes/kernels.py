@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
-AT_A_TIME = 4  # movies whose vectors are read in one pass over a user's sums
+AT_A_TIME = 4  # vectors of movies, or rows of a matrix, that are read in one pass
 LANES = 8  # rows are padded to a multiple of as many numbers, which a processor adds at once
 
 _compiled: Callable = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
@@ -24,8 +24,8 @@ def _factorise(matrix: np.ndarray) -> None:
     """The Cholesky factor in place of the lower triangle, its diagonal as its inverse."""
     size = len(matrix)
     for start in range(0, size, AT_A_TIME):
-        last, known_columns = min(start + AT_A_TIME, size), 0
-        if last - start == AT_A_TIME:  # four rows up to where they meet the diagonal
+        last, done = min(start + AT_A_TIME, size), 0
+        if last - start == AT_A_TIME:  # four rows at once up to where they meet the diagonal
             one, two, three, four = matrix[start], matrix[start + 1], matrix[start + 2], matrix[start + 3]
             for j in range(start):
                 other, a, b, c, d = matrix[j], 0.0, 0.0, 0.0, 0.0
@@ -38,10 +38,10 @@ def _factorise(matrix: np.ndarray) -> None:
                 two[j] = (two[j] - b) * other[j]
                 three[j] = (three[j] - c) * other[j]
                 four[j] = (four[j] - d) * other[j]
-            known_columns = start
+            done = start
         for i in range(start, last):
             row = matrix[i]
-            for j in range(known_columns, i):
+            for j in range(done, i):
                 other, known = matrix[j], 0.0
                 for k in range(j):
                     known += row[k] * other[k]
