@@ -41,7 +41,7 @@ WIDE_IDS = {
 TUNING = {  # a candidate of each model
     "rating": {
         "baseline_grid": {"user_damping": 5, "movie_damping": 5, "taste_reg": 32, "prior_reg": 10},
-        "grid": {"rank": 2, "reg_param": 0.2, "max_iter": 2},
+        "grid": {"rank": 2, "reg_param": 0.2, "max_iter": 5},
         "bayes": {"rank": 2, "max_iter": 2},
         "beyond_edges": False,
         "final_fit": "compiled",
