@@ -16,24 +16,32 @@ ROOT = Path(__file__).parents[1]
 LONGEST_FIRST = [  # under tests/; with two workers, no long file is left for the end
     "runs/test_own_data.py",
     "runs/test_whole_run.py",
-    "runs/test_real_data.py",
     "runs/test_remote_spark.py",
-    "ranking/test_preferences.py",
+    "runs/test_real_data.py",
+    "runs/test_package.py",
+    "runs/test_rerank.py",
+    "ranking/test_fit.py",
+    "fuzz/test_rows.py",
     "rating/test_fit.py",
-    "rating/test_search.py",
-    "ranking/test_search.py",
-    "runs/test_recommend.py",
-    "runs/test_serve.py",
-    "runs/test_refresh.py",
-    "runs/test_killed_run.py",
+    "runs/test_command_line.py",
+    "ranking/test_leaderboard.py",
+    "als/test_spark_ml.py",
     "runs/test_faults.py",
+    "ranking/test_metrics.py",
+    "runs/test_odd_data.py",
+    "rating/test_biases.py",
+    "rating/test_trial.py",
+    "model/test_users.py",
+    "ranking/test_trial.py",
+    "runs/test_refresh.py",
     "runs/test_new_users.py",
     "runs/test_changed_data.py",
-    "runs/test_odd_data.py",
-    "data/test_cleaning.py",
-    "fuzz/test_rows.py",
+    "runs/test_recommend.py",
+    "runs/test_killed_run.py",
+    "runs/test_serve.py",
     "runs/test_notebook.py",
-    "runs/test_command_line.py",
+    "report/test_page_in_a_browser.py",
+    "report/test_your_list_in_a_browser.py",
 ]
 
 
@@ -58,7 +66,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
-FOR_FEW_ROWS = {  # a quarter of the CPU time less; the runs in processes of their own have what users have
+WITHOUT_DESCRIPTIONS = {  # of plans, for messages and checks of Spark's own: a fifth of the CPU time
+    "spark.sql.dataFrameQueryContext.enabled": False,
+    "spark.python.sql.dataFrameDebugging.enabled": False,
+    "spark.sql.lightweightPlanChangeValidation": False,
+    "spark.sql.ui.explainMode": "simple",
+}
+FOR_FEW_ROWS = {  # another quarter; the runs in processes of their own have what users have
+    **WITHOUT_DESCRIPTIONS,
     "spark.master": "local[2]",
     "spark.sql.shuffle.partitions": 2,
     "spark.sql.adaptive.enabled": False,

@@ -2,6 +2,8 @@
 
 import ast
 import graphlib
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -57,14 +59,15 @@ def imported(source: str) -> set[str]:
     return names
 
 
-def imports_of(module: str) -> set[str]:
-    return imported(MODULES[module].read_text(encoding="utf-8"))
+@cache
+def imports_of(module: str) -> frozenset[str]:
+    return frozenset(imported(MODULES[module].read_text(encoding="utf-8")))
 
 
 WITHOUT_SPARK = {"serve", "saved_models", "__main__", "parameter_types", "errors", "project", "threads"}
 
 
-def inside(names: set[str], package: str) -> set[str]:
+def inside(names: Iterable[str], package: str) -> set[str]:
     return {name for name in names if name == package or name.startswith(f"{package}.")}
 
 
@@ -72,7 +75,7 @@ def package_of(module: str) -> str:
     return module.split(".")[0]
 
 
-def misdirected(module: str, names: set[str]) -> set[str]:
+def misdirected(module: str, names: Iterable[str]) -> set[str]:
     """What a module imports of this package though it should not."""
     package = package_of(module)
     return {
@@ -149,15 +152,24 @@ def test_the_library_does_not_know_kedro(module):
     assert inside(names, "kedro") | inside(names, "kedro_datasets") == set()
 
 
-def needed_by(module: str) -> set[str]:
-    """A module and all that it imports when it is imported, itself or through others; not what only types need."""
+@cache
+def needed_at_once(module: str) -> frozenset[str]:
+    """What a module itself imports when it is imported; not what only types need."""
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     tree.body = [
         node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
     ]
-    names = imported(ast.unparse(tree))
-    others = {module_of(name) for name in inside(names, "movie_recs")} - {None, module}
-    return {module, *names}.union(*(needed_by(other) for other in others))
+    return frozenset(imported(ast.unparse(tree)))
+
+
+def needed_by(module: str) -> set[str]:
+    """A module and all that it imports when it is imported, itself or through others."""
+    needed, todo = {module}, [module]
+    while todo:
+        names = needed_at_once(todo.pop())
+        todo += {module_of(name) for name in inside(names, "movie_recs")} - {None, *needed}
+        needed |= names | set(todo)
+    return needed
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if package_of(module) in WITHOUT_SPARK])

@@ -108,20 +108,29 @@ def with_preference(**changes) -> RankingParameters:
     return PARAMETERS.model_copy(update={"preference": PREFERENCE.model_copy(update=changes)})
 
 
-def test_a_compiled_final_fit_ranks_as_spark_mls(spark, ratings, blocks):
+COMPILED = PARAMETERS.model_copy(update={"tuning": PARAMETERS.tuning.model_copy(update={"final_fit": "compiled"})})
+
+
+def scores_of(als_model) -> np.ndarray:
+    """Of all pairs that the model knows."""
+    users, items = (
+        np.stack(side.toPandas().sort_values("id")["features"].to_list())
+        for side in (als_model.userFactors, als_model.itemFactors)
+    )
+    return (users @ items.T).ravel()
+
+
+def test_a_compiled_final_fit_ranks_as_spark_mls(spark, local):
     """From other first values, so that single places may differ."""
     long = ALS.model_copy(update={"max_iter": 30})
-    compiled = PARAMETERS.model_copy(update={"tuning": PARAMETERS.tuning.model_copy(update={"final_fit": "compiled"})})
-    scores = []
-    for parameters in (PARAMETERS, compiled):
-        model = fit_als(blocks, long, parameters, spark)
-        assert model.rank == long.rank
-        users, items = (
-            np.stack(side.toPandas().sort_values("id")["features"].to_list())
-            for side in (model.userFactors, model.itemFactors)
-        )
-        scores.append((users @ items.T).ravel())
-    assert np.corrcoef(scores)[0, 1] > 0.99
+    sparks, ours = (fit_als(local, long, parameters, spark) for parameters in (PARAMETERS, COMPILED))
+    assert sparks.rank == ours.rank == long.rank
+    assert np.corrcoef(scores_of(sparks), scores_of(ours))[0, 1] > 0.99
+
+
+def test_a_compiled_final_fit_is_the_same_on_either_carrier(spark, blocks, local):
+    found, expected = (fit_als(each, ALS, COMPILED, spark) for each in (blocks, local))
+    np.testing.assert_allclose(scores_of(found), scores_of(expected), atol=1e-4)
 
 
 class TestFitAls:

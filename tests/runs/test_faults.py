@@ -17,9 +17,9 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="fi
 
 
 def test_a_kill_amid_a_save_leaves_the_old_file_or_the_new_one():
-    command = [sys.executable, "benchmarks/faults.py", "--saves=40", "--tables=0", "--runs=0", "--full=0"]
+    command = [sys.executable, "benchmarks/faults.py", "--saves=20", "--tables=0", "--runs=0", "--full=0"]
     faults = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
-    assert "40 kills of saves" in faults.stdout, faults.stderr
+    assert "20 kills of saves" in faults.stdout, faults.stderr
     assert ": 0 torn files\n" in faults.stdout
     assert faults.returncode == 0
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from runs.project import LADDER, RANKINGS, SAMPLE_PARAMETERS, read_json
 
-KEYS = ["user_id", "movie_id"]
+KEYS, OBJECTIVES = ["user_id", "movie_id"], ("rating", "ranking")
 NODES = {  # after a search that has been made
     "data_processing": ("split_ratings",),
     "rating.tuning": ("fit_on_train",),
@@ -22,8 +22,8 @@ NODES = {  # after a search that has been made
 def new_users_run(sample_run, kedro_run, tmp_path_factory) -> Path:
     data_dir = shutil.copytree(sample_run, tmp_path_factory.mktemp("new_users") / "data")
     nodes = [f"{pipeline}.{node}" for pipeline, names in NODES.items() for node in names]
-    split = {**SAMPLE_PARAMETERS["split"], "strategy": "new_users"}
-    kedro_run(data_dir, nodes=nodes, **{**SAMPLE_PARAMETERS, "split": split})
+    tuning = {name: {"tuning": {**SAMPLE_PARAMETERS[name]["tuning"], "final_fit": "compiled"}} for name in OBJECTIVES}
+    kedro_run(data_dir, nodes=nodes, split={**SAMPLE_PARAMETERS["split"], "strategy": "new_users"}, **tuning)
     return data_dir
 
 
@@ -49,7 +49,7 @@ def test_the_split_is_counted_and_a_folded_in_user_is_not_cold(metrics, parts):
 
 
 def test_no_model_has_a_user_who_is_tested(new_users_run, parts):
-    for objective in ("rating", "ranking"):
+    for objective in OBJECTIVES:
         folder = new_users_run / f"06_models/sample/{objective}/train_factor_model"
         newest = max(folder.iterdir()) / "train_factor_model/user_factors"
         assert set(pd.read_parquet(newest)["id"]) == set(parts["train"]["user_id"])

@@ -31,12 +31,22 @@ SOURCES = {
         "ratings": {"file": "ratings.parquet", **RATINGS},
         "items": {"file": "items.parquet", "item": "item", "title": "title", "genres": "genres"},
     },
-    "wide-ids": {
-        "format": "csv",
-        "separator": "::",
-        "header": False,
-        "ratings": {"file": "ratings.dat", "user": 1, "item": 2, "rating": 3, "time": 4},
+}
+WIDE_IDS = {
+    "format": "csv",
+    "separator": "::",
+    "header": False,
+    "ratings": {"file": "ratings.dat", "user": 1, "item": 2, "rating": 3, "time": 4},
+}
+TUNING = {  # a candidate of each model
+    "rating": {
+        "baseline_grid": {"user_damping": 5, "movie_damping": 5, "taste_reg": 32, "prior_reg": 10},
+        "grid": {"rank": 2, "reg_param": 0.2, "max_iter": 5},
+        "bayes": {"rank": 2, "max_iter": 2},
+        "beyond_edges": False,
+        "final_fit": "compiled",
     },
+    "ranking": {**SAMPLE_PARAMETERS["ranking"]["tuning"], "final_fit": "compiled"},
 }
 USERS, MOVIES = (1, 2, 60), (463, 471)
 
@@ -46,7 +56,7 @@ def raw(tmp_path_factory):
     """A folder with a small sample as CSV, and the same in each format."""
     folder = tmp_path_factory.mktemp("raw")
     write_sample(SampleSpec(users=60, movies=300, ratings_per_user=25), folder / "twin")
-    for name in (*SOURCES, "ml-100k", "ml-1m", "ml-10m"):
+    for name in (*SOURCES, "wide-ids", "ml-100k", "ml-1m", "ml-10m"):
         write_format(name, folder / "twin", folder / name)
     return folder
 
@@ -73,12 +83,15 @@ def run(kedro_run, raw, tmp_path_factory):
                 "filters": {"without_movie_ids": [original_item(name, 1)]},
                 "top_n": 5,
             }
-            tuning = {
-                objective: {"tuning": {**SAMPLE_PARAMETERS[objective]["tuning"], "final_fit": "compiled"}}
-                for objective in ("rating", "ranking")
+            parameters = {
+                "split": SAMPLE_PARAMETERS["split"],
+                "rating": {"tuning": TUNING["rating"]},
+                "ranking": {
+                    "tuning": TUNING["ranking"],
+                    "preference": {"side": {"genres": 0}},  # as not every format has genres
+                },
+                "recommend": recommend,
             }
-            tuning["ranking"]["preference"] = {"side": {"genres": 0}}  # as not every format has genres
-            parameters = {**SAMPLE_PARAMETERS, **tuning, "recommend": recommend}
             kedro_run(done[name], raw=raw, dataset=name, source=SOURCES[name], **parameters)
         return done[name]
 
@@ -134,11 +147,45 @@ def test_lists_of_events_have_no_stars_and_reasons_without_any(run):
     assert not (run("clicks") / "06_models/clicks/rating").exists()
 
 
-@pytest.mark.parametrize("name", ["ml-100k", "ml-1m", "ml-10m"])
-def test_a_release_has_the_rows_of_its_csv_twin(kedro_run, raw, twin, name, tmp_path):
-    kedro_run(tmp_path, "data_processing", raw=raw, dataset=name)
+def test_ids_of_64_bits_have_numbers_of_their_own(kedro_run, raw, twin, tmp_path):
+    """Such numbers are as those of ids that are text; without a file of items, movies are what is rated."""
+    name = "wide-ids"
+    kedro_run(tmp_path, "data_processing", raw=raw, dataset=name, source=WIDE_IDS)
+    intermediate, primary = tmp_path / "02_intermediate" / name, tmp_path / "03_primary" / name
+    found = pd.read_parquet(primary / "ratings")
+    for kind in ("user", "movie"):
+        ids = pd.read_parquet(intermediate / f"{kind}_ids").set_index("id")["original"]
+        found[f"{kind}_id"] = found[f"{kind}_id"].map(ids).astype("int64")
+    expected = pd.read_parquet(twin / "03_primary/twin/ratings")
+    expected["user_id"] = [original_user(name, user) for user in expected["user_id"]]
+    expected["movie_id"] = [original_item(name, movie) for movie in expected["movie_id"]]
+    found, expected = (each.sort_values(["user_id", "movie_id"], ignore_index=True) for each in (found, expected))
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+    assert len(pd.read_parquet(primary / "movies")) == expected["movie_id"].nunique()
+    assert read_json(primary / "data_summary.json")["set_aside"] == 0
+
+
+RELEASES = {"ml-100k": {"folds": 2, "strategy": "given", "given": "u2"}, "ml-1m": {}, "ml-10m": {}}
+
+
+@pytest.fixture(scope="module")
+def release(kedro_run, raw, tmp_path_factory):
+    """A function that makes the clean tables of a release once, and gives the data folder."""
+    done = {}
+
+    def run_once(name: str):
+        if name not in done:
+            done[name] = tmp_path_factory.mktemp(name)
+            kedro_run(done[name], "data_processing", raw=raw, dataset=name, split=RELEASES[name])
+        return done[name]
+
+    return run_once
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_a_release_has_the_rows_of_its_csv_twin(release, twin, name):
     tables = {}
-    for dataset, data_dir in ((name, tmp_path), ("twin", twin)):
+    for dataset, data_dir in ((name, release(name)), ("twin", twin)):
         primary = data_dir / "03_primary" / dataset
         tables[dataset] = {
             "ratings": pd.read_parquet(primary / "ratings").sort_values(["user_id", "movie_id"], ignore_index=True),
@@ -150,14 +197,12 @@ def test_a_release_has_the_rows_of_its_csv_twin(kedro_run, raw, twin, name, tmp_
     pd.testing.assert_frame_equal(found["ratings"], expected["ratings"], check_dtype=False)
     assert found["movies"]["movie_id"].tolist() == expected["movies"]["movie_id"].tolist()
     assert (found["movies"]["year"] == expected["movies"]["year"]).mean() > 0.95
-    scale = read_json(tmp_path / "03_primary" / name / "data_summary.json")["scale"]
+    scale = read_json(release(name) / "03_primary" / name / "data_summary.json")["scale"]
     assert scale["step"] == (0.5 if name == "ml-10m" else 1.0)
 
 
-def test_the_split_of_a_release_is_its_own(kedro_run, raw, tmp_path):
-    split = {"folds": 2, "strategy": "given", "given": "u2"}
-    kedro_run(tmp_path, "data_processing", raw=raw, dataset="ml-100k", split=split)
-    test = pd.read_parquet(tmp_path / "05_model_input/ml-100k/test_ratings")
+def test_the_split_of_a_release_is_its_own(release, raw):
+    test = pd.read_parquet(release("ml-100k") / "05_model_input/ml-100k/test_ratings")
     names = ["user_id", "movie_id", "rating", "time"]
     given = pd.read_csv(raw / "ml-100k" / "u2.test", sep="\t", names=names)
     assert set(map(tuple, test[["user_id", "movie_id"]].to_numpy())) == set(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, WITHOUT_DESCRIPTIONS
 from runs.project import KEDRO, RAW, SAMPLE_PARAMETERS, read_json
 
 NODES = {  # one of each kind with its results, the others need nothing else of Spark
@@ -32,6 +32,8 @@ NODES = {  # one of each kind with its results, the others need nothing else of 
 ON_A_CLUSTER = {  # whose interface is that of Spark inside a process: work that it spreads over its executors
     name: results for name, results in NODES.items() if not name.startswith(("data_processing", "ranking.evaluation"))
 }
+
+PLAN_OPTIONS = " ".join(f"-D{name}={str(value).lower()}" for name, value in WITHOUT_DESCRIPTIONS.items())
 
 pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="Spark's daemons are started by bash scripts")
 needs_grpc = pytest.mark.skipif(not importlib.util.find_spec("grpc"), reason="needs pyspark[connect]")
@@ -71,7 +73,8 @@ def start(command: list[str | Path], **variables: object) -> subprocess.Popen[st
         **os.environ,
         "MOVIELENS_DIR": str(RAW),
         "DO_NOT_TRACK": "1",
-        "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # the tests mostly wait for JVMs to start
+        "JAVA_TOOL_OPTIONS": f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC {PLAN_OPTIONS}",  # JVMs mostly start
+        "SPARK_SHUFFLE_PARTITIONS": "2",
         "MOVIE_RECS_SEND_PACKAGE": "no",  # else workers compile its loops again
         **{name: str(value) for name, value in variables.items()},
     }

@@ -21,7 +21,8 @@ from movie_recs.serve.snapshot import load_snapshot
 
 pytestmark = needs_lightgbm
 
-ON = {**SAMPLE_PARAMETERS, "ranking": {**SAMPLE_PARAMETERS["ranking"], "rerank": True}}
+RANKING = {"tuning": {**SAMPLE_PARAMETERS["ranking"]["tuning"], "final_fit": "compiled"}}
+OFF, ON = ({**SAMPLE_PARAMETERS, "ranking": {**RANKING, "rerank": is_on}} for is_on in (False, True))
 FITS = ["ranking.tuning.fit_on_all", "ranking.tuning.fit_second_stage"]
 LISTS = ["ranking.evaluation.list_movies", "ranking.evaluation.measure_lists"]
 
@@ -70,7 +71,7 @@ def test_the_service_makes_the_lists_of_the_pipeline(reranked_run):
 
 def test_a_second_stage_of_another_model_is_not_used(reranked_run, kedro_run, tmp_path):
     folder = shutil.copytree(reranked_run, tmp_path / "data")
-    kedro_run(folder, nodes=FITS[:1], **SAMPLE_PARAMETERS)  # a newer model, without a second stage
+    kedro_run(folder, nodes=FITS[:1], **OFF)  # a newer model, without a second stage
     assert load_snapshot(Places(folder, "sample")).second is None
     best = folder / "06_models/sample/ranking/best_params.json"
     best.write_text(json.dumps({**json.loads(best.read_text()), "als_weight": 0.123}))
