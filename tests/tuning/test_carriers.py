@@ -372,3 +372,11 @@ def test_outcomes_of_fits_do_not_depend_on_how_they_are_spread(spark, rating_dat
     monkeypatch.setattr(carriers, "tasks_at_a_time", lambda spark: 1)
     assert run(trials[::-1]) == together
     assert run(trials[2:3]) == {trials[2]: together[trials[2]]}
+
+
+def test_where_java_is_gone_trials_fail_without_a_trace(spark, data, caplog, monkeypatch):
+    """Java may end between two trials; the run then ends in a sentence, and nothing else is said."""
+    monkeypatch.setattr(spark, "addTag", lambda _: (_ for _ in ()).throw(ConnectionRefusedError("Java has ended")))
+    ((_, outcome),) = TrialRunner(spark, data, "local").run([trial()])
+    assert "Java has ended" in outcome.error
+    assert caplog.records == []

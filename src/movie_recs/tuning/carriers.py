@@ -146,8 +146,13 @@ class TrialRunner(Generic[Kind]):
     ) -> Iterator[tuple[int, Result | Exception]]:
         """The place of each argument with the function's result or exception, in the order of completion."""
         tag = f"trials-{uuid4()}"
-        pool = ThreadPoolExecutor(self._threads, "trial", self._spark.addTag, (tag,))
-        run = partial(self._in_a_task, function) if self._is_local else function
+        pool = ThreadPoolExecutor(self._threads, "trial")
+        work = partial(self._in_a_task, function) if self._is_local else function
+
+        def run(argument: Any) -> Result:
+            self._spark.addTag(tag)  # a thread's jobs have its tags
+            return work(argument)
+
         waiting: dict[Future[Result], int] = {
             pool.submit(run, argument): place for place, argument in enumerate(arguments)
         }
