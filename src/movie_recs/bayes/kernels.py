@@ -21,7 +21,11 @@ _compiled: Callable = njit(cache=True, nogil=True, error_model="numpy", fastmath
 
 @_compiled
 def _factorise(matrix: np.ndarray) -> None:
-    """The Cholesky factor in place of the lower triangle, its diagonal as its inverse."""
+    """The Cholesky factor in place of the lower triangle, its diagonal as its inverse.
+
+    `als.kernels` factorises while it solves, and refuses what is not positive definite. It has a loop of its own, as
+    Numba's cache does not notice a change in another file; a test holds both equal.
+    """
     size = len(matrix)
     for start in range(0, size, AT_A_TIME):
         last, done = min(start + AT_A_TIME, size), 0
