@@ -6,12 +6,12 @@ Of events without ratings they leave the objective `rating` out, and without `ra
 from kedro.pipeline import Pipeline
 
 from movie_recs.pipelines import data_processing, eda, evaluation, recommend, refresh, reporting, tuning
-from movie_recs.runtime.objectives import has_ratings, reranks
+from movie_recs.runtime.objectives import parts
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Pipelines by name."""
-    rated, reranked = has_ratings(), reranks()
+    rated, reranked = parts()
     objectives = ("rating", "ranking") if rated else ("ranking",)
     pipelines = {
         "data_processing": data_processing.create_pipeline(),

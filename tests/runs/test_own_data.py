@@ -1,5 +1,7 @@
 """Data of one's own: whole runs on foreign formats, each described by a few lines, and GroupLens' older releases."""
 
+from functools import cache
+
 import pandas as pd
 import pytest
 from runs.project import SAMPLE_PARAMETERS, read_json
@@ -72,28 +74,27 @@ def twin(kedro_run, raw, tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(kedro_run, raw, tmp_path_factory):
     """A function that runs the whole pipeline on a format once, and gives the data folder."""
-    done = {}
 
+    @cache
     def run_once(name: str):
-        if name not in done:
-            done[name] = tmp_path_factory.mktemp(name)
-            recommend = {
-                "user_ids": [*(original_user(name, user) for user in USERS), "nobody"],
-                "movie_ids": [original_item(name, movie) for movie in MOVIES],
-                "filters": {"without_movie_ids": [original_item(name, 1)]},
-                "top_n": 5,
-            }
-            parameters = {
-                "split": SAMPLE_PARAMETERS["split"],
-                "rating": {"tuning": TUNING["rating"]},
-                "ranking": {
-                    "tuning": TUNING["ranking"],
-                    "preference": {"side": {"genres": 0}},  # as not every format has genres
-                },
-                "recommend": recommend,
-            }
-            kedro_run(done[name], raw=raw, dataset=name, source=SOURCES[name], **parameters)
-        return done[name]
+        data_dir = tmp_path_factory.mktemp(name)
+        recommend = {
+            "user_ids": [*(original_user(name, user) for user in USERS), "nobody"],
+            "movie_ids": [original_item(name, movie) for movie in MOVIES],
+            "filters": {"without_movie_ids": [original_item(name, 1)]},
+            "top_n": 5,
+        }
+        parameters = {
+            "split": SAMPLE_PARAMETERS["split"],
+            "rating": {"tuning": TUNING["rating"]},
+            "ranking": {
+                "tuning": TUNING["ranking"],
+                "preference": {"side": {"genres": 0}},  # as not every format has genres
+            },
+            "recommend": recommend,
+        }
+        kedro_run(data_dir, raw=raw, dataset=name, source=SOURCES[name], **parameters)
+        return data_dir
 
     return run_once
 
@@ -171,13 +172,12 @@ RELEASES = {"ml-100k": {"folds": 2, "strategy": "given", "given": "u2"}, "ml-1m"
 @pytest.fixture(scope="module")
 def release(kedro_run, raw, tmp_path_factory):
     """A function that makes the clean tables of a release once, and gives the data folder."""
-    done = {}
 
+    @cache
     def run_once(name: str):
-        if name not in done:
-            done[name] = tmp_path_factory.mktemp(name)
-            kedro_run(done[name], "data_processing", raw=raw, dataset=name, split=RELEASES[name])
-        return done[name]
+        data_dir = tmp_path_factory.mktemp(name)
+        kedro_run(data_dir, "data_processing", raw=raw, dataset=name, split=RELEASES[name])
+        return data_dir
 
     return run_once
 

@@ -21,7 +21,7 @@ from movie_recs.runtime.config import LONG, ConfigLoader
 from movie_recs.runtime.failures import as_sentence, begin_log
 from movie_recs.runtime.lock import RunLock
 from movie_recs.runtime.needs import check_room
-from movie_recs.runtime.objectives import use_ratings, use_second_stage
+from movie_recs.runtime.objectives import Parts, use_parts
 from movie_recs.runtime.spark import configure_spark
 from movie_recs.threads import use_one_blas_thread
 
@@ -55,8 +55,7 @@ class ProjectHooks:
         are_events = source.ratings is not None and source.ratings.are_events
         if are_events:
             logger.info("The data are events without ratings, so the objective `rating` is left out")
-        use_ratings(not are_events)
-        use_second_stage(parameters.ranking.rerank)
+        use_parts(Parts(not are_events, parameters.ranking.rerank))
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:

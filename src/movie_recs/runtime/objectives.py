@@ -1,32 +1,33 @@
 """What of the pipelines a run has: by its data, and by its parameters; set before Kedro asks for the pipelines."""
 
+from typing import NamedTuple
+
 from kedro.framework.project import pipelines
 
-_has_ratings = True
-_reranks = False
+
+class Parts(NamedTuple):
+    """What the pipelines have.
+
+    Args:
+        has_ratings: False for events, of which the objective `ranking` alone makes sense.
+        reranks: Whether lists have a second stage.
+    """
+
+    has_ratings: bool = True
+    reranks: bool = False
 
 
-def has_ratings() -> bool:
-    """False for events, of which the objective `ranking` alone makes sense."""
-    return _has_ratings
+_parts = Parts()
 
 
-def reranks() -> bool:
-    """Whether lists have a second stage."""
-    return _reranks
+def parts() -> Parts:
+    """What the pipelines of this run have."""
+    return _parts
 
 
-def use_ratings(value: bool) -> None:
-    """Sets `has_ratings`; pipelines that Kedro has for other data are forgotten."""
-    global _has_ratings
-    if value != _has_ratings:
-        _has_ratings = value
-        pipelines.configure("movie_recs.pipeline_registry")
-
-
-def use_second_stage(value: bool) -> None:
-    """Sets `reranks` in the same way."""
-    global _reranks
-    if value != _reranks:
-        _reranks = value
+def use_parts(value: Parts) -> None:
+    """Sets `parts`; pipelines that Kedro has with others are forgotten."""
+    global _parts
+    if value != _parts:
+        _parts = value
         pipelines.configure("movie_recs.pipeline_registry")

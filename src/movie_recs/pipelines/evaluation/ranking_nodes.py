@@ -57,9 +57,8 @@ def list_movies(
     """The `k` best movies that a user has not rated in train, for every user of either set, by each model.
 
     Each model's hyperparameters are its best in cross-validation. With a second stage, its lists are those of a model
-    too. A user without train ratings is a newcomer, and gets
-    each model's list for a user with no history. If there are fold-in ratings, the lists are those of the users that
-    they fold in, who have rated nothing else.
+    too. A user without train ratings is a newcomer, and gets each model's list for a user with no history. If there are
+    fold-in ratings, the lists are those of the users that they fold in, who have rated nothing else.
 
     Returns:
         (model string, user_id, rank int from 1, movie_id, score double, predicted_stars double), with the ids as the

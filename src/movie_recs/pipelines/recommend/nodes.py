@@ -97,13 +97,9 @@ def recommend_movies(
     is_requested = _is_requested(parameters.user_ids, user_ids)
     users = ranking_model.users.filter(is_requested).select(F.col("id").alias("user_id")).cache()  # read for each join
     candidates = movies_to_recommend(movies, ratings, movie_ids, parameters)
-    rated, arrangement = ratings.select("user_id", "movie_id"), arrangement_of(movies, parameters)
-    scale = Scale.of(data_summary)
-    if reranker is None:
-        best = top_n(ranking_model, users, rated, parameters.top_n, candidates, arrangement)
-    else:
-        second = _second_stage(reranker, best_params, ranking_model, rating_model, movies, ratings, scale)
-        best = reranked_top_n(ranking_model, second, users, ratings, parameters.top_n, candidates, arrangement)
+    how, scale = (parameters.top_n, candidates, arrangement_of(movies, parameters)), Scale.of(data_summary)
+    second = _second_stage(reranker, best_params, ranking_model, rating_model, movies, ratings, scale)
+    best = _best(ranking_model, second, users, ratings, *how)
     lists = _show(best, ranking_model, rating_model, ratings, movies, scale)
     without = [row["user_id"] for row in users.join(lists, "user_id", how="left_anti").limit(NAMED + 1).collect()]
     if without:
@@ -162,13 +158,9 @@ def recommend_to_new_users(
     ranking_model = _with_new_users(ranking_model, own, users)
     rating_model = None if rating_model is None else _with_new_users(rating_model, own, users)
     candidates = movies_to_recommend(movies, ratings, movie_ids, parameters)
-    rated, arrangement = own.select("user_id", "movie_id"), arrangement_of(movies, parameters)
-    asked, n = users.select("user_id"), parameters.top_n
-    if reranker is None:
-        best = top_n(ranking_model, asked, rated, n, candidates, arrangement)
-    else:
-        second = _second_stage(reranker, best_params, ranking_model, rating_model, movies, ratings, scale)
-        best = reranked_top_n(ranking_model, second, asked, own, n, candidates, arrangement)
+    how = parameters.top_n, candidates, arrangement_of(movies, parameters)
+    second = _second_stage(reranker, best_params, ranking_model, rating_model, movies, ratings, scale)
+    best = _best(ranking_model, second, users.select("user_id"), own, *how)
     lists = _show(best, ranking_model, rating_model, own, movies, scale)
     shown = to_originals(lists.join(users, "user_id", how="inner"), movie_ids, "movie_id")
     return shown.select("name", *SHOWN).orderBy("name", "rank")
@@ -247,15 +239,32 @@ def _with_new_users(model: FactorModel, ratings: DataFrame, users: DataFrame) ->
     return add_newcomers(model._replace(users=folded), users)
 
 
+def _best(
+    model: FactorModel,
+    second: SecondStage | None,
+    users: DataFrame,
+    ratings: DataFrame,
+    n: int,
+    candidates: np.ndarray | None,
+    arrangement: Arrangement,
+) -> DataFrame:
+    """The users' lists as `top_n` has them, by the second stage if there is one; `ratings` are all of theirs."""
+    if second is None:
+        return top_n(model, users, ratings.select("user_id", "movie_id"), n, candidates, arrangement)
+    return reranked_top_n(model, second, users, ratings, n, candidates, arrangement)
+
+
 def _second_stage(
-    reranker: Reranker,
+    reranker: Reranker | None,
     best_params: dict[str, Any] | None,
     ranking_model: FactorModel,
     rating_model: FactorModel | None,
     movies: DataFrame,
     ratings: DataFrame,
     scale: Scale | None,
-) -> SecondStage:
+) -> SecondStage | None:
+    if reranker is None:
+        return None
     if reranker.best_params != best_params:
         raise UserError("The second stage is that of another ranking model: run kedro run with ranking.rerank=true.")
     side = ranking_model.item_side

@@ -62,9 +62,7 @@ def cross_validate_candidates(
     def fold_models(ratings: DataFrame, carrier: str) -> dict[int, ItemSide] | None:
         if rating_best_params is None or rating_parameters is None or parameters.tuning.relevance == "all":
             return None
-        described = describe_movies(movies, rating_parameters.features)
-        best = RatingCandidate.of(rating_best_params)
-        return fit_folds(ratings, described, best, rating_parameters.tuning.seed, folds, carrier)
+        return fit_fold_models(ratings, movies, folds, rating_best_params, rating_parameters, carrier)
 
     stars = fold_models(ratings[0], choice.carrier)
     found = search(ratings[0], catalogue, parameters, folds, choice, finished_trials, features, stars, is_temporal)
@@ -75,6 +73,19 @@ def cross_validate_candidates(
     here, stars = Choice(carrier, IN_THIS_PROCESS), fold_models(ratings[1], carrier)
     on_all = compare(ratings[1], catalogue, best, parameters, folds, here, finished_trials, features, stars)
     return settle(found, on_all)
+
+
+def fit_fold_models(
+    ratings: DataFrame,
+    movies: DataFrame,
+    folds: int | list[int],
+    best_params: dict[str, Any],
+    parameters: RatingParameters,
+    carrier: str,
+) -> dict[int, ItemSide]:
+    """For each of these folds, the movies' side of the best rating model fitted on the others."""
+    described = describe_movies(movies, parameters.features)
+    return fit_folds(ratings, described, RatingCandidate.of(best_params), parameters.tuning.seed, folds, carrier)
 
 
 def choose_best(cv_results: pd.DataFrame, parameters: RankingParameters) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from movie_recs.data.parameters import SplitParameters
 from movie_recs.data.scale import Scale
 from movie_recs.data.spark_interactions import movie_ids
 from movie_recs.data.splitting import HELD_OUT, hold_out_last
+from movie_recs.pipelines.tuning.ranking_nodes import fit_fold_models
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.ease import side_rows
 from movie_recs.ranking.memory import choose_ranking_carrier
@@ -18,9 +19,6 @@ from movie_recs.ranking.rerank.fit import fit_reranker
 from movie_recs.ranking.rerank.lambdamart import Reranker
 from movie_recs.ranking.rerank.spark import collect_facts
 from movie_recs.ranking.trial import RankingTrialData
-from movie_recs.rating.candidate import RatingCandidate
-from movie_recs.rating.features import describe_movies
-from movie_recs.rating.fit import fit_folds
 from movie_recs.rating.parameters import RatingParameters
 from movie_recs.tuning.memory import DataSize
 
@@ -50,9 +48,7 @@ def fit_second_stage(
     carrier, _ = choose_ranking_carrier(carrier, DataSize.of(data_summary), tuning, movies.sparkSession)
     ids, stars = movie_ids(movies), {}
     if rating_best_params is not None and rating_parameters is not None:
-        described = describe_movies(movies, rating_parameters.features)
-        best = RatingCandidate.of(rating_best_params)
-        sides = fit_folds(ratings, described, best, rating_parameters.tuning.seed, folds, carrier)
+        sides = fit_fold_models(ratings, movies, folds, rating_best_params, rating_parameters, carrier)
         stars = {fold: side.of_movies(ids) for fold, side in sides.items()}
     features = side_rows(movie_table(movies), parameters.preference.side)
     blocks = open_blocks(carrier, ratings, ids)
