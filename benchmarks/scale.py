@@ -143,11 +143,17 @@ def bootstrap(folder: Path, _: str) -> None:
 
 
 class Watch(threading.Thread):
-    """Watches a process and all below it: their memory at its highest, and their CPU seconds."""
+    """Watches a process and all below it: their memory at its highest, and their CPU seconds.
 
-    def __init__(self, pid: int):
+    Args:
+        pid: Of the process.
+        weighed: Where it is given, only the memory of the processes whose command lines begin so, and of all below
+            those, is counted.
+    """
+
+    def __init__(self, pid: int, weighed: str | None = None):
         super().__init__(daemon=True)
-        self._pid, self._ended = pid, threading.Event()
+        self._pid, self._weighed, self._ended = pid, weighed, threading.Event()
         self._seconds: dict[int, float] = {}
         self.peak = 0
 
@@ -161,6 +167,9 @@ class Watch(threading.Thread):
         while not self._ended.wait(1.0):
             pids = [self._pid, *processes_below(self._pid)]
             self._seconds |= {pid: cpu_seconds(pid) or self._seconds.get(pid, 0.0) for pid in pids}
+            if self._weighed is not None:
+                roots = [pid for pid in pids if command_line(pid).startswith(self._weighed)]
+                pids = list({*roots, *(below for pid in roots for below in processes_below(pid))})
             self.peak = max(self.peak, sum(map(proportional_memory, pids)))
 
     def stop(self) -> None:
@@ -176,6 +185,14 @@ def cpu_seconds(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def command_line(pid: int) -> str:
+    """Its arguments, with blanks between them; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
 
 
 def proportional_memory(pid: int) -> int:
