@@ -10,7 +10,6 @@ from runs.service import assert_same_lists, open_service
 
 pytestmark = needs_movielens
 
-OBJECTIVES = ("rating", "ranking")
 ONE_CANDIDATE = {
     "split": {"folds": 2},
     "rating": {
@@ -19,6 +18,7 @@ ONE_CANDIDATE = {
             "grid": {"rank": 20, "reg_param": 0.2, "max_iter": 10},
             "bayes": {"rank": 10, "max_iter": 20},
             "beyond_edges": False,
+            "final_fit": "compiled",
         }
     },
     "ranking": {
@@ -28,6 +28,7 @@ ONE_CANDIDATE = {
             "weight_grid": {"star_weight": 0.2, "half_life": 5, "old_weight": 1},
             "als_weight": 0.6,
             "beyond_edges": False,
+            "final_fit": "compiled",
         }
     },
 }
@@ -39,13 +40,10 @@ NODES = {  # that make what is tested
         *("parse_movies", "parse_links", "parse_ratings", "parse_tags", "clean_movies", "clean_ratings", "clean_tags"),
         *("gather_set_aside", "split_ratings", "describe_data"),
     ),
-    "rating.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train"),
+    "rating.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train", "fit_on_all"),
     "rating.evaluation": ("fit_reference", "fit_rivals", "predict_test", "evaluate_models"),
-    "ranking.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train"),
+    "ranking.tuning": ("cross_validate_candidates", "choose_best", "fit_on_train", "fit_on_all"),
     "ranking.evaluation": ("list_movies", "measure_lists"),
-}
-LISTS = {
-    **{f"{objective}.tuning": ("fit_on_all",) for objective in OBJECTIVES},
     "recommend": ("match_new_ratings", "recommend_movies", "recommend_to_new_users", "find_similar_movies"),
 }
 NEW_USERS = {
@@ -54,20 +52,15 @@ NEW_USERS = {
 }
 
 
-def full_names(nodes: dict[str, tuple[str, ...]]) -> list[str]:
-    return [f"{pipeline}.{node}" for pipeline, names in nodes.items() for node in names]
-
-
 @pytest.fixture(scope="module")
 def movielens_run(kedro_run, tmp_path_factory) -> Path:
-    """What is measured has Spark ML's factors; the lists, which the service gives as well, those of compiled loops."""
+    """One run of these nodes; but for the reference, which is Spark ML's, factors are those of compiled loops."""
     data_dir = tmp_path_factory.mktemp("movielens")
-    dataset = {"raw": MOVIELENS, "dataset": "ml-latest-small"}
-    kedro_run(data_dir, nodes=full_names(NODES), **dataset, **ONE_CANDIDATE)
-    compiled = {name: {"tuning": {**ONE_CANDIDATE[name]["tuning"], "final_fit": "compiled"}} for name in OBJECTIVES}
     new_users = [{"name": name, "ratings": dict(ratings)} for name, ratings in NEW_USERS.items()]
     recommend = {"user_ids": [232, 575, 1], "new_users": new_users, "movie_ids": [1, 471]}
-    kedro_run(data_dir, nodes=full_names(LISTS), **dataset, **compiled, recommend=recommend)
+    names = [f"{pipeline}.{node}" for pipeline, nodes in NODES.items() for node in nodes]
+    parameters = {"dataset": "ml-latest-small", **ONE_CANDIDATE, "recommend": recommend}
+    kedro_run(data_dir, raw=MOVIELENS, nodes=names, **parameters)
     return data_dir
 
 
