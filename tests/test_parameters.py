@@ -104,7 +104,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(shipped, name, value, said)
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("splitt", "splitt is no parameter (there are dataset, source, carrier, keep_versions, data_processing,"),
+        ("splitt", "splitt is no parameter (there are dataset, source, carrier, nodes_at_a_time, keep_versions,"),
         (
             "split.fold",
             "split.fold is no parameter (there are strategy, given, test_fraction, fold_in_fraction,",

@@ -1,6 +1,6 @@
 """All parameters of conf/*/parameters*.yml, checked before any node runs; each package defines its own."""
 
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -23,6 +23,7 @@ class Parameters(Block):
     dataset: str = Field(min_length=1)
     source: SourceDescription = SourceDescription()
     carrier: CarrierChoice
+    nodes_at_a_time: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     keep_versions: int | None = Field(default=3, ge=1)
     data_processing: DataProcessingParameters
     split: SplitParameters

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +23,7 @@ from movie_recs.runtime.failures import as_sentence, begin_log
 from movie_recs.runtime.lock import RunLock
 from movie_recs.runtime.needs import check_room
 from movie_recs.runtime.objectives import Parts, use_parts
+from movie_recs.runtime.runner import choose_nodes_at_a_time, run_nodes_at_a_time
 from movie_recs.runtime.spark import configure_spark
 from movie_recs.threads import use_one_blas_thread
 
@@ -56,6 +58,10 @@ class ProjectHooks:
         if are_events:
             logger.info("The data are events without ratings, so the objective `rating` is left out")
         use_parts(Parts(not are_events, parameters.ranking.rerank))
+        is_embedded = str(config["spark"].get("spark.master", "")).startswith("local")
+        is_tracked = find_spec("kedro_mlflow") is not None
+        number = choose_nodes_at_a_time(parameters.nodes_at_a_time, are_small(config), is_embedded, is_tracked)
+        run_nodes_at_a_time(number)
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
@@ -82,7 +88,7 @@ class ProjectHooks:
                     folders = [Path(_place(catalog, name)).parent for name in _saved(pipeline, catalog)]
                     check_room(folders, [node.name for node in pipeline.nodes], places.get("ratings_bytes", 0))
                 self._lock.take(str(places["data_dir"]), str(places.get("dataset")))
-                if 0 < places.get("ratings_bytes", 0) < LONG:
+                if are_small(self._config):
                     use_one_blas_thread()
         except UserError as error:
             raise ClickException(str(error)) from error
@@ -97,6 +103,11 @@ class ProjectHooks:
         """Shows an error as one sentence, without a traceback, whatever the session."""
         self._lock.free()
         raise as_sentence(error) from error
+
+
+def are_small(config: AbstractConfigLoader) -> bool:
+    """Whether the ratings are known to be so few that a run takes minutes at most."""
+    return 0 < config["globals"].get("ratings_bytes", 0) < LONG
 
 
 def _configure_logging(config: ConfigLoader) -> None:

@@ -8,17 +8,19 @@ from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 
 from movie_recs.runtime.failures import as_sentence
+from movie_recs.runtime.runner import replace_default
 
 
 class Session(KedroSession):
     """`KedroSession` that shows an error before, within or after the nodes without its traceback."""
 
     def run(self, *arguments: Any, **options: Any) -> dict[str, Any]:
-        """The outputs of a run; arguments as `KedroSession.run`.
+        """The outputs of a run; arguments as `KedroSession.run`, but the default runner is `runner.NodesRunner`.
 
         Raises:
             ClickException: Whatever went wrong, in one sentence.
         """
+        options["runner"] = replace_default(options.get("runner"))
         try:
             return super().run(*arguments, **options)
         except Exception as error:
