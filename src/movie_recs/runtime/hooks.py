@@ -14,6 +14,7 @@ from kedro.framework.project import configure_logging
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.utils import find_config_file
+from pyspark.sql import is_remote
 
 from movie_recs.errors import UserError
 from movie_recs.parameters import check_parameters
@@ -58,7 +59,8 @@ class ProjectHooks:
         if are_events:
             logger.info("The data are events without ratings, so the objective `rating` is left out")
         use_parts(Parts(not are_events, parameters.ranking.rerank))
-        is_embedded = str(config["spark"].get("spark.master", "")).startswith("local")
+        master, address = (config["spark"].get(f"spark.{name}") for name in ("master", "remote"))
+        is_embedded = str(master).startswith("local") and not address and not is_remote()
         is_tracked = find_spec("kedro_mlflow") is not None
         number = choose_nodes_at_a_time(parameters.nodes_at_a_time, are_small(config), is_embedded, is_tracked)
         run_nodes_at_a_time(number)
