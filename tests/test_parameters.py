@@ -68,6 +68,7 @@ def test_the_shipped_parameters_are_valid(shipped):
         ("rating.evaluation.reference.max_iter", 0, "max_iter is 0 but should be greater than or equal to 1"),
         ("rating.tuning.search", "all", "rating.tuning.search is 'all' but should be 'grid', 'random' or 'tpe'"),
         ("carrier", "gpu", "carrier is 'gpu' but should be 'auto', 'local' or 'spark'"),
+        ("nodes_at_a_time", 0, "nodes_at_a_time is 0 but should be greater than or equal to 1"),
         ("rating.tuning.budget", 0, "rating.tuning.budget is 0 but should be greater than or equal to 1"),
         ("rating.tuning.budget", 10_001, "rating.tuning.budget is 10001 but should be less than or equal to 10000"),
         ("rating.tuning.halving", "perhaps", "rating.tuning.halving is 'perhaps' but should be true or false"),

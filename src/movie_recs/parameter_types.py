@@ -43,10 +43,14 @@ Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]  # Spark takes a 64-bit 
 Identifier = Annotated[int | str, BeforeValidator(_as_written)]
 Identifiers = Annotated[list[Identifier], BeforeValidator(split_words)]
 CarrierChoice = Literal["auto", "local", "spark"]
-EITHER = ("some", "all")  # tags that Pydantic adds to the path of an error in `IdentifiersOrAll`
+EITHER = ("some", "all", "count", "auto")  # tags that Pydantic adds to the path of an error in these unions
 IdentifiersOrAll = Annotated[
     Annotated[Identifiers, Tag("some")] | Annotated[Literal["all"], Tag("all")],
     Discriminator(lambda value: "all" if value == "all" else "some"),
+]
+CountOrAuto = Annotated[
+    Annotated[int, Field(ge=1), Tag("count")] | Annotated[Literal["auto"], Tag("auto")],
+    Discriminator(lambda value: "auto" if value == "auto" else "count"),
 ]
 Rank = Annotated[int, Field(ge=1, le=1000)]
 RankValues = Annotated[list[Rank], Field(min_length=1), BeforeValidator(split_words)]

@@ -1,6 +1,6 @@
 """All parameters of conf/*/parameters*.yml, checked before any node runs; each package defines its own."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -9,7 +9,7 @@ from movie_recs.data.parameters import DataProcessingParameters, SplitParameters
 from movie_recs.data.sources.description import SourceDescription
 from movie_recs.data.sources.layouts import HALVES
 from movie_recs.errors import UserError
-from movie_recs.parameter_types import EITHER, Block, CarrierChoice
+from movie_recs.parameter_types import EITHER, Block, CarrierChoice, CountOrAuto
 from movie_recs.ranking.parameters import RankingParameters
 from movie_recs.rating.parameters import RatingParameters
 from movie_recs.report.parameters import EdaParameters, RecommendParameters, RefreshParameters, ReportingParameters
@@ -23,7 +23,7 @@ class Parameters(Block):
     dataset: str = Field(min_length=1)
     source: SourceDescription = SourceDescription()
     carrier: CarrierChoice
-    nodes_at_a_time: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    nodes_at_a_time: CountOrAuto = "auto"
     keep_versions: int | None = Field(default=3, ge=1)
     data_processing: DataProcessingParameters
     split: SplitParameters

@@ -1,5 +1,9 @@
 """Nodes side by side: who runs with whom, and what an error stops."""
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from threading import Barrier
 
@@ -50,6 +54,49 @@ def test_after_an_error_nodes_that_wait_do_not_begin(nodes_at_a_time):
     with pytest.raises(ValueError, match="no ratings"):
         run([Node(lambda n=n: fail(n), None, f"out{n}", name=f"n{n}") for n in range(12)], NodesRunner())
     assert 2 <= len(begun) <= 4  # the two, and perhaps one each before the error was seen
+
+
+def test_ctrl_c_waits_for_the_nodes_that_run_and_begins_no_other(nodes_at_a_time, capfd):
+    nodes_at_a_time(2)
+    begun, ended, before = [], [], signal.getsignal(signal.SIGINT)
+
+    def work(number: int) -> None:
+        begun.append(number)
+        if len(begun) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.3)
+        ended.append(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        run([Node(lambda n=n: work(n), None, f"out{n}", name=f"n{n}") for n in range(6)], NodesRunner())
+    assert len(begun) == len(ended) == 2
+    assert "Ctrl-C again ends it at once" in capfd.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+TWICE = """
+import os, signal, time
+from kedro.framework.hooks.manager import _NullPluginManager
+from kedro.io import DataCatalog
+from kedro.pipeline import Node, Pipeline
+from movie_recs.runtime.runner import NodesRunner, run_nodes_at_a_time
+
+def interrupt():
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+    time.sleep(60)
+
+run_nodes_at_a_time(2)
+nodes = [Node(interrupt, None, "one", name="one"), Node(lambda: time.sleep(60), None, "other", name="other")]
+NodesRunner().run(Pipeline(nodes), DataCatalog(), _NullPluginManager())
+"""
+
+
+def test_a_second_ctrl_c_ends_the_process_at_once():
+    ended = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, timeout=30, check=False)
+    assert ended.returncode == 128 + signal.SIGINT
+    assert b"Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from kedro.framework.project import configure_logging
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.utils import find_config_file
-from pyspark.sql import is_remote
 
 from movie_recs.errors import UserError
 from movie_recs.parameters import check_parameters
@@ -25,7 +24,7 @@ from movie_recs.runtime.lock import RunLock
 from movie_recs.runtime.needs import check_room
 from movie_recs.runtime.objectives import Parts, use_parts
 from movie_recs.runtime.runner import choose_nodes_at_a_time, run_nodes_at_a_time
-from movie_recs.runtime.spark import configure_spark
+from movie_recs.runtime.spark import configure_spark, runs_here
 from movie_recs.threads import use_one_blas_thread
 
 logger = logging.getLogger(__name__)
@@ -59,11 +58,9 @@ class ProjectHooks:
         if are_events:
             logger.info("The data are events without ratings, so the objective `rating` is left out")
         use_parts(Parts(not are_events, parameters.ranking.rerank))
-        master, address = (config["spark"].get(f"spark.{name}") for name in ("master", "remote"))
-        is_embedded = str(master).startswith("local") and not address and not is_remote()
         is_tracked = find_spec("kedro_mlflow") is not None
-        number = choose_nodes_at_a_time(parameters.nodes_at_a_time, are_small(config), is_embedded, is_tracked)
-        run_nodes_at_a_time(number)
+        here = are_small(config), runs_here(config["spark"]), is_tracked
+        run_nodes_at_a_time(choose_nodes_at_a_time(parameters.nodes_at_a_time, *here))
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:

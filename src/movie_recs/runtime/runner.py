@@ -1,7 +1,13 @@
 """Kedro's runner of a run: nodes that do not need each other run side by side where the data are small."""
 
 import logging
-from concurrent.futures import Executor, ThreadPoolExecutor
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
+from types import FrameType
 from typing import Any
 
 from kedro.pipeline import Pipeline
@@ -10,6 +16,7 @@ from kedro.runner import AbstractRunner, SequentialRunner, ThreadRunner
 from movie_recs.threads import cores
 
 SIDE_BY_SIDE = 2  # nodes: more gain nothing, as each keeps one to two cores busy
+STDERR = 2  # its file: a handler must not wait for a lock of sys.stderr
 
 _nodes_at_a_time = 1
 
@@ -55,7 +62,39 @@ class NodesRunner(ThreadRunner):
 
 
 class _Nodes(ThreadPoolExecutor):
-    """Threads: when one node has failed, those that run end, and those that wait do not begin."""
+    """Threads: when one node has failed, those that run end, and those that wait do not begin.
+
+    So it is after Ctrl-C, too. A second one ends the process at once, as kill -9 would. The handler raises nothing: an
+    exception within the main thread's wait may leave a lock behind that the nodes' threads need, and nothing would end.
+    """
+
+    _is_interrupted = False
+
+    def __enter__(self) -> "_Nodes":
+        self._handles = threading.current_thread() is threading.main_thread()
+        self._earlier = signal.signal(signal.SIGINT, self._interrupt) if self._handles else None
+        return self
 
     def __exit__(self, *error: Any) -> None:
         self.shutdown(wait=True, cancel_futures=True)
+        if self._handles:
+            signal.signal(signal.SIGINT, self._earlier)
+
+    def submit(self, task: Callable, /, *arguments: Any, **options: Any) -> Future:
+        """As `ThreadPoolExecutor.submit`; after Ctrl-C the future raises KeyboardInterrupt."""
+        return super().submit(self._unless_interrupted, partial(task, *arguments, **options))
+
+    def _unless_interrupted(self, task: Callable[[], Any]) -> Any:
+        if self._is_interrupted:
+            raise KeyboardInterrupt
+        try:
+            return task()
+        finally:
+            if self._is_interrupted:
+                raise KeyboardInterrupt
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's
+        if self._is_interrupted:
+            os._exit(128 + number)
+        self._is_interrupted = True
+        os.write(STDERR, b"The run ends with the nodes that run; Ctrl-C again ends it at once.\n")

@@ -70,6 +70,12 @@ def configure_spark(options: dict[str, Any], conf_dir: Path) -> None:
         _configure_classic(given, conf_dir)
 
 
+def runs_here(options: dict[str, Any]) -> bool:
+    """Whether Spark with these options of `configure_spark` runs inside this process."""
+    is_local = str(options.get("spark.master")).startswith("local")
+    return is_local and not options.get("spark.remote") and not is_remote()
+
+
 def spark_session() -> SparkSession:
     """The current SparkSession; the first call starts it. Over Spark Connect, its workers have this package.
 
