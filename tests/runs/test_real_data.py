@@ -18,7 +18,6 @@ ONE_CANDIDATE = {
             "grid": {"rank": 20, "reg_param": 0.2, "max_iter": 10},
             "bayes": {"rank": 10, "max_iter": 20},
             "beyond_edges": False,
-            "final_fit": "compiled",
         }
     },
     "ranking": {
@@ -28,7 +27,6 @@ ONE_CANDIDATE = {
             "weight_grid": {"star_weight": 0.2, "half_life": 5, "old_weight": 1},
             "als_weight": 0.6,
             "beyond_edges": False,
-            "final_fit": "compiled",
         }
     },
 }
@@ -54,7 +52,7 @@ NEW_USERS = {
 
 @pytest.fixture(scope="module")
 def movielens_run(kedro_run, tmp_path_factory) -> Path:
-    """One run of these nodes; but for the reference, which is Spark ML's, factors are those of compiled loops."""
+    """One run of these nodes, with the factors of Spark ML, as a user's run has them."""
     data_dir = tmp_path_factory.mktemp("movielens")
     new_users = [{"name": name, "ratings": dict(ratings)} for name, ratings in NEW_USERS.items()]
     recommend = {"user_ids": [232, 575, 1], "new_users": new_users, "movie_ids": [1, 471]}
