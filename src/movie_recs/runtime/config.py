@@ -21,6 +21,10 @@ from movie_recs.tuning.memory import MIB, machine_memory
 
 LARGE = 128 * MIB  # of ratings.csv: five million ratings
 LONG = 16 * MIB  # of ratings.csv: runs of minutes
+FOR_SHORT_RUNS = (
+    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
+    "-XX:InitialRAMPercentage=5 -XX:MetaspaceSize=256m"  # else a full collection at each step by which they grow
+)
 
 
 class ConfigLoader(OmegaConfigLoader):
@@ -155,5 +159,5 @@ def java_sizes(ratings_bytes: int, machine: int) -> dict[str, str]:
     wanted = 4096 + max(0, ratings_bytes - LARGE) * 8 // MIB
     return {
         "driver_memory": f"{max(min(wanted, machine // (2 * MIB)), 1024)}m",
-        "java_options": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" if ratings_bytes < LONG else "",
+        "java_options": FOR_SHORT_RUNS if ratings_bytes < LONG else "",
     }
