@@ -14,7 +14,7 @@ from movie_recs.data.schemas import RATINGS
 from movie_recs.model.factor_model import ItemSide, with_zeros
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.parameters import RankingParameters
-from movie_recs.ranking.search import BELOW, WINNERS, WITHOUT_STARS, _weigh_stars, choose_winner, search
+from movie_recs.ranking.search import BELOW, WINNERS, WITHOUT_STARS, FoldStars, _weigh_stars, choose_winner, search
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.memory import Choice
@@ -189,10 +189,11 @@ class TestPredictedStars:
     """The stars of the first half of the movies are predicted to be high: nobody likes the others."""
 
     @pytest.fixture(scope="class")
-    def stars(self) -> dict[int, ItemSide]:
+    def stars(self) -> FoldStars:
         bias = np.where(np.arange(MOVIES) < MOVIES // 2, 1.0, -2.0)
         rule = RidgeRule((Ridge(0, 1.0, bias_damping=5.0),))
-        return {0: ItemSide(with_zeros(MOVIE_IDS, bias, np.zeros((MOVIES, 0))), 3.5, rule)}
+        side = ItemSide(with_zeros(MOVIE_IDS, bias, np.zeros((MOVIES, 0))), 3.5, rule)
+        return FoldStars(lambda: {0: side}, [])
 
     def found(self, ratings, stars, **tuning) -> pd.DataFrame:
         small = {"weight_grid": WEIGHT_GRID, "als_weight": [0.5], "stars_weight": [0.1, 5.0]}
@@ -217,6 +218,26 @@ class TestPredictedStars:
         share = f"{limit['most_below_mean']:.0%}"
         assert reasons == [f"more than {share} of its recommendations are below the user's mean", ""]
         assert choose_winner(results, with_tuning(**limit).tuning).stars_weight == 5.0
+
+    def test_the_rating_models_are_fitted_only_for_trials_that_are_run(self, ratings, stars, tmp_path):
+        fits = []
+
+        def fit() -> dict[int, ItemSide]:
+            fits.append(1)
+            return stars.fit()
+
+        def found(*made_of: int) -> pd.DataFrame:
+            log = TrialLog(LocalFileSystem(), f"{tmp_path}/finished_trials.jsonl")
+            return search(
+                ratings, MOVIE_IDS, with_tuning(relevance="graded"), [0], log=log, stars=FoldStars(fit, [*made_of])
+            )
+
+        first = found(1)
+        assert len(fits) == 1
+        pd.testing.assert_frame_equal(found(1), first)
+        assert len(fits) == 1
+        found(2)
+        assert len(fits) == 2
 
     def test_where_every_rated_movie_is_a_hit_there_is_no_such_weight(self, ratings, stars):
         results = self.found(ratings, stars, relevance="all")

@@ -8,10 +8,11 @@ recommendations below the user's own mean.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate, is_finished
 from movie_recs.tuning.memory import LOCAL, Choice
 from movie_recs.tuning.strategies import Listed, Strategy, choose_strategy, run_strategies
+from movie_recs.tuning.trial import Outcome, Trial
 from movie_recs.tuning.trial_log import TrialLog, digest, fingerprint, remember
 
 WITHOUT_STARS = ("implicit_als", "recent_als", "ease", "blend")
@@ -44,6 +46,18 @@ ALS_FIELDS, WEIGHT_FIELDS = tuple(ImplicitGrid.model_fields), tuple(WeightGrid.m
 logger = logging.getLogger(__name__)
 
 
+class FoldStars(NamedTuple):
+    """The rating models of the folds, which are fitted only if a trial has to be run.
+
+    Args:
+        fit: By held-out fold, the movies' side of the rating model of the ratings outside it.
+        made_of: What they depend on, apart from the ratings and the folds; the log of trials knows them by it.
+    """
+
+    fit: Callable[[], dict[int, ItemSide]]
+    made_of: list[Any]
+
+
 def search(
     train_ratings: DataFrame,
     movie_ids: np.ndarray,
@@ -52,7 +66,7 @@ def search(
     choice: Choice = LOCAL,
     log: TrialLog | None = None,
     features: csr_array | None = None,
-    stars: dict[int, ItemSide] | None = None,
+    stars: FoldStars | None = None,
     by_time: bool = False,
 ) -> pd.DataFrame:
     """One row per candidate of each of `WINNERS`; columns of `cross_validation.summarise`.
@@ -65,7 +79,7 @@ def search(
         choice: The carrier, and how many trials run at a time.
         log: Finished trials, which are not run again; new ones are added.
         features: Rows of known features, see `ease.side_rows`.
-        stars: By held-out fold, the movies' side of the rating model of the ratings outside it; None for events.
+        stars: The rating models of the folds; None for events.
         by_time: Whether the held-out ratings are later than the user's others, all of which have a time.
     """
     tuning = parameters.tuning
@@ -95,7 +109,7 @@ def compare(
     choice: Choice = LOCAL,
     log: TrialLog | None = None,
     features: csr_array | None = None,
-    stars: dict[int, ItemSide] | None = None,
+    stars: FoldStars | None = None,
 ) -> pd.DataFrame:
     """One row per candidate; the other arguments are those of `search`."""
     with _trials(train_ratings, movie_ids, parameters, folds, choice, log, features, stars) as (run, _):
@@ -111,7 +125,7 @@ def _trials(
     choice: Choice,
     log: TrialLog | None,
     features: csr_array | None,
-    stars: dict[int, ItemSide] | None,
+    stars: FoldStars | None,
 ) -> Iterator[tuple[Run, bool]]:
     """A function that runs strategies on these ratings, and whether EASE is exact there."""
     tuning, preference, k = parameters.tuning, parameters.preference, parameters.evaluation.k
@@ -125,19 +139,40 @@ def _trials(
         "most_measured": tuning.most_measured,
         "relevance": tuning.relevance,
         "features": digest([] if features is None else [features.toarray().tobytes()]),
-        "stars": digest([side.items.features.tobytes() for side in (stars or {}).values()]),
+        "stars": None if stars is None else stars.made_of,
     }
     blocks = open_blocks(choice.carrier, train_ratings, movie_ids)
-    try:
-        sides = {fold: side.of_movies(movie_ids) for fold, side in (stars or {}).items()}
+
+    def make_runner() -> TrialRunner:
+        sides = {} if stars is None else {fold: side.of_movies(movie_ids) for fold, side in stars.fit().items()}
         data = RankingTrialData(
             blocks, preference, tuning.relevance, k, tuning.seed, tuning.most_measured, {}, features, sides
         )
-        runner = TrialRunner(train_ratings.sparkSession, data, *choice)
+        return TrialRunner(train_ratings.sparkSession, data, *choice)
+
+    try:
+        runner = _LateRunner(make_runner)
         run = partial(run_strategies, runner=runner, folds=folds, memory=remember(log, context), halving=tuning.halving)
         yield run, is_exact(len(blocks.user_ids), len(blocks.movie_ids))
     finally:
         blocks.close()
+
+
+class _LateRunner:
+    """A runner that is made when the first trials are run: none is, where all are known from an earlier run."""
+
+    def __init__(self, make: Callable[[], TrialRunner]):
+        self._make = make
+
+    @cached_property
+    def _runner(self) -> TrialRunner:
+        return self._make()
+
+    def run(
+        self, trials: list[Trial[RankingCandidate]]
+    ) -> Generator[tuple[Trial[RankingCandidate], Outcome], None, None]:
+        """As `TrialRunner.run`."""
+        return self._runner.run(trials)
 
 
 def _plain(tuning: RankingTuningParameters, ranks: Sequence[int | None]) -> list[Strategy[RankingCandidate]]:

@@ -1,5 +1,6 @@
 """What to watch next: the best ranking model by cross-validated NDCG, and its fit."""
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -19,7 +20,7 @@ from movie_recs.ranking.ease import side_rows
 from movie_recs.ranking.fit import KnownSides, fit_candidate
 from movie_recs.ranking.memory import choose_ranking_carrier
 from movie_recs.ranking.parameters import RankingParameters
-from movie_recs.ranking.search import ALS_FIELDS, WINNERS, choose_winner, compare, search
+from movie_recs.ranking.search import ALS_FIELDS, WINNERS, FoldStars, choose_winner, compare, search
 from movie_recs.rating.candidate import RatingCandidate
 from movie_recs.rating.features import describe_movies
 from movie_recs.rating.fit import fit_folds
@@ -28,7 +29,7 @@ from movie_recs.report import figures
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.memory import IN_THIS_PROCESS, Choice, DataSize
 from movie_recs.tuning.part import choose_part, finalists, settle
-from movie_recs.tuning.trial_log import TrialLog
+from movie_recs.tuning.trial_log import TrialLog, digest
 
 
 def cross_validate_candidates(
@@ -59,10 +60,13 @@ def cross_validate_candidates(
     choice = choose_ranking_carrier(carrier, part.size, tuning, spark, in_tasks=True, by_time=is_temporal)
     catalogue, features = movie_ids(movies), side_rows(movie_table(movies), parameters.preference.side)
 
-    def fold_models(ratings: DataFrame, carrier: str) -> dict[int, ItemSide] | None:
-        if rating_best_params is None or rating_parameters is None or parameters.tuning.relevance == "all":
+    def fold_models(ratings: DataFrame, carrier: str) -> FoldStars | None:
+        if rating_best_params is None or rating_parameters is None or tuning.relevance == "all":
             return None
-        return fit_fold_models(ratings, movies, folds, rating_best_params, rating_parameters, carrier)
+        fit = partial(fit_fold_models, ratings, movies, folds, rating_best_params, rating_parameters, carrier)
+        known = describe_movies(movies, rating_parameters.features)
+        made_of = [rating_best_params, rating_parameters.features.model_dump(), rating_parameters.tuning.seed]
+        return FoldStars(fit, [*made_of, digest([known.features.tobytes()])])
 
     stars = fold_models(ratings[0], choice.carrier)
     found = search(ratings[0], catalogue, parameters, folds, choice, finished_trials, features, stars, is_temporal)
