@@ -34,9 +34,10 @@ def known_features(table: pd.DataFrame, genres: float, year: float) -> np.ndarra
 
 def genre_features(genres: pd.Series) -> np.ndarray:
     """(movies, genres in alphabetical order); a movie without genres has zeros."""
-    names = sorted({name for listed in genres for name in listed})
-    has = np.array([[name in set(listed) for name in names] for listed in genres], dtype=float)
-    has = has.reshape(len(genres), len(names))
+    of_movies = genres.reset_index(drop=True).explode().dropna()
+    codes, names = pd.factorize(of_movies, sort=True)
+    has = np.zeros((len(genres), len(names)))
+    has[of_movies.index, codes] = 1
     return has / np.sqrt(np.maximum(has.sum(axis=1, keepdims=True), 1))
 
 
