@@ -1,5 +1,8 @@
-"""A worker whose socket Spark has closed ends without a word; other errors are PySpark's to show."""
+"""Workers have this package loaded; one whose socket Spark has closed ends without a word."""
 
+import sys
+
+import pyarrow as pa
 import pytest
 
 from movie_recs.runtime import worker_daemon
@@ -30,3 +33,14 @@ def test_what_the_worker_returns_is_its_exit_code(monkeypatch):
 
 def test_spark_starts_its_workers_by_it(spark):
     assert spark.sparkContext.getConf().get("spark.python.daemon.module") == worker_daemon.__name__
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers load for themselves")
+def test_a_worker_has_loaded_what_it_needs_before_it_gets_a_function(spark):
+    def is_loaded(batches):
+        import sys  # not the test's: the function comes without this module
+
+        for _ in batches:
+            yield pa.RecordBatch.from_pylist([{"loaded": "movie_recs.model.search" in sys.modules}])
+
+    assert spark.range(1).mapInArrow(is_loaded, "loaded boolean").first().loaded
