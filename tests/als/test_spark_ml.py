@@ -9,7 +9,7 @@ from movie_recs.als.parameters import AlsParameters, ImplicitAlsParameters
 from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.als.spark_ml import add_factors, blocks_for, factor_model, fit_als, fit_implicit_als, prepare_fit
 from movie_recs.model.factor_model import FactorModel
-from movie_recs.model.scoring import score, score_parts
+from movie_recs.model.scoring import score, score_models
 
 NOISE = 0.1
 TWO = AlsParameters(rank=2, reg_param=0.005, max_iter=15)
@@ -145,7 +145,7 @@ class TestAddFactors:
 
     def test_factors_are_one_more_part_and_the_first_part_is_the_base(self, ratings, base, composed):
         assert composed.rule == RidgeRule((*base.rule.ridges, Ridge(2, 0.1, per_rating=True)))
-        scored = score_parts(composed, score(base, ratings, "base"), {"first": 1}).toPandas()
+        scored = score_models(score(base, ratings, "base"), [(composed, {"first": 1})]).toPandas()
         np.testing.assert_array_equal(scored["first"], scored["base"])
 
     def test_factors_follow_biases_alone(self, ratings, fitted, base):

@@ -5,7 +5,7 @@ import pytest
 
 from movie_recs.als.ridge import Ridge, RidgeRule
 from movie_recs.model.factor_model import FactorModel
-from movie_recs.model.scoring import score, score_parts, to_stars
+from movie_recs.model.scoring import score, score_models, to_stars
 
 FACTORS = "id int, bias float, features array<float>"
 
@@ -45,6 +45,9 @@ def test_scores_of_several_models_stand_side_by_side(spark, tiny):
     scored = score(tiny._replace(intercept=4.0), score(tiny, pairs, "three"), "four")
     assert scored.dtypes == [("user_id", "int"), ("movie_id", "int"), ("three", "double"), ("four", "double")]
     assert sorted(tuple(row) for row in scored.collect()) == [(1, 10, 4.75, 5.75), (2, 20, 2.25, 3.25)]
+    in_one_pass = score_models(pairs, [(tiny, {"three": None}), (tiny._replace(intercept=4.0), {"four": None})])
+    assert in_one_pass.dtypes == scored.dtypes
+    assert sorted(in_one_pass.collect()) == sorted(scored.collect())
 
 
 def test_without_pairs_there_are_no_scores(spark, tiny):
@@ -64,7 +67,7 @@ def test_the_first_parts_score_without_those_after_them(spark, tiny):
     """Features are (1, 0) . (2, 0), (0, 2) . (1, 1), and for the unknown user the average (0.5, 1) . (0, -1)."""
     model = tiny._replace(rule=RidgeRule((BIAS_AND_ONE, ONE_MORE)))
     pairs = spark.createDataFrame([(1, 20), (2, 10), (77, 30)], "user_id int, movie_id int")
-    scored = score_parts(model, pairs, {"none": 0, "one": 1, "two": 2, "all": None}).orderBy("user_id", "movie_id")
+    scored = score_models(pairs, [(model, {"none": 0, "one": 1, "two": 2, "all": None})]).orderBy("user_id", "movie_id")
     whole = [3 + 0.5 - 0.25 + 2, 3 - 0.5 + 0.25 + 0 + 2, 3 + 0.0 + 0.75 + 0 - 1]
     expected = {"none": [3.0] * 3, "one": [3 + 0.5 - 0.25 + 2, 3 - 0.5 + 0.25 + 0, 3 + 0.0 + 0.75 + 0]}
     assert scored.columns == ["user_id", "movie_id", "none", "one", "two", "all"]
@@ -73,7 +76,7 @@ def test_the_first_parts_score_without_those_after_them(spark, tiny):
 
 def test_a_model_without_a_rule_has_no_parts_but_its_whole_and_its_intercept(spark, tiny):
     pairs = spark.createDataFrame([(1, 20)], "user_id int, movie_id int")
-    assert tuple(score_parts(tiny, pairs, {"none": 0, "all": None}).first())[2:] == (3.0, 3 + 0.5 - 0.25 + 2)
+    assert tuple(score_models(pairs, [(tiny, {"none": 0, "all": None})]).first())[2:] == (3.0, 3 + 0.5 - 0.25 + 2)
 
 
 def test_stars_are_scores_within_half_a_star_and_five(spark):

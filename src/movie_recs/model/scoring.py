@@ -1,7 +1,8 @@
 """Scores of pairs of user and movie, and scores as stars."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from typing import NamedTuple
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
@@ -29,44 +30,55 @@ def score(model: FactorModel, pairs: DataFrame, column: str = "score") -> DataFr
     Returns:
         All columns of `pairs` and the scores, a double.
     """
-    return score_parts(model, pairs, {column: None})
+    return score_models(pairs, [(model, {column: None})])
 
 
-def score_parts(model: FactorModel, pairs: DataFrame, columns: Mapping[str, int | None]) -> DataFrame:
-    """The pairs with columns of scores by the leading parts of the model.
+def score_models(pairs: DataFrame, models: Iterable[tuple[FactorModel, Mapping[str, int | None]]]) -> DataFrame:
+    """The pairs with columns of scores by each of the models, or by its leading parts, in one pass.
 
     Args:
-        model: As in `score`.
         pairs: As in `score`.
-        columns: For each new column, how many of the leading parts (`Rule.sizes`) count: 0 for the intercept alone,
-            None for the whole model.
+        models: Each model, as in `score`, and for each of its new columns, how many of the leading parts (`Rule.sizes`)
+            count: 0 for the intercept alone, None for the whole model.
     """
-    sizes = () if model.rule is None else model.rule.sizes
-    widths = {name: None if parts is None else sum(sizes[:parts]) for name, parts in columns.items()}
-    only_intercept = {name for name, parts in columns.items() if parts == 0}
-    schema = StructType(pairs.schema.fields.copy())
-    for column in columns:
-        schema = schema.add(column, "double")
-    sides = arrays(model.users), arrays(model.items)
-    return pairs.mapInArrow(partial(_add_scores, model.intercept, sides, widths, only_intercept), schema)
+    schema, columns_of = StructType(pairs.schema.fields.copy()), []
+    for model, columns in models:
+        for column in columns:
+            schema = schema.add(column, "double")
+        sizes = () if model.rule is None else model.rule.sizes
+        widths = {name: None if parts is None else sum(sizes[:parts]) for name, parts in columns.items()}
+        only_intercept = {name for name, parts in columns.items() if parts == 0}
+        columns_of.append(_Columns(model.intercept, arrays(model.users), arrays(model.items), widths, only_intercept))
+    return pairs.mapInArrow(partial(_add_scores, columns_of), schema)
 
 
-def _add_scores(
-    intercept: float,
-    sides: tuple[Arrays, Arrays],
-    widths: Mapping[str, int | None],
-    only_intercept: set[str],
-    batches: Iterator[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
-    users, items = sides
+class _Columns(NamedTuple):
+    """What the scores by one model are made of.
+
+    Args:
+        intercept: The mean score.
+        users: The vectors of all its users.
+        items: Those of all its items.
+        widths: For each new column, how many features count; None for all.
+        only_intercept: Those to which no bias is added.
+    """
+
+    intercept: float
+    users: Arrays
+    items: Arrays
+    widths: dict[str, int | None]
+    only_intercept: set[str]
+
+
+def _add_scores(models: list[_Columns], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        left = take_vectors(users, users.rows_of(batch["user_id"].to_numpy()))
-        right = take_vectors(items, items.rows_of(batch["movie_id"].to_numpy()))
-        scores = [
-            pa.array(score_pairs(intercept, left, right, width, name not in only_intercept))
-            for name, width in widths.items()
-        ]
-        yield pa.RecordBatch.from_arrays([*batch.columns, *scores], [*batch.schema.names, *widths])
+        scores = {}
+        for intercept, users, items, widths, only_intercept in models:
+            left = take_vectors(users, users.rows_of(batch["user_id"].to_numpy()))
+            right = take_vectors(items, items.rows_of(batch["movie_id"].to_numpy()))
+            for name, width in widths.items():
+                scores[name] = pa.array(score_pairs(intercept, left, right, width, name not in only_intercept))
+        yield pa.RecordBatch.from_arrays([*batch.columns, *scores.values()], [*batch.schema.names, *scores])
 
 
 def on_step(rating: Column, scale: Scale) -> Column:

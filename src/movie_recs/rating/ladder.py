@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from movie_recs.model.factor_model import FACTORS, FactorModel
-from movie_recs.model.scoring import score, score_parts
+from movie_recs.model.scoring import score_models
 
 COMPARED_WITH = {
     "global_mean": None,
@@ -42,12 +42,14 @@ def nothing(spark: SparkSession) -> FactorModel:
 
 def score_ladder(ladder: Ladder, pairs: DataFrame) -> DataFrame:
     """The columns of the pairs, and a column of scores for each model of the ladder; null where it is `nothing`."""
-    scored = score_parts(ladder.bias_als, pairs, {"global_mean": 0, "bias": 1, "bias_als": 2})
-    for name in ("reference_als", "als"):
-        scored = score(getattr(ladder, name), scored, name)
-    scored = score_parts(ladder.taste_als, scored, {"taste": 1, "taste_als": 2})
+    models: list[tuple[FactorModel, dict[str, int | None]]] = [
+        (ladder.bias_als, {"global_mean": 0, "bias": 1, "bias_als": 2}),
+        (ladder.reference_als, {"reference_als": None}),
+        (ladder.als, {"als": None}),
+        (ladder.taste_als, {"taste": 1, "taste_als": 2}),
+    ]
     is_left_out = ladder.bayes.items.isEmpty()
-    scored = (
-        scored.withColumn("bayes", F.lit(None).cast("double")) if is_left_out else score(ladder.bayes, scored, "bayes")
-    )
+    scored = score_models(pairs, models if is_left_out else [*models, (ladder.bayes, {"bayes": None})])
+    if is_left_out:
+        scored = scored.withColumn("bayes", F.lit(None).cast("double"))
     return scored.select(*pairs.columns, *COMPARED_WITH)
