@@ -5,6 +5,7 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from movie_recs.data.spark_tables import no_rows
 from movie_recs.model.factor_model import FACTORS, FactorModel
 from movie_recs.model.scoring import score_models
 
@@ -36,7 +37,7 @@ class Ladder(NamedTuple):
 
 def nothing(spark: SparkSession) -> FactorModel:
     """A model of no user and no movie, in the place of one that was left out."""
-    empty = spark.createDataFrame([], FACTORS)
+    empty = no_rows(spark, FACTORS)
     return FactorModel(0.0, empty, empty)
 
 

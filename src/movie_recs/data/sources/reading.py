@@ -17,6 +17,7 @@ from pyspark.sql.types import ArrayType
 from movie_recs.data.schemas import RAW_HEADERS, TIME, RawFile
 from movie_recs.data.sources.description import Column, ItemsDescription, Table, TableDescription
 from movie_recs.data.sources.layouts import OWN, Source
+from movie_recs.data.spark_tables import no_rows
 from movie_recs.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def read_table(spark: SparkSession, folder: str, source: Source, name: Table, fi
     """
     table = source.description.table(name)
     if table is None or (file or table.file) is None:
-        return spark.createDataFrame([], ", ".join(f"`{role}` string" for role in ROLES[name]))
+        return no_rows(spark, ", ".join(f"`{role}` string" for role in ROLES[name]))
     path = f"{folder}/{file or table.file}"
     if source.description.format == "parquet":
         _check_parquet(path, file or table.file)

@@ -14,6 +14,7 @@ from movie_recs.data.sources.description import Table
 from movie_recs.data.sources.layouts import OWN, Source
 from movie_recs.data.sources.profile import Profile, profile_ratings
 from movie_recs.data.sources.reading import column_names, file_name, text_rows
+from movie_recs.data.spark_tables import no_rows
 from movie_recs.data.splitting import Split, split_as_given, split_by_hash, split_by_time, split_by_user
 from movie_recs.errors import UserError
 
@@ -41,7 +42,7 @@ def number_ids(
     profile = Profile.of(source_profile)
     ratings = text_rows(raw_ratings, source, "ratings")
     tags, items = text_rows(raw_tags, source, "tags"), text_rows(raw_movies, source, "items")
-    none = ratings.sparkSession.createDataFrame([], identifiers.OWN_NUMBERS)
+    none = no_rows(ratings.sparkSession, identifiers.OWN_NUMBERS)
     sides = (("user", profile.user_numbers, tags), ("item", profile.item_numbers, items))
     return Ids(
         *(

@@ -11,6 +11,7 @@ from movie_recs.data.id_numbers import Id
 from movie_recs.data.identifiers import numbers_of, to_originals
 from movie_recs.data.scale import Scale
 from movie_recs.data.schemas import RATINGS, TABLES
+from movie_recs.data.spark_tables import no_rows
 from movie_recs.errors import UserError
 from movie_recs.model.arrangement import Arrangement, arrange
 from movie_recs.model.exact_search import DOT, prepare_items
@@ -56,7 +57,7 @@ def recommend_to_group(
     """
     spark = ratings.sparkSession
     if not parameters.group:
-        return to_originals(spark.createDataFrame([], GROUP), movie_ids, "movie_id")
+        return to_originals(no_rows(spark, GROUP), movie_ids, "movie_id")
     scale, names = Scale.of(data_summary), set(new_names(parameters, new_user_ratings))
     known = _known(ratings, user_ids, [member for member in parameters.group if str(member) not in names])
     new = _new(spark, matched_ratings, [str(member) for member in parameters.group if str(member) in names])
@@ -81,7 +82,7 @@ def recommend_to_group(
         table["predicted_stars"], table["lowest_stars"] = stars.mean(axis=0), stars.min(axis=0)
     lists = spark.createDataFrame(table.astype({"rank": "int32", "movie_id": "int32"}))
     shown = to_originals(lists.join(shown_movies(movies), "movie_id", how="left"), movie_ids, "movie_id")
-    return shown.select([field.name for field in spark.createDataFrame([], GROUP).schema]).orderBy("method", "rank")
+    return shown.select(no_rows(spark, GROUP).columns).orderBy("method", "rank")
 
 
 def _known(ratings: DataFrame, user_ids: DataFrame, asked: list[Id]) -> Members:

@@ -18,6 +18,7 @@ from movie_recs.data.new_users import NewRatings, collect_new_ratings
 from movie_recs.data.scale import EVENTS, Scale
 from movie_recs.data.schemas import FORMATS, IMDB, RATINGS, SEPARATORS, TABLES
 from movie_recs.data.series import number_series
+from movie_recs.data.spark_tables import no_rows
 from movie_recs.data.spark_titles import display_title
 from movie_recs.errors import UserError
 from movie_recs.model.arrangement import Arrangement
@@ -147,7 +148,7 @@ def recommend_to_new_users(
     spark = ratings.sparkSession
     names = new_names(parameters, new_user_ratings)
     if not names:
-        return to_originals(spark.createDataFrame([], TABLES["new_user_recommendations"]), movie_ids, "movie_id")
+        return to_originals(no_rows(spark, TABLES["new_user_recommendations"]), movie_ids, "movie_id")
     scale = Scale.of(data_summary)
     numbers = {name: number for number, name in enumerate(names, start=1)}
     rows = matched_ratings.assign(user_id=matched_ratings["name"].map(numbers))
