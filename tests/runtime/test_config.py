@@ -64,9 +64,8 @@ class TestJavaSizes:
     GIB = 2**30
 
     def test_small_data_have_one_compiler_a_simple_collector_and_4_gb(self):
-        sizes = java_sizes(0, 24 * self.GIB)
-        assert sizes["driver_memory"] == "4096m"
-        assert sizes["java_options"].startswith("-XX:TieredStopAtLevel=1 -XX:+UseSerialGC ")
+        options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:InitialRAMPercentage=5 -XX:MetaspaceSize=256m"
+        assert java_sizes(0, 24 * self.GIB) == {"driver_memory": "4096m", "java_options": options}
 
     def test_memory_grows_with_the_file_up_to_half_of_the_machine(self):
         sizes = [
