@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 
 from movie_recs.als.parameters import ImplicitAlsParameters
 from movie_recs.als.spark_ml import Fit
-from movie_recs.data.movie_features import movie_table
+from movie_recs.data.movie_features import known_features, movie_table
 from movie_recs.data.parameters import SplitParameters
 from movie_recs.data.scale import Scale
 from movie_recs.data.spark_interactions import movie_ids
@@ -58,15 +58,16 @@ def cross_validate_candidates(
         ratings, folds = [hold_out_last(each, split.test_fraction, split.seed) for each in ratings], [HELD_OUT]
     spark, tuning = movies.sparkSession, parameters.tuning
     choice = choose_ranking_carrier(carrier, part.size, tuning, spark, in_tasks=True, by_time=is_temporal)
-    catalogue, features = movie_ids(movies), side_rows(movie_table(movies), parameters.preference.side)
+    catalogue, table = movie_ids(movies), movie_table(movies)
+    features = side_rows(table, parameters.preference.side)
 
     def fold_models(ratings: DataFrame, carrier: str) -> FoldStars | None:
         if rating_best_params is None or rating_parameters is None or tuning.relevance == "all":
             return None
         fit = partial(fit_fold_models, ratings, movies, folds, rating_best_params, rating_parameters, carrier)
-        known = describe_movies(movies, rating_parameters.features)
-        made_of = [rating_best_params, rating_parameters.features.model_dump(), rating_parameters.tuning.seed]
-        return FoldStars(fit, [*made_of, digest([known.features.tobytes()])])
+        weights = rating_parameters.features
+        known = digest([known_features(table, weights.genres, weights.year).tobytes()])
+        return FoldStars(fit, [rating_best_params, weights.model_dump(), rating_parameters.tuning.seed, known])
 
     stars = fold_models(ratings[0], choice.carrier)
     found = search(ratings[0], catalogue, parameters, folds, choice, finished_trials, features, stars, is_temporal)
