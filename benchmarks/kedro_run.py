@@ -82,7 +82,8 @@ def main() -> int:
                     script_rating.append(float(rating_done) - began)
         forget_trials(folder)
         one_by_one = [*commands["kedro run"][:-1], f"{parameters},nodes_at_a_time=1"]
-        parts = split_parts(timed(one_by_one, environment, log), log.read_text())
+        total = timed(one_by_one, environment, log)
+        parts = split_parts(log.read_text(), total)
         metrics = json.loads(Path(folder, "kedro", "08_reporting", DATASET, "metrics.json").read_text())
         plain = json.loads(Path(folder, "plain", "metrics.json").read_text())
     medians = {name: statistics.median(values) for name, values in seconds.items()}
@@ -90,7 +91,7 @@ def main() -> int:
     errors = f"script {plain['tuned']['test']:.4f}, kedro {tuned['rmse_warm']:.4f}"
     print(f"test RMSE of the winner over warm rows, each on its own split: {errors}")
     print(f"medians: {', '.join(f'{name} {value:.1f} s' for name, value in medians.items())}")
-    print(f"one node after another, {sum(parts.values()):.1f} s:")
+    print(f"one node after another, {total:.1f} s:")
     print("  " + ", ".join(f"{part} {value:.0f} s" for part, value in parts.items()))
     script_first, run_first = statistics.median(script_rating), sum(parts[part] for part in parts.keys() - set(MORE))
     without = f"plain script {script_first:.1f} s, kedro run {run_first:.1f} s, ratio {script_first / run_first:.1f}"
@@ -121,7 +122,7 @@ def timed(command: list[str], environment: dict[str, str], log: Path) -> float:
     return time.perf_counter() - started
 
 
-def split_parts(total: float, log: str) -> dict[str, float]:
+def split_parts(log: str, total: float) -> dict[str, float]:
     """What of a `kedro run` of one node at a time took how long, by its log: each takes until the next one begins."""
     parts: dict[str, float] = {}
     events = re.findall(r"^(\d\d):(\d\d):(\d\d) INFO +(?:\[ *\d+/\d+\] (\S+)|\d+ nodes done)", log, flags=re.MULTILINE)
