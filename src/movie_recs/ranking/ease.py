@@ -26,6 +26,7 @@ the users stand the rows of known features (`side`): each is one more user, who 
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
@@ -47,6 +48,13 @@ LEAST = 1e-6  # smallest eigenvalue that is kept, over the largest: those below 
 KRYLOV_BLOCKS = 10  # passes over the ratings of an approximate decomposition
 SUBSPACE = 3  # its dimensions for each vector that is kept
 PARTS = 8  # of the rows of a product, summed in their order, so that the number of threads changes no bit
+
+
+class Rows(NamedTuple):
+    """The rows of X for the users of a block, and how many users there are in the blocks before it."""
+
+    first_user: int
+    values: csr_array
 
 
 class Spectrum(NamedTuple):
@@ -81,25 +89,26 @@ def decompose(preferred: Blocks[Targets], rank: int | None, seed: int, side: csr
     matrix, smaller = _scaled(preferred), min(users, movies)
     subspace = KRYLOV_BLOCKS * math.ceil(SUBSPACE * (rank or smaller) / KRYLOV_BLOCKS)
     if rank is not None and not is_exact(users, movies) and subspace < smaller:
-        return _approximate(matrix, movies, subspace, seed, side).largest(rank)
+        return _approximate(matrix, rank, subspace, seed, side)
     if users > movies:
-        return Spectrum(*_largest(add_up([*matrix.collect(_gram), _gram(side)]), rank or movies))
-    whole = vstack([*matrix.collect(lambda rows: rows), side], format="csr")  # small, as there are few users
+        grams = matrix.collect(lambda rows: _gram(rows.values))
+        return Spectrum(*_largest(add_up([*grams, _gram(side)]), rank or movies))
+    whole = vstack([*matrix.collect(lambda rows: rows.values), side], format="csr")  # small, as there are few users
     vectors, squares = _largest((whole @ whole.T).toarray(), rank or whole.shape[0])
     return Spectrum(whole.T @ vectors / np.sqrt(squares), squares)
 
 
-def _scaled(preferred: Blocks[Targets]) -> "Blocks[csr_array]":
+def _scaled(preferred: Blocks[Targets]) -> Blocks[Rows]:
     sums = preferred.collect(lambda targets: (np.sum(_user_values(targets) ** 2), len(targets.seen.users)))
     total, number = (sum(each) for each in zip(*sums, strict=True))
     return preferred.map(partial(_scaled_rows, np.sqrt(total / number) if number else 1.0))
 
 
-def _scaled_rows(scale: float, targets: Targets) -> csr_array:
-    """The rows of X for the users of a block."""
+def _scaled_rows(scale: float, targets: Targets) -> Rows:
     seen, weights = targets
     values = weights * _user_values(targets) / scale
-    return csr_array((values, seen.movies, seen.user_starts), shape=(len(seen.user_ids), len(seen.movie_ids)))
+    shape = len(seen.user_ids), len(seen.movie_ids)
+    return Rows(seen.first_user, csr_array((values, seen.movies, seen.user_starts), shape=shape))
 
 
 def _user_values(targets: Targets) -> np.ndarray:
@@ -119,34 +128,83 @@ def _largest(gram: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
     return vectors[:, kept], squares[kept]
 
 
-def _approximate(matrix: "Blocks[csr_array]", movies: int, subspace: int, seed: int, side: csr_array) -> Spectrum:
+def _approximate(matrix: Blocks[Rows], rank: int, subspace: int, seed: int, side: csr_array) -> Spectrum:
     """The decomposition within a block Krylov subspace of this many dimensions (Musco & Musco 2015), float32.
 
-    The first vectors are random. Each block of the subspace is X^T X times the one before, made orthogonal to all
-    before it; the singular vectors are those of X on the subspace. A pass over the ratings makes one block.
+    The subspace is one of movies, or of the rows of X where those are fewer: a block of it takes a second pass over the
+    ratings then, but less algebra, and V = X^T U S^-1.
     """
-    matrix, width = matrix.map(lambda rows: rows.astype(np.float32)), subspace // KRYLOV_BLOCKS
-    side = side.astype(np.float32)
-    block = np.random.default_rng(seed % 2**64).standard_normal((movies, width), dtype=np.float32)
-    basis, products = np.zeros((movies, 0), np.float32), []
-    for _ in range(KRYLOV_BLOCKS):
-        for _ in range(2):  # twice is enough (Parlett 1998, section 6.9)
-            block, _ = qr(block - basis @ (basis.T @ block), mode="economic")
-        basis = np.hstack([basis, block])
-        products.append(add_up([*matrix.collect(partial(_gram_times, block)), side.T @ (side @ block)]))
-        block = products[-1]
-    squares, rotation = eigh((basis.T @ np.hstack(products)).astype(float))
-    vectors = basis @ rotation.astype(np.float32)
-    strongest = vectors[np.abs(vectors).argmax(axis=0), np.arange(subspace)]
+    matrix, side = matrix.map(_in_single_precision), side.astype(np.float32)
+    rows, movies = len(matrix.user_ids) + side.shape[0], len(matrix.movie_ids)
+    times = _rows_gram_times if rows < movies else _gram_times
+    vectors, squares = _krylov(partial(times, matrix, side), min(rows, movies), subspace, seed)
     kept = squares > LEAST * max(squares[-1], 1.0)
-    return Spectrum((vectors * np.sign(strongest))[:, kept], squares[kept])
+    vectors, squares = vectors[:, kept][:, -rank:], squares[kept][-rank:]
+    if rows < movies:
+        vectors = _transposed_times(matrix, side, vectors) / np.sqrt(squares).astype(np.float32)
+    strongest = vectors[np.abs(vectors).argmax(axis=0), np.arange(len(squares))]
+    return Spectrum(vectors * np.sign(strongest), squares)
 
 
-def _gram_times(vectors: np.ndarray, rows: csr_array) -> np.ndarray:
-    """X^T (X v) of a block's rows."""
-    edges = np.linspace(0, rows.shape[0], PARTS + 1).astype(int)
-    parts = [rows[first:last] for first, last in pairwise(edges)]
-    return add_up(in_threads(lambda part: part.T @ (part @ vectors), parts))
+def _krylov(
+    times: Callable[[np.ndarray], np.ndarray], size: int, subspace: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The eigenvectors (size, subspace) and eigenvalues, ascending, of a Gram matrix within a block Krylov subspace.
+
+    The first vectors are random. Each block of the subspace is the Gram matrix times the one before, made orthogonal to
+    all before it. A product with the Gram matrix makes one block.
+    """
+    width = subspace // KRYLOV_BLOCKS
+    basis, projected = np.empty((size, subspace), np.float32, order="F"), np.zeros((subspace, subspace))
+    block = np.random.default_rng(seed % 2**64).standard_normal((size, width), dtype=np.float32)
+    for start in range(0, subspace, width):
+        before, here = basis[:, :start], slice(start, start + width)
+        for _ in range(2):  # twice is enough (Parlett 1998, section 6.9)
+            block, _ = qr(block - before @ (before.T @ block), mode="economic")
+        basis[:, here] = block
+        block = times(block)
+        projected[: here.stop, here] = basis[:, : here.stop].T @ block  # the upper triangle
+    squares, rotation = eigh(projected, lower=False)
+    return basis @ rotation.astype(np.float32), squares
+
+
+def _gram_times(matrix: Blocks[Rows], side: csr_array, vectors: np.ndarray) -> np.ndarray:
+    """X^T X v for vectors of movies."""
+
+    def by_block(rows: Rows) -> np.ndarray:
+        return add_up(_of_parts(rows.values, lambda part, _: part.T @ (part @ vectors)))
+
+    return add_up([*matrix.collect(by_block), side.T @ (side @ vectors)])
+
+
+def _rows_gram_times(matrix: Blocks[Rows], side: csr_array, vectors: np.ndarray) -> np.ndarray:
+    """X X^T v for vectors of the rows of X."""
+    movies = _transposed_times(matrix, side, vectors)
+
+    def by_block(rows: Rows) -> np.ndarray:
+        return np.concatenate(_of_parts(rows.values, lambda part, _: part @ movies))
+
+    return np.concatenate([*matrix.collect(by_block), side @ movies])
+
+
+def _transposed_times(matrix: Blocks[Rows], side: csr_array, vectors: np.ndarray) -> np.ndarray:
+    """X^T v for vectors of the rows of X."""
+
+    def by_block(rows: Rows) -> np.ndarray:
+        own = vectors[rows.first_user : rows.first_user + rows.values.shape[0]]
+        return add_up(_of_parts(rows.values, lambda part, places: part.T @ own[places]))
+
+    return add_up([*matrix.collect(by_block), side.T @ vectors[len(matrix.user_ids) :]])
+
+
+def _of_parts(rows: csr_array, formula: Callable[[csr_array, slice], np.ndarray]) -> list[np.ndarray]:
+    """The formula's results for `PARTS` of the rows and their places, on all cores."""
+    edges = np.linspace(0, rows.shape[0], PARTS + 1).astype(int).tolist()
+    return in_threads(lambda place: formula(rows[place], place), [slice(*pair) for pair in pairwise(edges)])
+
+
+def _in_single_precision(rows: Rows) -> Rows:
+    return rows._replace(values=rows.values.astype(np.float32))
 
 
 def ease_features(spectrum: Spectrum, reg: float, diagonal: float = 0.0) -> np.ndarray:
