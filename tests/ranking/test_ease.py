@@ -137,12 +137,14 @@ class TestDecompose:
         np.testing.assert_array_equal(decompose(preferred, None, 1).vectors, exact.vectors)
 
 
-@pytest.fixture(scope="module")
-def preferred() -> LocalBlocks[Targets]:
-    """Of 400 users and 300 movies of ten kinds, of which each user likes some."""
-    rng = np.random.default_rng(3)
-    likes = rng.random((400, 10)) < 0.3
-    return preferences(rng.random((400, 300)) < np.where(likes[:, rng.integers(0, 10, 300)], 0.6, 0.05))
+@pytest.fixture(scope="module", params=[400, 200], ids=["more users", "fewer users"])
+def preferred(request) -> LocalBlocks[Targets]:
+    """Of 400 or 200 users and 300 movies of ten kinds, of which each user likes some. Nobody rated the last ten."""
+    rng, users = np.random.default_rng(3), request.param
+    likes = rng.random((users, 10)) < 0.3
+    rated = rng.random((users, 300)) < np.where(likes[:, rng.integers(0, 10, 300)], 0.6, 0.05)
+    rated[:, -10:] = False
+    return preferences(rated)
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +190,7 @@ class TestApproximation:
 
 
 # Few users, few movies, and neither where more than 7 are many.
-@pytest.mark.parametrize(("shape", "largest"), [((7, 9), 4000), ((14, 9), 4000), ((60, 70), 7)])
+@pytest.mark.parametrize(("shape", "largest"), [((7, 9), 4000), ((14, 9), 4000), ((60, 70), 7), ((80, 70), 7)])
 def test_on_either_carrier_it_is_the_decomposition_of_the_same_matrix(spark, carrier, monkeypatch, shape, largest):
     """The first user's ratings are held out, and she has a row of zeros."""
     rated = rated_at_random(*shape)
@@ -243,9 +245,11 @@ class TestSide:
         assert side_rows(self.MOVIES, SideWeights(genres=1)).toarray()[:, 0].tolist() == [0, 1]  # Drama, War
         assert side_rows(self.MOVIES, SideWeights()).shape == (0, 25)
 
-    def test_an_approximation_has_them_too(self, monkeypatch):
+    @pytest.mark.parametrize("users", [60, 22])  # more rows than movies, and fewer
+    def test_an_approximation_has_them_too(self, monkeypatch, users):
         monkeypatch.setattr(ease, "LARGEST_EXACT", 5)
         monkeypatch.setattr(ease, "SUBSPACE", 10)
-        rated, side = rated_at_random(60, 25), side_rows(self.MOVIES, SideWeights(genres=5))
+        rated, side = rated_at_random(users, 25), side_rows(self.MOVIES, SideWeights(genres=5))
         some, whole = decompose(preferences(rated), 2, 1, side), decompose(preferences(rated), None, 1, side).largest(2)
         np.testing.assert_allclose(some.squares, whole.squares, rtol=1e-4)
+        np.testing.assert_allclose(projection(some.vectors), projection(whole.vectors), atol=1e-4)

@@ -30,10 +30,16 @@ def test_memory_is_estimated_by_hand():
 
 
 def test_a_matrix_that_is_not_decomposed_whole_needs_no_gram_matrix():
-    """It needs a basis of three dimensions for each of 20 vectors and as many products, with a copy, in four bytes."""
+    """It needs a basis of three dimensions for each of 20 vectors, twice, in four bytes; a tenth of it in eight parts."""
     size = DataSize(0, 10**6, 2000)
     sides = 8 * (2000 * (3 * 20 + 2 + 2 * 80) + 10**6 * (2 * 20 + 2 + 80))
-    assert estimate_memory(size, 1, 20) == 350 * 2**20 + 4 * 4 * 3 * 20 * 2000 + sides
+    assert estimate_memory(size, 1, 20) == 350 * 2**20 + 4 * 3 * 20 * (2 * 2000 + 8 * 200) + sides
+
+
+def test_the_basis_is_of_users_where_they_are_fewer():
+    size = DataSize(0, 2000, 10**6)
+    sides = 8 * (10**6 * (3 * 20 + 2 + 2 * 80) + 2000 * (2 * 20 + 2 + 80))
+    assert estimate_memory(size, 1, 20) == 350 * 2**20 + 4 * 3 * 20 * (2 * 2000 + 8 * 10**5) + sides
 
 
 def test_a_sequential_part_has_as_many_vectors_again_and_a_place_for_each_rating():

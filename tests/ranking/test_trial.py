@@ -172,6 +172,19 @@ class TestNdcg:
         assert expected != pytest.approx(ndcg_by_hand(scores, liked, held_out, K)[0], abs=1e-3)
         assert expected != pytest.approx(ndcg_by_hand(scores_of(train, candidate), train, held_out, K)[0], abs=1e-3)
 
+    @pytest.mark.parametrize("preferred", ["all", "liked"])
+    @pytest.mark.parametrize("candidate", [IMPLICIT_ALS, RECENT_ALS], ids=str)
+    def test_movies_without_a_preference_outside_the_fold_follow_by_id(self, table, candidate, preferred):
+        """Two of three movies are held out whole, or rated by nobody who liked them: a list goes on with the first."""
+        hidden = (table["movie_id"] // 10) % 3 > 0
+        stars = table["rating"].where(~hidden | (preferred == "all"), 1.0)
+        known = table.assign(fold=table["fold"].where(~hidden | (preferred == "liked"), 0), rating=stars)
+        train, held_out = split(known)
+        fitted = train[(train["rating"] >= 4) | (preferred == "all")]
+        assert not (fitted["movie_id"] // 10 % 3).any()
+        expected, _ = ndcg_by_hand(scores_of(fitted, candidate), train, held_out, K)
+        assert measured(data_of(known, preferred), candidate) == [pytest.approx(expected, abs=1e-9)]
+
     def test_fewer_singular_vectors_give_another_model(self, table):
         assert measured(data_of(table), EASE.model_copy(update={"ease_rank": 3})) != measured(data_of(table), EASE)
 

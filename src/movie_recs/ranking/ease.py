@@ -141,7 +141,8 @@ def _approximate(matrix: Blocks[Rows], rank: int, subspace: int, seed: int, side
     kept = squares > LEAST * max(squares[-1], 1.0)
     vectors, squares = vectors[:, kept][:, -rank:], squares[kept][-rank:]
     if rows < movies:
-        vectors = _transposed_times(matrix, side, vectors) / np.sqrt(squares).astype(np.float32)
+        blocks = np.array_split(vectors / np.sqrt(squares).astype(np.float32), KRYLOV_BLOCKS, axis=1)
+        vectors = np.hstack([_transposed_times(matrix, side, block) for block in blocks])
     strongest = vectors[np.abs(vectors).argmax(axis=0), np.arange(len(squares))]
     return Spectrum(vectors * np.sign(strongest), squares)
 

@@ -1,12 +1,15 @@
 """The memory that the objective `ranking` takes, which decides its carrier."""
 
+import math
+
 from pyspark.sql import SparkSession
 
-from movie_recs.ranking.ease import SUBSPACE, is_exact
+from movie_recs.ranking.ease import KRYLOV_BLOCKS, PARTS, SUBSPACE, is_exact
 from movie_recs.ranking.parameters import RankingTuningParameters
 from movie_recs.tuning.memory import PER_NUMBER, PER_RATING, PROCESS, Choice, DataSize, choose_carrier
 
 PER_PLACE = 100  # bytes of a rating in the regression of futures: a copy of it, its order, place and weight
+PER_SINGLE = 4  # bytes of a number in single precision
 STARS = 80  # features of a rating model, at most: genres, years, popularity, audience and factors
 
 
@@ -27,9 +30,10 @@ def estimate_memory(size: DataSize, rank: int, ease_rank: int, by_time: bool = F
     """Most bytes that the Python process of a ranking trial takes.
 
     The process itself; each rating's share; the decomposition: the Gram matrix, its vectors and LAPACK's copies of them
-    where it is exact, else the float32 basis, its products with the matrix and a copy of each; and the vectors of
-    movies, three times, and of users; those of the rating model, twice and once. By time there are as many vectors of
-    EASE again, of what users rate next and of their pasts, and for each rating its place and its weight in a future.
+    where it is exact, else the float32 basis of the smaller side, a copy of it, and a block's products for the movies
+    in parts; and the vectors of movies, three times, and of users; those of the rating model, twice and once. By time
+    there are as many vectors of EASE again, of what users rate next and of their pasts, and for each rating its place
+    and its weight in a future.
 
     Args:
         size: Size of the data.
@@ -41,7 +45,9 @@ def estimate_memory(size: DataSize, rank: int, ease_rank: int, by_time: bool = F
     if is_exact(size.users, size.movies):
         ease_size, decomposition = smaller, 4 * PER_NUMBER * smaller**2
     else:
-        ease_size, decomposition = min(smaller, ease_rank), 2 * PER_NUMBER * SUBSPACE * ease_rank * size.movies
+        products = PARTS * size.movies / KRYLOV_BLOCKS
+        ease_size = min(smaller, ease_rank)
+        decomposition = math.ceil(PER_SINGLE * SUBSPACE * ease_rank * (2 * smaller + products))
     parts = 2 if by_time else 1
     per_movie = parts * 3 * ease_size + 2 * rank + 2 * STARS
     per_user = parts * 2 * ease_size + 2 * rank + STARS
