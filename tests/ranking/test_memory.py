@@ -30,7 +30,7 @@ def test_memory_is_estimated_by_hand():
 
 
 def test_a_matrix_that_is_not_decomposed_whole_needs_no_gram_matrix():
-    """It needs a basis of three dimensions for each of 20 vectors, twice, in four bytes; a tenth of it in eight parts."""
+    """It needs a basis of three dimensions for each of 20 vectors, twice, in four bytes; a tenth in eight parts."""
     size = DataSize(0, 10**6, 2000)
     sides = 8 * (2000 * (3 * 20 + 2 + 2 * 80) + 10**6 * (2 * 20 + 2 + 80))
     assert estimate_memory(size, 1, 20) == 350 * 2**20 + 4 * 3 * 20 * (2 * 2000 + 8 * 200) + sides

@@ -14,7 +14,16 @@ from movie_recs.data.schemas import RATINGS
 from movie_recs.model.factor_model import ItemSide, with_zeros
 from movie_recs.ranking.candidate import RankingCandidate
 from movie_recs.ranking.parameters import RankingParameters
-from movie_recs.ranking.search import BELOW, WINNERS, WITHOUT_STARS, FoldStars, _weigh_stars, choose_winner, search
+from movie_recs.ranking.search import (
+    BELOW,
+    WINNERS,
+    WITHOUT_STARS,
+    FoldStars,
+    _weigh_stars,
+    choose_winner,
+    compare,
+    search,
+)
 from movie_recs.tuning.carriers import TrialRunner
 from movie_recs.tuning.cross_validation import best_candidate
 from movie_recs.tuning.memory import Choice
@@ -183,6 +192,16 @@ class TestTrialLog:
         given = {"ratings": ratings, "movie_ids": MOVIE_IDS, **changes}
         search(given["ratings"], given["movie_ids"], PARAMETERS.model_copy(update=updates), [0, 2], log=log)
         assert len(begun) == 2 * len(results)
+
+
+def test_the_folds_share_the_number_of_lists_that_a_candidate_is_measured_by(ratings):
+    def found(number: int, folds: list[int]) -> pd.Series:
+        candidates = [RankingCandidate(model="ease", ease_reg=reg, star_weight=0) for reg in (2.0, 20.0)]
+        return compare(ratings, MOVIE_IDS, candidates, with_tuning(most_measured=number), folds)["mean_ndcg"]
+
+    one, other, both = found(20, [0]), found(20, [2]), found(40, [0, 2])
+    np.testing.assert_allclose(both, (one + other) / 2)
+    assert (found(40, [0]) != one).all()
 
 
 class TestPredictedStars:

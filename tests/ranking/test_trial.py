@@ -234,6 +234,12 @@ class TestSampleOfUsers:
             assert found["ndcg"] == pytest.approx(expected, abs=1e-9)
             assert found["ndcg_se"] == pytest.approx(error, abs=1e-9)
 
+    def test_each_fold_has_a_sample_of_its_own(self, table):
+        data = data_of(table, most_measured=USERS // 2)
+        one, other = (RankingFold(data, fold)._asked.block.rows for fold in (0, 1))
+        assert set(other) <= set(np.flatnonzero(is_in_sample(data.blocks.user_ids, 0.5, SEED + 1)))
+        assert set(other) - set(one)
+
 
 class TestSharedDecompositions:
     CANDIDATES = [EASE.model_copy(update={"ease_rank": rank}) for rank in (2, 4)]  # noqa: RUF012 - not changed

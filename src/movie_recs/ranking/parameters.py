@@ -86,7 +86,7 @@ class RankingTuningParameters(SearchParameters):
     `sequential_reg`, `sequential_weight`: reg and weight of `sequential`, tried where the split is by time.
     `stars_weight`: values of the weight of predicted stars in the score, tried unless all ratings are relevant.
     `most_below_mean`: largest share of recommendations with predicted stars below the user's own mean. `most_measured`:
-    about how many users' lists a trial measures.
+    about how many lists a candidate is measured by, in all folds together.
     """
 
     relevance: Literal["graded", "liked", "all"] = "graded"

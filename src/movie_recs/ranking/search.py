@@ -8,6 +8,7 @@ recommendations below the user's own mean.
 """
 
 import logging
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -129,6 +130,7 @@ def _trials(
 ) -> Iterator[tuple[Run, bool]]:
     """A function that runs strategies on these ratings, and whether EASE is exact there."""
     tuning, preference, k = parameters.tuning, parameters.preference, parameters.evaluation.k
+    measured = math.ceil(tuning.most_measured / (folds if isinstance(folds, int) else len(folds)))
     context = {
         "seed": tuning.seed,
         "data": [fingerprint(train_ratings), folds],
@@ -136,7 +138,7 @@ def _trials(
         "preference": preference.model_dump(),
         "scale": preference.scale,
         "k": k,
-        "most_measured": tuning.most_measured,
+        "most_measured": measured,
         "relevance": tuning.relevance,
         "features": digest([] if features is None else [features.toarray().tobytes()]),
         "stars": None if stars is None else stars.made_of,
@@ -145,9 +147,7 @@ def _trials(
 
     def make_runner() -> TrialRunner:
         sides = {} if stars is None else {fold: side.of_movies(movie_ids) for fold, side in stars.fit().items()}
-        data = RankingTrialData(
-            blocks, preference, tuning.relevance, k, tuning.seed, tuning.most_measured, {}, features, sides
-        )
+        data = RankingTrialData(blocks, preference, tuning.relevance, k, tuning.seed, measured, {}, features, sides)
         return TrialRunner(train_ratings.sparkSession, data, *choice)
 
     try:

@@ -58,7 +58,7 @@ class RankingTrialData(NamedTuple):
         relevance: What is relevant, as in `metrics.gains_of`.
         k: Length of the lists.
         seed: Seed of initial factors and vectors, and of the sample of users.
-        most_measured: About how many users' lists are measured, a sample of all.
+        most_measured: About how many users' lists are measured in a fold, a sample of all.
         spectra: Decompositions, for each fold that of the highest rank so far.
         als_items: Movies' factors of fits of ALS, (m, rank) float32.
         side: (features, movies), see `ease.side_rows`.
@@ -169,7 +169,7 @@ class RankingFold:
         self._targets = data.blocks.map(partial(_open_block, fold, data.preference))
         share = data.most_measured / max(len(data.blocks.user_ids), 1)
         aim = Aim(data.relevance, data.preference.scale, data.k)
-        self._asked = data.blocks.map(partial(_ask, fold, aim, share, data.seed))
+        self._asked = data.blocks.map(partial(_ask, fold, aim, share, data.seed + fold))
         self._stars = data.stars.get(fold)
         self._last_ease: tuple[tuple[int | None, float, float], np.ndarray] | None = None
 
