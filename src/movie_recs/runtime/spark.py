@@ -23,6 +23,7 @@ from pyspark.sql import SparkSession, is_remote
 from movie_recs.errors import UserError
 from movie_recs.runtime.class_archive import archive_options
 from movie_recs.runtime.java import LOG4J, find_java, wrap_java
+from movie_recs.runtime.native_algebra import algebra_options
 from movie_recs.scratch import scratch_folder
 
 logger = logging.getLogger(__name__)
@@ -125,7 +126,8 @@ def _configure_classic(options: dict[str, str], conf_dir: Path) -> None:
     if "spark.master" not in options:
         raise UserError("Which Spark cluster? Set SPARK_MASTER_URL to its master's address, as spark://host:7077.")
     if options["spark.master"].startswith("local"):
-        options[JAVA_OPTIONS] = " ".join([options.get(JAVA_OPTIONS, ""), archive_options(), _logging(conf_dir)])
+        java = options.get(JAVA_OPTIONS, "")
+        options[JAVA_OPTIONS] = " ".join([java, algebra_options(java), archive_options(), _logging(conf_dir)])
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # without a network the host name may not resolve
         for name in ("SPARK_HOME", "PYSPARK_PYTHON"):  # of another Spark, or of a Python without these packages
             if (value := os.environ.pop(name, None)) not in (None, sys.executable):
