@@ -12,7 +12,7 @@ import sys
 
 from daemons import LOOPBACK, Daemons, parse_arguments, run_beside
 
-# A deep stack for ALS's lineage, which grows with max_iter, and arithmetic as in conf/base/spark.yml.
+# A deep stack for ALS's lineage, which grows with max_iter, and Java's own arithmetic: no words about a BLAS not found.
 JAVA_OPTIONS = "-Xss16m -Ddev.ludovic.netlib.blas.allowNative=false -Ddev.ludovic.netlib.lapack.allowNative=false"
 
 ATTEMPTS = 4  # of a task, as on a cluster: one that loses the connection by which it loads classes runs again
