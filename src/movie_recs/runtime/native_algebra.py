@@ -1,4 +1,4 @@
-"""OpenBLAS for Spark ML's ALS, out of the SciPy that is installed: half of a fit's time at rank 50, a third with more.
+"""OpenBLAS for Spark ML's ALS, out of the SciPy that is installed: it halves a fit of rank 50.
 
 Spark's netlib calls a BLAS and a LAPACK of the machine where it finds the usual names in them. The OpenBLAS in SciPy's
 wheels has the prefix `scipy_` on each name; patchelf makes a copy without. It is SciPy's of this environment on every
@@ -44,19 +44,10 @@ def native_library() -> Path | None:
     if not names >= NEEDED:
         return None
     renamed, library = scratch_folder() / "openblas-names", scratch_folder() / "libopenblas.so"
-    command: list[str | Path] = [
-        patchelf,
-        "--rename-dynamic-symbols",
-        renamed,
-        "--set-rpath",
-        own[0].parent,
-        "--output",
-        library,
-        own[0],
-    ]
+    rename: list[str | Path] = ["--rename-dynamic-symbols", renamed, "--set-rpath", own[0].parent, "--output", library]
     try:
         renamed.write_bytes(b"".join(b"scipy_%b %b\n" % (name, name) for name in sorted(names)))
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run([patchelf, *rename, own[0]], check=True, capture_output=True, timeout=60)
     except (OSError, subprocess.SubprocessError):  # a patchelf that is too old, or no room
         return None
     return library
