@@ -147,6 +147,11 @@ class AskedUsers(NamedTuple):
     gains: np.ndarray
     best: np.ndarray
 
+    @property
+    def counts(self) -> np.ndarray:
+        """(a,): each user's number of ratings in the other folds."""
+        return np.bincount(self.rated.users, minlength=len(self.rows))
+
 
 class Measured(NamedTuple):
     """The lists of a block's users: `ndcg` (a,), and of how many recommendations how many are below the user's mean."""
@@ -253,12 +258,22 @@ class RankingFold:
     def _whole_spectrum(self) -> Spectrum:
         return self.decompose(None)
 
+    def _listed_rows(self, items: np.ndarray) -> np.ndarray:
+        """The movies that a list can have. Of those with the score 0, as zeros have, the first few are enough."""
+        zeros = np.flatnonzero(~items.any(axis=1))
+        return np.delete(np.arange(len(items)), zeros[self._data.k + self._most_rated :])
+
+    @cached_property
+    def _most_rated(self) -> int:
+        return max(self._asked.collect(lambda asked: int(asked.counts.max(initial=0))))
+
     @property
     def _nothing(self) -> np.ndarray:
         return np.zeros((len(self._data.blocks.movie_ids), 0), np.float32)
 
     def _measures(self, users: Blocks[np.ndarray], items: np.ndarray) -> Measures:
-        catalogue = prepare_items(self._data.blocks.movie_ids, np.zeros(len(items)), items, DOT)
+        rows = self._listed_rows(items)
+        catalogue = prepare_items(self._data.blocks.movie_ids[rows], np.zeros(len(rows)), items[rows], DOT)
         both = self._asked.zip(users).zip(self._star_users)
         found = both.collect(partial(_measure_users, catalogue, self._data.k, self._stars))
         values = np.concatenate([each.ndcg for each in found])
@@ -309,17 +324,19 @@ def _measure_users(
     rated, number = asked.rated, len(asked.rows)
     if not number:
         return Measured(np.zeros(0), 0, 0)
-    counts = np.bincount(rated.users, minlength=number)
+    counts = asked.counts
     queries = prepare_queries(np.zeros(number), users, rated.movie_ids[rated.movies], counts, items)
     gains, below, recommended = np.zeros((number, k)), 0, 0
     means = np.bincount(rated.users, rated.ratings, number) / np.maximum(counts, 1)
+    movies = np.searchsorted(rated.movie_ids, items.ids)
     for rows, lists in best_items(queries, items, min(k, len(items.ids)), BLOCK):
         filled = (lists.scores > NOTHING) & (counts[rows, None] > 0)
-        pairs = np.arange(rows.start, rows.stop)[:, None] * len(rated.movie_ids) + lists.places
+        listed = movies[lists.places]
+        pairs = np.arange(rows.start, rows.stop)[:, None] * len(rated.movie_ids) + listed
         places = np.minimum(np.searchsorted(asked.held_out, pairs), len(asked.held_out) - 1)
         gains[rows, : pairs.shape[1]] = asked.gains[places] * ((asked.held_out[places] == pairs) & filled)
         if stars is not None and star_users is not None:
             vectors = Vectors(star_users.bias[rows], star_users.features[rows])
-            below += int(np.sum((predicted_stars(vectors, stars, lists.places) < means[rows, None]) & filled))
+            below += int(np.sum((predicted_stars(vectors, stars, listed) < means[rows, None]) & filled))
             recommended += int(np.sum(filled))
     return Measured(ndcg_of_lists(gains, asked.best), below, recommended)
