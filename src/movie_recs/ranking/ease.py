@@ -124,6 +124,11 @@ def _largest(gram: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
     """The eigenvectors (n, r) and eigenvalues (r,) of a Gram matrix, ascending, without rounding errors."""
     size = len(gram)
     squares, vectors = eigh(gram, subset_by_index=[max(size - rank, 0), size - 1])
+    return _without_errors(vectors, squares)
+
+
+def _without_errors(vectors: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The eigenvectors and eigenvalues, ascending, that are more than rounding errors."""
     kept = squares > LEAST * max(squares[-1], 1.0)
     return vectors[:, kept], squares[kept]
 
@@ -137,9 +142,8 @@ def _approximate(matrix: Blocks[Rows], rank: int, subspace: int, seed: int, side
     matrix, side = matrix.map(_in_single_precision), side.astype(np.float32)
     rows, movies = len(matrix.user_ids) + side.shape[0], len(matrix.movie_ids)
     times = _rows_gram_times if rows < movies else _gram_times
-    vectors, squares = _krylov(partial(times, matrix, side), min(rows, movies), subspace, seed)
-    kept = squares > LEAST * max(squares[-1], 1.0)
-    vectors, squares = vectors[:, kept][:, -rank:], squares[kept][-rank:]
+    found = _krylov(partial(times, matrix, side), min(rows, movies), subspace, seed)
+    vectors, squares = (each[..., -rank:] for each in _without_errors(*found))
     if rows < movies:
         blocks = np.array_split(vectors / np.sqrt(squares).astype(np.float32), KRYLOV_BLOCKS, axis=1)
         vectors = np.hstack([_transposed_times(matrix, side, block) for block in blocks])
